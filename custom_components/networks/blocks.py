@@ -1,0 +1,72 @@
+"""Pieces that more than one of the networks needs."""
+
+import torch
+from torch import nn
+
+
+def conv_bn_relu(
+    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, dilation: int = 1
+) -> nn.Sequential:
+    """Convolution without bias that keeps the size (or halves it with stride 2), batch norm, ReLU.
+
+    The ReLU is not in-place: a forward hook may hold its input or output. Autograd keeps the same tensors either way.
+    """
+    padding = dilation * (kernel_size // 2)
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(),
+    )
+
+
+def kaiming_init(module: nn.Module) -> None:
+    """Kaiming-normal weights (fan-out) for every convolution without bias, that is, before a batch norm.
+
+    The last 1x1 convolutions have a bias and are left alone: with a fan-out of two classes their logits would start
+    in the tens.
+    """
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d) and part.bias is None:
+            nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
+
+
+def rgb_repeats(in_channels: int) -> int:
+    """How often the input is repeated along its channels: three times if grey, so that RGB weights fit; else once."""
+    return 3 if in_channels == 1 else 1
+
+
+def require_multiple_of_8(x: torch.Tensor) -> None:
+    """Check the input of a network that halves its input three times and doubles it three times.
+
+    Args:
+        x: (B,C,H,W). Not checked while tracing, where sizes are not plain numbers.
+
+    Raises:
+        ValueError: H or W is not a multiple of 8.
+    """
+    if torch.jit.is_tracing():
+        return
+    height, width = x.shape[2], x.shape[3]
+    if height % 8 != 0 or width % 8 != 0:
+        raise ValueError(
+            f"input height and width must be multiples of 8, got {height}x{width}; pad or resize the slices"
+        )
+
+
+def require_batch_of_two(x: torch.Tensor, training: bool) -> None:
+    """Check the input of a batch norm over globally pooled features, which sees one value per image and channel.
+
+    Args:
+        x: (B,C,H,W). Not checked while tracing, where sizes are not plain numbers.
+        training: whether the calling module is in training mode.
+
+    Raises:
+        ValueError: B is 1 in training mode.
+    """
+    if torch.jit.is_tracing():
+        return
+    if training and x.shape[0] == 1:
+        raise ValueError(
+            "a training batch of 1 leaves the batch norm behind global pooling a single value per channel; "
+            "use a batch size of 2 or more, and drop_last if the last batch of an epoch may hold one slice"
+        )

@@ -1,0 +1,125 @@
+"""ESPNet, a student.
+
+Paper: Mehta et al., "ESPNet: Efficient Spatial Pyramid of Dilated Convolutions for Semantic Segmentation", ECCV 2018.
+Variant: the ESPNet of EMKD (github.com/EagleMIT/EMKD): p=2 and q=3 blocks, the grey image repeated to three channels,
+a last ESP block of 5 channels whatever the number of classes.
+Deviation: none.
+183,725 parameters.
+
+Tap points: stride2 ``level1`` (16 channels), stride8 ``merge3`` (256).
+"""
+
+import torch
+from torch import nn
+
+from custom_components.networks.blocks import require_multiple_of_8, rgb_repeats
+
+
+def _bn_prelu(channels: int) -> nn.Sequential:
+    return nn.Sequential(nn.BatchNorm2d(channels, eps=1e-3), nn.PReLU(channels))
+
+
+def _conv_bn_prelu(in_channels: int, out_channels: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 3, stride, padding=1, bias=False), *_bn_prelu(out_channels)
+    )
+
+
+def _double(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2, bias=False)
+
+
+class ESPBlock(nn.Module):
+    """Efficient spatial pyramid: reduce to a fifth of the channels, five dilation rates side by side, fuse.
+
+    The outputs of the dilated convolutions are summed up step by step before they are concatenated (hierarchical
+    feature fusion), against gridding.
+
+    Args:
+        in_channels: channels of the input.
+        out_channels: channels of the output; what five does not divide goes to the undilated convolution.
+        downsample: halve the size (a 3x3 convolution with stride 2 reduces, instead of a 1x1).
+        residual: add the input to the output.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, downsample: bool = False, residual: bool = False) -> None:
+        super().__init__()
+        fifth = out_channels // 5
+        if downsample:
+            self.reduce = nn.Conv2d(in_channels, fifth, 3, stride=2, padding=1, bias=False)
+        else:
+            self.reduce = nn.Conv2d(in_channels, fifth, 1, bias=False)
+        self.undilated = nn.Conv2d(fifth, out_channels - 4 * fifth, 3, padding=1, bias=False)
+        self.dilation2, *wider = (
+            nn.Conv2d(fifth, fifth, 3, padding=rate, dilation=rate, bias=False) for rate in (2, 4, 8, 16)
+        )
+        self.wider = nn.ModuleList(wider)
+        self.out = _bn_prelu(out_channels)
+        self.residual = residual
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        reduced = self.reduce(x)
+        levels = [self.undilated(reduced), self.dilation2(reduced)]
+        for conv in self.wider:
+            levels.append(levels[-1] + conv(reduced))
+        merged = torch.cat(levels, dim=1)
+        return self.out(x + merged if self.residual else merged)
+
+
+class ESPNet(nn.Module):
+    """Encoder of three levels that sees the shrunk image again at each, and a decoder as wide as the classes.
+
+    Args:
+        in_channels: channels of the input image; one channel is repeated to three.
+        out_channels: number of classes C, background included.
+    """
+
+    def __init__(self, in_channels: int = 1, out_channels: int = 2) -> None:
+        super().__init__()
+        self.repeats = rgb_repeats(in_channels)
+        image = in_channels * self.repeats
+        self.shrink = nn.AvgPool2d(3, stride=2, padding=1)
+
+        self.level1 = _conv_bn_prelu(image, 16, stride=2)
+        self.merge1 = _bn_prelu(16 + image)
+        self.down2 = ESPBlock(16 + image, 64, downsample=True)
+        self.level2 = nn.Sequential(*(ESPBlock(64, 64, residual=True) for _ in range(2)))
+        self.merge2 = _bn_prelu(64 + 64 + image)
+        self.down3 = ESPBlock(64 + 64 + image, 128, downsample=True)
+        self.level3 = nn.Sequential(*(ESPBlock(128, 128, residual=True) for _ in range(3)))
+        self.merge3 = _bn_prelu(128 + 128)
+
+        self.score3 = nn.Sequential(
+            nn.Conv2d(256, out_channels, 1, bias=False),
+            nn.BatchNorm2d(out_channels, eps=1e-3),
+            _double(out_channels, out_channels),
+        )
+        self.score2 = nn.Conv2d(64 + 64 + image, out_channels, 1, bias=False)
+        self.decode2 = nn.Sequential(
+            _bn_prelu(2 * out_channels),
+            ESPBlock(2 * out_channels, 5),
+            _double(5, out_channels),
+            _bn_prelu(out_channels),
+        )
+        self.decode1 = _conv_bn_prelu(out_channels + 16 + image, out_channels)
+        self.classifier = _double(out_channels, out_channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map images (B,in,H,W) to logits (B,C,H,W).
+
+        Raises:
+            ValueError: H or W is not a multiple of 8.
+        """
+        require_multiple_of_8(x)
+        image = x.repeat(1, self.repeats, 1, 1)
+        half = self.shrink(image)
+        quarter = self.shrink(half)
+
+        level1 = self.merge1(torch.cat([self.level1(image), half], dim=1))
+        down2 = self.down2(level1)
+        level2 = self.merge2(torch.cat([self.level2(down2), down2, quarter], dim=1))
+        down3 = self.down3(level2)
+        level3 = self.merge3(torch.cat([down3, self.level3(down3)], dim=1))
+
+        scores = self.decode2(torch.cat([self.score2(level2), self.score3(level3)], dim=1))
+        return self.classifier(self.decode1(torch.cat([scores, level1], dim=1)))
