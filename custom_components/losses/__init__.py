@@ -1,0 +1,22 @@
+"""Losses of teachers, students and distillation; all take logits (B, C, H, W) and labels (B, 1, H, W)."""
+
+from custom_components.losses.distillation import DistillationLoss, DistillationLossOutput
+from custom_components.losses.importance import ImportanceMapLoss
+from custom_components.losses.lovasz import LovaszSoftmaxLoss
+from custom_components.losses.prediction import PredictionDistillationLoss, mix_teachers
+from custom_components.losses.region_contrast import RegionContrastLoss
+from custom_components.losses.segmentation import SegmentationLoss
+from custom_components.losses.weights import adaptive_weights, teacher_dice_losses
+
+__all__ = [
+    "DistillationLoss",
+    "DistillationLossOutput",
+    "ImportanceMapLoss",
+    "LovaszSoftmaxLoss",
+    "PredictionDistillationLoss",
+    "RegionContrastLoss",
+    "SegmentationLoss",
+    "adaptive_weights",
+    "mix_teachers",
+    "teacher_dice_losses",
+]

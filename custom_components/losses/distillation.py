@@ -1,0 +1,175 @@
+"""The whole distillation loss, equations (5) and (6) of the paper."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from custom_components.errors import InputError
+from custom_components.losses._tensors import check_choice, check_number, in_full_precision
+from custom_components.losses.importance import ImportanceMapLoss
+from custom_components.losses.prediction import PredictionDistillationLoss
+from custom_components.losses.region_contrast import RegionContrastLoss
+from custom_components.losses.segmentation import SegmentationLoss
+from custom_components.losses.weights import MODES, adaptive_weights, teacher_dice_losses
+
+# What differs from the parts' own defaults, which are the paper's.
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "paper": {},
+    "emkd": {
+        "prediction": {"direction": "teacher_student"},
+        "importance": {"distance": "l2_squared"},
+        "region_contrast": {"distance": "squared"},
+    },
+}
+SCOPES = ("batch", "sample")
+
+
+class DistillationLossOutput(NamedTuple):
+    """
+    Attributes:
+        loss: scalar, with gradient to the student.
+        terms: the unweighted terms, detached scalars by name: those of the segmentation loss, then ``importance`` and
+            ``region_contrast`` unless α is 0, and ``prediction`` unless β is 0.
+        weights: of the teachers (n,), detached, of sum 1; under scope "sample" their mean over the batch.
+    """
+
+    loss: Tensor
+    terms: dict[str, Tensor]
+    weights: Tensor
+
+
+class DistillationLoss(nn.Module):
+    """Seg + α Σ_j w_j (importance + region contrast)(T_j, S) + β KL(student, Σ_j w_j p^j), of one teacher or several.
+
+    All arguments are plain values, so that a bundle's config sets them as JSON, for example
+    ``{"preset": "emkd", "alpha": 0.2, "prediction": {"temperature": 2.0}}``.
+
+    Args:
+        preset: ``"paper"``, as printed, or ``"emkd"``, as the reference code of EMKD has it: KL(teacher || student),
+            squared L2 distances of importance maps and of region contrasts.
+        alpha: α of equation (5), of the features' loss. With 0 no features are needed.
+        beta: β of equation (5), of the predictions' loss.
+        weighting: the w_j of equation (6): a mode of :func:`adaptive_weights`, or a list of fixed weights in the
+            order of the teachers, divided by its sum.
+        scope: adapt the weights to the ``"batch"`` or to each ``"sample"``. Fixed weights need neither.
+        segmentation: options of :class:`SegmentationLoss`, by keyword.
+        prediction: options of :class:`PredictionDistillationLoss`, which go over the preset's.
+        importance: options of :class:`ImportanceMapLoss`, likewise.
+        region_contrast: options of :class:`RegionContrastLoss`, likewise.
+
+    Raises:
+        InputError: on an unknown option or value.
+    """
+
+    def __init__(
+        self,
+        preset: str = "paper",
+        alpha: float = 0.1,
+        beta: float = 0.1,
+        weighting: str | Sequence[float] = "loss",
+        scope: str = "batch",
+        segmentation: Mapping[str, Any] | None = None,
+        prediction: Mapping[str, Any] | None = None,
+        importance: Mapping[str, Any] | None = None,
+        region_contrast: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        check_choice("preset", preset, tuple(PRESETS))
+        check_number("alpha", alpha, least=0)
+        check_number("beta", beta, least=0)
+        check_choice("scope", scope, SCOPES)
+        if isinstance(weighting, list | tuple):
+            _check_fixed_weights(weighting)
+        else:
+            check_choice("weighting", weighting, MODES)
+        self.alpha = alpha
+        self.beta = beta
+        self.weighting = weighting
+        self.scope = scope
+        self.last_terms: dict[str, Tensor] = {}
+        options = PRESETS[preset]
+        self.segmentation = _part(SegmentationLoss, "segmentation", {}, segmentation)
+        self.prediction = _part(PredictionDistillationLoss, "prediction", options, prediction)
+        self.importance = _part(ImportanceMapLoss, "importance", options, importance)
+        self.region_contrast = _part(RegionContrastLoss, "region_contrast", options, region_contrast)
+
+    @in_full_precision
+    def forward(
+        self,
+        student_logits: Tensor,
+        target: Tensor,
+        student_features: Sequence[Tensor],
+        teacher_logits: Sequence[Tensor],
+        teacher_features: Sequence[Sequence[Tensor]],
+    ) -> DistillationLossOutput:
+        """
+        Args:
+            student_logits: (B, C, H, W).
+            target: labels (B, 1, H, W).
+            student_features: one (B, K, h, w) per tap.
+            teacher_logits: of n teachers, each (B, C, H, W).
+            teacher_features: of n teachers, each one (B, K, h, w) per tap, in the student's order.
+
+        Raises:
+            ValueError: on shapes, devices or counts that do not fit; InputError on labels outside 0 to C-1.
+        """
+        if not teacher_logits or (self.alpha and len(teacher_features) != len(teacher_logits)):
+            raise ValueError(f"logits of {len(teacher_logits)} and features of {len(teacher_features)} teachers given")
+        weights = self._teacher_weights(teacher_logits, target)
+        terms = self.segmentation.terms(student_logits, target)
+        if self.alpha:
+            importance = [self.importance.per_sample(student_features, f) for f in teacher_features]
+            contrast = [self.region_contrast.per_sample(student_features, f, target) for f in teacher_features]
+            terms["importance"] = _weigh(importance, weights)
+            terms["region_contrast"] = _weigh(contrast, weights)
+        if self.beta:
+            terms["prediction"] = self.prediction(student_logits, teacher_logits, weights)
+        return DistillationLossOutput(
+            loss=self.total(terms),
+            terms={name: term.detach() for name, term in terms.items()},
+            weights=weights.reshape(-1, len(teacher_logits)).mean(dim=0),
+        )
+
+    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
+        """Equation (5): the weighted sum of the terms."""
+        loss = self.segmentation.total(terms)
+        if self.alpha:
+            loss = loss + self.alpha * (terms["importance"] + terms["region_contrast"])
+        if self.beta:
+            loss = loss + self.beta * terms["prediction"]
+        return loss
+
+    def _teacher_weights(self, teacher_logits: Sequence[Tensor], target: Tensor) -> Tensor:
+        """(n,), or (B, n) under scope "sample"."""
+        if isinstance(self.weighting, str):
+            losses = teacher_dice_losses(teacher_logits, target, per_sample=self.scope == "sample")
+            return adaptive_weights(losses, self.weighting)
+        if len(self.weighting) != len(teacher_logits):
+            raise InputError(
+                f"loss option weighting={self.weighting} must name {len(teacher_logits)} teachers' weights"
+            )
+        weights = teacher_logits[0].new_tensor(self.weighting)
+        return weights / weights.sum()
+
+
+def _weigh(losses: Sequence[Tensor], weights: Tensor) -> Tensor:
+    """Equation (6): losses (B,) of n teachers, weights (n,) or (B, n), to a scalar, the mean over the batch."""
+    return (torch.stack(losses, dim=1) * weights).sum(dim=1).mean()
+
+
+def _part(
+    kind: Callable[..., nn.Module], name: str, preset: Mapping[str, Mapping], options: Mapping[str, Any] | None
+) -> nn.Module:
+    try:
+        return kind(**{**preset.get(name, {}), **(options or {})})
+    except TypeError as error:
+        raise InputError(f"loss option {name}={dict(options or {})}: {error}") from None
+
+
+def _check_fixed_weights(weights: Sequence[float]) -> None:
+    for weight in weights:
+        check_number("weighting", weight, least=0)
+    if not sum(weights):
+        raise InputError(f"loss option weighting={list(weights)} must hold a weight above 0")

@@ -1,0 +1,78 @@
+"""Importance-map distillation, the first sum of equation (3) of the paper.
+
+After attention transfer (Zagoruyko and Komodakis, ICLR 2017) and EMKD (Qin et al. 2021, the paper's [4]).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from custom_components.losses._tensors import check_choice, check_number, check_pairs, in_full_precision
+
+DISTANCES = ("l1", "l2_squared", "l1_scaled", "l2")
+
+
+class ImportanceMapLoss(nn.Module):
+    """The distance of the student's and the teacher's importance maps, each of unit length.
+
+    The map of features F is M = Σ_k |F_k|^p over the channels, divided by its L2 norm over the n = h w pixels of the
+    sample. Where the sizes differ, the student's features are resized first (bilinear; "re-scaling the latter").
+
+    Args:
+        power: p, at least 1. The paper does not state it; the reference code has 4, attention transfer 2.
+        distance: ``"l1"`` as printed, a sum over pixels of up to √(2n): 272 for 192 x 192 features, so it can swamp
+            the segmentation loss. ``"l1_scaled"`` divides it by √n. ``"l2_squared"`` is the reference code's;
+            ``"l2"`` its root.
+
+    Raises:
+        InputError: on a power below 1 or another distance.
+    """
+
+    def __init__(self, power: float = 4.0, distance: str = "l1") -> None:
+        super().__init__()
+        check_number("power", power, least=1)
+        check_choice("distance", distance, DISTANCES)
+        self.power = power
+        self.distance = distance
+
+    def forward(self, student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> Tensor:
+        """The mean of :meth:`per_sample` over the batch: a scalar."""
+        return self.per_sample(student_features, teacher_features).mean()
+
+    @in_full_precision
+    def per_sample(self, student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> Tensor:
+        """
+        Args:
+            student_features: one (B, K, h, w) per tap.
+            teacher_features: their partners in the same order; K, h and w may differ.
+
+        Returns:
+            Loss of each sample (B,), summed over the pairs; its gradient reaches the student only.
+
+        Raises:
+            ValueError: if the features do not pair up.
+        """
+        check_pairs(student_features, teacher_features)
+        pairs = zip(student_features, teacher_features, strict=True)
+        return torch.stack([self._distance(student, teacher.detach()) for student, teacher in pairs]).sum(dim=0)
+
+    def _distance(self, student: Tensor, teacher: Tensor) -> Tensor:
+        if student.shape[2:] != teacher.shape[2:]:
+            student = F.interpolate(student, size=teacher.shape[2:], mode="bilinear", align_corners=False)
+        difference = self._unit_map(student) - self._unit_map(teacher)
+        if self.distance == "l2_squared":
+            return difference.square().sum(dim=1)
+        if self.distance == "l2":
+            return torch.linalg.vector_norm(difference, dim=1)
+        l1 = difference.abs().sum(dim=1)
+        return l1 / difference.shape[1] ** 0.5 if self.distance == "l1_scaled" else l1
+
+    def _unit_map(self, features: Tensor) -> Tensor:
+        """Importance map (B, h w) of features (B, K, h, w)."""
+        # The map does not depend on the features' scale; without it the power cannot overflow.
+        low, high = (extreme(features.detach(), dim=(1, 2, 3), keepdim=True) for extreme in (torch.amin, torch.amax))
+        scale = torch.maximum(high, -low).clamp(min=1e-12)
+        importance = (features / scale).abs().pow(self.power).sum(dim=1)
+        return F.normalize(importance.flatten(1), dim=1, eps=1e-12)

@@ -1,0 +1,102 @@
+"""The Lovász-softmax loss, the second term of the paper's equation (4).
+
+Berman et al., The Lovász-Softmax loss, CVPR 2018 (arXiv 1705.08790): equations (8) and (9), algorithm 1.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from custom_components.errors import InputError
+from custom_components.losses._tensors import in_full_precision, segmentation_labels
+
+
+class LovaszSoftmaxLoss(nn.Module):
+    """A piecewise linear, convex extension of 1 - IoU to probabilities.
+
+    Args:
+        classes: ``"present"`` averages over the classes that the target holds, ``"all"`` over every class, and a list
+            over the classes it names. The loss of a named class that is absent is its greatest probability.
+        per_image: take the loss of each image and average, instead of pooling the pixels of the batch.
+
+    Raises:
+        InputError: on other ``classes``.
+    """
+
+    def __init__(self, classes: str | Sequence[int] = "present", per_image: bool = False) -> None:
+        super().__init__()
+        is_list = not isinstance(classes, str) and classes and all(isinstance(c, int) and c >= 0 for c in classes)
+        if classes not in ("present", "all") and not is_list:
+            raise InputError(f"loss option classes={classes!r} must be 'present', 'all' or a list of class numbers")
+        self.classes = classes
+        self.per_image = per_image
+
+    @in_full_precision
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """
+        Args:
+            logits: (B, C, H, W).
+            target: labels (B, 1, H, W).
+
+        Returns:
+            Scalar in [0, 1].
+
+        Raises:
+            ValueError: on shapes, devices or class numbers that do not fit; InputError on labels outside 0 to C-1.
+        """
+        labels = segmentation_labels(logits, target)
+        if not isinstance(self.classes, str) and max(self.classes) >= logits.shape[1]:
+            raise ValueError(f"classes={self.classes} names a class that {logits.shape[1]}-class logits lack")
+        probs = logits.softmax(dim=1).flatten(2)
+        labels = labels.flatten(1)
+        if self.per_image:
+            return torch.stack([self._pooled(p, y) for p, y in zip(probs, labels, strict=True)]).mean()
+        return self._pooled(probs.transpose(0, 1).flatten(1), labels.flatten())
+
+    def _pooled(self, probs: Tensor, labels: Tensor) -> Tensor:
+        """The loss of N pixels: probs (C, N), labels (N,)."""
+        num_classes = len(probs)
+        losses, counted, order = [], [], None
+        for c in range(num_classes) if isinstance(self.classes, str) else self.classes:
+            positive = labels == c
+            errors = torch.where(positive, 1 - probs[c], probs[c])
+            # Two classes make the same errors (p_0 = 1 - p_1), so one order serves both.
+            if order is None or num_classes > 2:
+                order = _worst_first(errors.detach())
+            # Between ties the loss is linear in the errors: its gradient is the steps, put back in pixel order.
+            steps = torch.empty_like(errors).scatter_(0, order, _jaccard_steps(positive[order], errors.dtype))
+            losses.append((errors * steps).sum())
+            counted.append(positive.any() if self.classes == "present" else torch.ones_like(positive[0]))
+        return (torch.stack(losses) * torch.stack(counted)).sum() / torch.stack(counted).sum()
+
+
+def _worst_first(errors: Tensor) -> Tensor:
+    """Stable order (N,) of falling errors (N,).
+
+    The bits of non-negative floats, read as integers, have the floats' order; torch sorts integers on a CPU by radix,
+    about eight times faster, but only ascending, hence the sign.
+    """
+    integer = torch.int64 if errors.dtype == torch.float64 else torch.int32
+    return errors.clamp(min=0).view(integer).neg().argsort(stable=True)
+
+
+def _jaccard_steps(positive: Tensor, dtype: torch.dtype) -> Tensor:
+    """How much 1 - IoU grows as the pixels, worst first, turn into errors one by one.
+
+    The differences J_k - J_(k-1) are written out: a lost positive shrinks the intersection by one, a false one widens
+    the union by one. Subtracting neighbouring float32 values of J instead would leave only a digit or two.
+
+    Args:
+        positive: whether the pixel belongs to the class (N,), worst error first.
+        dtype: of the result.
+
+    Returns:
+        Steps (N,), non-negative, of sum at most 1.
+    """
+    found = positive.cumsum(0, dtype=dtype)
+    intersection = found[-1] - found
+    union = intersection + torch.arange(1, len(positive) + 1, dtype=dtype, device=positive.device)
+    steps = torch.where(positive, 1 / union, intersection / (union * (union - 1).clamp(min=1)))
+    steps[0] += found[-1] == 0  # an absent class: the first false pixel takes IoU from 1 to 0
+    return steps

@@ -1,0 +1,104 @@
+"""Prediction distillation, equations (1) and (2) of the paper."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from custom_components.losses._tensors import check_choice, check_logits, check_number, in_full_precision
+
+DIRECTIONS = ("student_teacher", "teacher_student")
+
+
+class PredictionDistillationLoss(nn.Module):
+    """The Kullback-Leibler divergence of the student's and the teachers' softened probabilities, mean over pixels.
+
+    Deviations from the print: the mean runs over the batch too, the temperature (not stated) is the reference code's
+    4, and the loss is multiplied by its square, so that β means nearly the same at every temperature
+    (``scale_by_t2=False`` is equation (2) to the letter).
+
+    Args:
+        direction: ``"student_teacher"`` is KL(p^s || p^t) as printed. ``"teacher_student"`` is KL(p^t || p^s), of
+            Hinton et al. 2015 (the paper's [8]) and the reference code; it keeps its gradient where the student is
+            confidently wrong.
+        temperature: λ of equation (1).
+        scale_by_t2: multiply by λ².
+
+    Raises:
+        InputError: on another direction, or a temperature of 0 or below.
+    """
+
+    def __init__(self, direction: str = "student_teacher", temperature: float = 4.0, scale_by_t2: bool = True) -> None:
+        super().__init__()
+        check_choice("direction", direction, DIRECTIONS)
+        check_number("temperature", temperature, least=0, above=True)
+        self.direction = direction
+        self.temperature = temperature
+        self.scale_by_t2 = scale_by_t2
+
+    @in_full_precision
+    def forward(
+        self, student_logits: Tensor, teacher_logits: Tensor | Sequence[Tensor], weights: Tensor | None = None
+    ) -> Tensor:
+        """
+        Args:
+            student_logits: (B, C, H, W).
+            teacher_logits: the same shape, of one teacher or each of n.
+            weights: of the teachers, see :func:`mix_teachers`.
+
+        Returns:
+            Scalar; its gradient reaches the student only.
+
+        Raises:
+            ValueError: on shapes or devices that do not fit.
+        """
+        check_logits(student_logits, "student_logits")
+        teachers = [teacher_logits] if isinstance(teacher_logits, Tensor) else teacher_logits
+        for z in teachers:
+            if z.shape != student_logits.shape or z.device != student_logits.device:
+                raise ValueError(
+                    f"student logits {tuple(student_logits.shape)} on {student_logits.device} and teacher logits "
+                    f"{tuple(z.shape)} on {z.device} must have one shape and device"
+                )
+        log_teacher = mix_teachers(teachers, weights, self.temperature)
+        log_student = torch.log_softmax(student_logits / self.temperature, dim=1)
+        if self.direction == "student_teacher":
+            divergence = log_student.exp() * (log_student - log_teacher)
+        else:
+            divergence = log_teacher.exp() * (log_teacher - log_student)
+        # Not kl_div: its "batchmean" divides by B alone, which leaves a sum over the pixels.
+        loss = divergence.sum(dim=1).mean()
+        return loss * self.temperature**2 if self.scale_by_t2 else loss
+
+
+@in_full_precision
+@torch.no_grad()
+def mix_teachers(logits: Sequence[Tensor], weights: Tensor | None = None, temperature: float = 1.0) -> Tensor:
+    """Log-probabilities (B, C, H, W) of the weighted mean Σ_j w_j softmax(z_j / λ), without gradient.
+
+    The paper prints w_j Σ_j p^j; w_j is meant inside the sum.
+
+    Args:
+        logits: of n teachers, each (B, C, H, W).
+        weights: (n,), or (B, n) for weights of each sample; non-negative, of sum 1 over n. Equal ones if left out.
+        temperature: λ of equation (1).
+
+    Raises:
+        ValueError: if there is no teacher, or shapes or devices do not fit.
+    """
+    if not logits:
+        raise ValueError("no teacher logits given")
+    for z in logits:
+        check_logits(z, "teacher logits")
+        if z.shape != logits[0].shape or z.device != logits[0].device:
+            raise ValueError(f"teacher logits differ: {[(tuple(z.shape), str(z.device)) for z in logits]}")
+    n, b = len(logits), len(logits[0])
+    if weights is None:
+        weights = logits[0].new_full((n,), 1 / n)
+    if weights.shape not in ((n,), (b, n)) or weights.device != logits[0].device:
+        raise ValueError(
+            f"weights {tuple(weights.shape)} on {weights.device} must be ({n},) or ({b}, {n}) on {logits[0].device}"
+        )
+    log_weights = weights.log().movedim(-1, 0).reshape(n, -1, 1, 1, 1)
+    log_probs = torch.stack([torch.log_softmax(z / temperature, dim=1) for z in logits])
+    return torch.logsumexp(log_weights + log_probs, dim=0)

@@ -1,0 +1,88 @@
+"""Region-contrast distillation, the second sum of equation (3) of the paper.
+
+After EMKD (Qin et al. 2021, the paper's [4]), where the paper's text calls it the affinity loss.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from custom_components.losses._tensors import check_choice, check_number, check_pairs, class_labels, in_full_precision
+
+DISTANCES = ("l2", "squared")
+RESIZES = ("nearest", "area")
+
+
+class RegionContrastLoss(nn.Module):
+    """How differently student and teacher tell the regions of the classes apart.
+
+    A region's vector is the mean of the features in it; the contrast V holds the cosines of all pairs of regions (one
+    number for two classes). Student and teacher may differ in channels and size. A pair of regions counts only
+    where both are non-empty, and their vectors not nearly zero, in both networks; elsewhere it adds 0.
+
+    Args:
+        distance: ``"l2"`` as printed, ||V^s - V^t||; ``"squared"`` is the reference code's.
+        mask_resize: how the label is brought to the features' size. ``"area"`` keeps small prostates that
+            ``"nearest"`` (the reference code's) deletes in the low resolutions.
+        num_classes: C, background included.
+
+    Raises:
+        InputError: on other options.
+    """
+
+    def __init__(self, distance: str = "l2", mask_resize: str = "nearest", num_classes: int = 2) -> None:
+        super().__init__()
+        check_choice("distance", distance, DISTANCES)
+        check_choice("mask_resize", mask_resize, RESIZES)
+        check_number("num_classes", num_classes, least=2)
+        self.distance = distance
+        self.mask_resize = mask_resize
+        self.num_classes = num_classes
+
+    def forward(self, student_features: Sequence[Tensor], teacher_features: Sequence[Tensor], target: Tensor) -> Tensor:
+        """The mean of :meth:`per_sample` over the batch: a scalar."""
+        return self.per_sample(student_features, teacher_features, target).mean()
+
+    @in_full_precision
+    def per_sample(
+        self, student_features: Sequence[Tensor], teacher_features: Sequence[Tensor], target: Tensor
+    ) -> Tensor:
+        """
+        Args:
+            student_features: one (B, K, h, w) per tap.
+            teacher_features: their partners in the same order.
+            target: labels (B, 1, H, W).
+
+        Returns:
+            Loss of each sample (B,), summed over the pairs; its gradient reaches the student only.
+
+        Raises:
+            ValueError: if features and target do not fit; InputError on labels outside 0 to C-1.
+        """
+        check_pairs(student_features, teacher_features)
+        labels = class_labels(target, student_features[0], self.num_classes)
+        masks = F.one_hot(labels, self.num_classes).movedim(-1, 1).to(student_features[0].dtype)
+        pairs = zip(student_features, teacher_features, strict=True)
+        return torch.stack([self._distance(s, t.detach(), masks) for s, t in pairs]).sum(dim=0)
+
+    def _distance(self, student: Tensor, teacher: Tensor, masks: Tensor) -> Tensor:
+        student_contrast, student_counts = self._contrast(student, masks)
+        teacher_contrast, teacher_counts = self._contrast(teacher, masks)
+        difference = (student_contrast - teacher_contrast) * (student_counts & teacher_counts)
+        if self.distance == "squared":
+            return difference.square().sum(dim=1)
+        return torch.linalg.vector_norm(difference, dim=1)  # not a root of squares: its gradient at 0 would be NaN
+
+    def _contrast(self, features: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines of the C(C-1)/2 pairs of regions, and which of them count, both (B, pairs)."""
+        masks = F.interpolate(masks, size=features.shape[2:], mode=self.mask_resize).to(features.dtype).flatten(2)
+        sizes = masks.sum(dim=2)
+        vectors = masks @ features.flatten(2).mT / sizes.clamp(min=1e-12)[..., None]
+        lengths = torch.linalg.vector_norm(vectors, dim=2)
+        # The gradient of a cosine grows as 1 / length.
+        counts = (sizes > 0) & (lengths.detach() >= 1e-6)
+        units = vectors / lengths.clamp(min=1e-8)[..., None]
+        first, second = torch.triu_indices(self.num_classes, self.num_classes, offset=1, device=features.device)
+        return (units[:, first] * units[:, second]).sum(dim=2), counts[:, first] & counts[:, second]

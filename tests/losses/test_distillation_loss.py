@@ -1,0 +1,277 @@
+import copy
+import json
+
+import pytest
+import torch
+from monai.bundle import ConfigParser
+from monai.data import MetaTensor
+from torch import nn
+
+from custom_components.errors import InputError
+from custom_components.losses import (
+    DistillationLoss,
+    ImportanceMapLoss,
+    PredictionDistillationLoss,
+    RegionContrastLoss,
+    SegmentationLoss,
+    adaptive_weights,
+    teacher_dice_losses,
+)
+
+TERMS = ["dice", "lovasz", "importance", "region_contrast", "prediction"]
+both_presets = pytest.mark.parametrize("preset", ["paper", "emkd"])
+
+
+class TinyNet(nn.Module):
+    """Logits and two taps, of strides 1 and 2."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.low = nn.Sequential(nn.Conv2d(1, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU())
+        self.high = nn.Sequential(nn.Conv2d(channels, channels, 3, 2, 1), nn.ReLU())
+        self.head = nn.ConvTranspose2d(channels, 2, 2, 2)
+
+    def forward(self, image):
+        low = self.low(image)
+        high = self.high(low)
+        return self.head(high), [low, high]
+
+
+def batch(b=3, size=16):
+    target = torch.zeros(b, 1, size, size)
+    target[:, :, 4:10, 5:12] = 1
+    return target + 0.3 * torch.randn(b, 1, size, size), target
+
+
+def arguments(n=2, dtype=torch.float64, b=2):
+    """student_logits, target, student_features, teacher_logits, teacher_features of forward."""
+    student_features = [torch.randn(b, 3, 8, 8, dtype=dtype), torch.randn(b, 5, 4, 4, dtype=dtype)]
+    teacher_features = [[torch.randn(b, 4, 8, 8, dtype=dtype), torch.randn(b, 6, 4, 4, dtype=dtype)] for _ in range(n)]
+    target = torch.zeros(b, 1, 8, 8)
+    target[:, :, 2:6, 1:5] = 1
+    teacher_logits = [torch.randn(b, 2, 8, 8, dtype=dtype) for _ in range(n)]
+    return torch.randn(b, 2, 8, 8, dtype=dtype), target, student_features, teacher_logits, teacher_features
+
+
+def test_golden_total(golden, assert_golden, dtype):
+    g = golden["totals"]
+    mid = (torch.tensor(g["weights"], dtype=dtype) * torch.tensor(g["mid_per_teacher"], dtype=dtype)).sum()
+    terms = {name: torch.tensor(g[name], dtype=dtype) for name in ("dice", "lovasz")}
+    terms |= {"importance": mid * 0.75, "region_contrast": mid * 0.25, "prediction": torch.tensor(g["kl"], dtype=dtype)}
+    assert_golden(DistillationLoss().total(terms), g["kd_total"])
+
+
+@both_presets
+def test_terms_are_those_of_the_parts(preset):
+    student, target, student_features, teachers, teacher_features = arguments()
+    emkd = preset == "emkd"
+    weights = adaptive_weights(teacher_dice_losses(teachers, target))
+    importance = ImportanceMapLoss(distance="l2_squared" if emkd else "l1")
+    contrast = RegionContrastLoss("squared" if emkd else "l2")
+    prediction = PredictionDistillationLoss("teacher_student" if emkd else "student_teacher")
+    expected = SegmentationLoss().terms(student, target)
+    expected["importance"] = sum(
+        w * importance(student_features, f) for w, f in zip(weights, teacher_features, strict=True)
+    )
+    expected["region_contrast"] = sum(
+        w * contrast(student_features, f, target) for w, f in zip(weights, teacher_features, strict=True)
+    )
+    expected["prediction"] = prediction(student, teachers, weights)
+
+    output = DistillationLoss(preset)(student, target, student_features, teachers, teacher_features)
+    assert list(output.terms) == TERMS
+    torch.testing.assert_close(output.terms, expected)
+    torch.testing.assert_close(output.weights, weights)
+    mid = expected["importance"] + expected["region_contrast"]
+    seg = 0.2 * expected["dice"] + 0.3 * expected["lovasz"]
+    torch.testing.assert_close(output.loss, seg + 0.1 * mid + 0.1 * expected["prediction"])
+
+
+def test_alpha_and_beta_0_leave_the_segmentation_loss():
+    args = arguments()
+    output = DistillationLoss(alpha=0.0, beta=0.0)(*args)
+    assert list(output.terms) == ["dice", "lovasz"]
+    torch.testing.assert_close(output.loss, SegmentationLoss()(*args[:2]))
+    no_features = DistillationLoss(alpha=0.0)(*args[:2], [], args[3], [])
+    assert list(no_features.terms) == ["dice", "lovasz", "prediction"]
+
+
+def test_slopes_in_alpha_and_beta():
+    args = arguments()
+    base = DistillationLoss()(*args)
+    steeper = DistillationLoss(alpha=1.1)(*args).loss - base.loss
+    torch.testing.assert_close(steeper, base.terms["importance"] + base.terms["region_contrast"])
+    torch.testing.assert_close(DistillationLoss(beta=1.1)(*args).loss - base.loss, base.terms["prediction"])
+
+
+@both_presets
+@pytest.mark.parametrize("weighting", ["loss", "score", "inverse", "uniform", [0.2, 0.8]])
+@pytest.mark.parametrize("scope", ["batch", "sample"])
+def test_identical_teachers_equal_one(preset, weighting, scope):
+    student, target, student_features, teachers, teacher_features = arguments(n=1)
+    single = weighting if isinstance(weighting, str) else [3.0]
+    one = DistillationLoss(preset, weighting=single, scope=scope)(
+        student, target, student_features, teachers, teacher_features
+    )
+    two = DistillationLoss(preset, weighting=weighting, scope=scope)(
+        student, target, student_features, teachers * 2, teacher_features * 2
+    )
+    assert one.weights.tolist() == [1.0]
+    torch.testing.assert_close(two.loss, one.loss)
+
+
+@both_presets
+def test_batch_order_does_not_matter(preset):
+    args = arguments(b=3)
+
+    def flip(value):
+        return [flip(v) for v in value] if isinstance(value, list) else value.flip(0)
+
+    for scope in ("batch", "sample"):
+        loss = DistillationLoss(preset, scope=scope)
+        torch.testing.assert_close(loss(*map(flip, args)).loss, loss(*args).loss)
+
+
+def test_scope_sample_weighs_each_image_by_its_own():
+    """The distilling terms of a batch are then the means of those of its images, each taken alone."""
+    student, target, student_features, teachers, teacher_features = arguments()
+    loss = DistillationLoss(scope="sample")
+    whole = loss(student, target, student_features, teachers, teacher_features)
+    alone = []
+    for b in (slice(0, 1), slice(1, 2)):
+        features = [[f[b] for f in fs] for fs in teacher_features]
+        alone.append(loss(student[b], target[b], [f[b] for f in student_features], [z[b] for z in teachers], features))
+    for name in TERMS[2:]:
+        torch.testing.assert_close(whole.terms[name], (alone[0].terms[name] + alone[1].terms[name]) / 2)
+    torch.testing.assert_close(whole.weights, (alone[0].weights + alone[1].weights) / 2)
+    assert whole.weights.shape == (2,)
+
+
+def test_fixed_weights_are_normalised():
+    args = arguments()
+    output = DistillationLoss(weighting=[1.0, 3.0])(*args)
+    torch.testing.assert_close(output.weights, torch.tensor([0.25, 0.75]).double())
+    only_second = DistillationLoss(weighting=[0.0, 1.0])(*args)
+    torch.testing.assert_close(only_second.loss, DistillationLoss()(*args[:3], args[3][1:], args[4][1:]).loss)
+
+
+def test_only_the_student_learns():
+    student, target, student_features, teachers, teacher_features = arguments()
+    learners = [student, *student_features]
+    others = [*teachers, *(f for fs in teacher_features for f in fs)]
+    for tensor in learners + others:
+        tensor.requires_grad_()
+    output = DistillationLoss()(student, target, student_features, teachers, teacher_features)
+    output.loss.backward()
+    assert all(t.grad is not None and t.grad.abs().max() > 0 for t in learners)
+    assert all(t.grad is None for t in others)
+    assert not any(t.requires_grad for t in [*output.terms.values(), output.weights])
+
+
+def test_gradcheck():
+    student, target, student_features, teachers, teacher_features = arguments()
+    small = [f[:, :2, :4, :4] for f in student_features]
+    loss = DistillationLoss(importance={"power": 2})
+
+    def value(z, low, high):
+        return loss(z, target[:, :, :4, :4], [low, high], crop(teachers), [crop(fs) for fs in teacher_features]).loss
+
+    def crop(tensors):
+        return [t[:, :, :4, :4] for t in tensors]
+
+    inputs = [x.clone().requires_grad_() for x in (student[:, :, :4, :4], *small)]
+    assert torch.autograd.gradcheck(value, inputs)
+
+
+@both_presets
+def test_training_lowers_the_loss_and_leaves_the_teachers_as_they_are(preset):
+    image, target = batch()
+    teachers = [TinyNet(6).eval().requires_grad_(False) for _ in range(2)]
+    states = [copy.deepcopy(teacher.state_dict()) for teacher in teachers]
+    with torch.no_grad():
+        teacher_logits, teacher_features = zip(*(teacher(image) for teacher in teachers), strict=True)
+    student, loss = TinyNet(4), DistillationLoss(preset)
+    optimizer = torch.optim.Adam(student.parameters(), lr=0.02)
+    history = []
+    for _ in range(40):
+        logits, features = student(image)
+        output = loss(logits, target, features, teacher_logits, teacher_features)
+        optimizer.zero_grad()
+        output.loss.backward()
+        optimizer.step()
+        history.append(output.loss.item())
+    assert history[-1] < 0.8 * history[0]
+    for teacher, state in zip(teachers, states, strict=True):
+        torch.testing.assert_close(dict(teacher.state_dict()), dict(state), rtol=0, atol=0)
+
+
+@both_presets
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("fill", [0, 1])
+@pytest.mark.parametrize("scope", ["batch", "sample"])
+def test_finite_on_one_class_masks_in_half(preset, half, fill, scope):
+    student, target, student_features, teachers, teacher_features = arguments(dtype=half)
+    student = (student.sign() * 80).requires_grad_()
+    student_features = [(f * 100).requires_grad_() for f in student_features]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output = DistillationLoss(preset, scope=scope)(
+            student, torch.full_like(target, fill), student_features, teachers, teacher_features
+        )
+    output.loss.backward()
+    assert output.loss.dtype == torch.float32
+    assert all(value.isfinite().all() for value in [output.loss, output.weights, *output.terms.values()])
+    assert all(x.grad.isfinite().all() for x in [student, *student_features])
+
+
+def test_meta_tensors_give_plain_ones():
+    args = arguments()
+    wrapped = [MetaTensor(args[0]), MetaTensor(args[1]), *args[2:]]
+    output = DistillationLoss()(*wrapped)
+    assert type(output.loss) is torch.Tensor
+    assert output.loss == DistillationLoss()(*args).loss
+
+
+def test_configured_from_json():
+    text = """{"loss": {"_target_": "custom_components.losses.DistillationLoss", "preset": "emkd", "alpha": 0.3,
+        "weighting": [1, 2], "segmentation": {"cross_entropy_weight": 1.0}, "prediction": {"temperature": 2.0},
+        "importance": {"power": 2}, "region_contrast": {"mask_resize": "area"}}}"""
+    loss = ConfigParser(json.loads(text)).get_parsed_content("loss")
+    assert (loss.alpha, loss.beta, loss.prediction.temperature, loss.importance.power) == (0.3, 0.1, 2.0, 2)
+    # What the config does not name stays the preset's.
+    assert (loss.prediction.direction, loss.importance.distance) == ("teacher_student", "l2_squared")
+    assert (loss.region_contrast.distance, loss.region_contrast.mask_resize) == ("squared", "area")
+    assert list(loss(*arguments()).terms) == ["dice", "lovasz", "cross_entropy", *TERMS[2:]]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"preset": "EMKD"}, "preset='EMKD' is unknown; choose one of 'paper', 'emkd'"),
+        ({"alpha": -0.1}, "alpha=-0.1 must be a number of at least 0"),
+        ({"beta": None}, "beta=None"),
+        ({"weighting": "dice"}, "weighting='dice' is unknown"),
+        ({"weighting": None}, "weighting=None is unknown"),
+        ({"weighting": [0, 0]}, "must hold a weight above 0"),
+        ({"weighting": [1, -1]}, "weighting=-1"),
+        ({"scope": "image"}, "scope='image'"),
+        ({"prediction": {"temprature": 2.0}}, "prediction=.*temprature"),
+        ({"importance": {"power": 0.5}}, r"power=0\.5"),
+    ],
+)
+def test_wrong_options_in_one_line(options, message):
+    with pytest.raises(InputError, match=message) as error:
+        DistillationLoss(**options)
+    assert "\n" not in str(error.value)
+
+
+def test_wrong_counts():
+    student, target, student_features, teachers, teacher_features = arguments()
+    loss = DistillationLoss()
+    with pytest.raises(ValueError, match="logits of 2 and features of 1 teachers"):
+        loss(student, target, student_features, teachers, teacher_features[:1])
+    with pytest.raises(ValueError, match="logits of 0"):
+        loss(student, target, student_features, [], [])
+    with pytest.raises(ValueError, match="paired"):
+        loss(student, target, student_features[:1], teachers, teacher_features)
+    with pytest.raises(InputError, match="must name 2 teachers' weights"):
+        DistillationLoss(weighting=[1.0])(student, target, student_features, teachers, teacher_features)
