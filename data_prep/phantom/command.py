@@ -1,0 +1,87 @@
+"""Make a phantom: six sites of made-up pelvic MRI with prostate masks, in the released layout.
+
+Each patient is drawn from the seed; the sites differ in field of view, coil, contrast and noise. It serves to try out
+and to test the toolkit, and says nothing about patients.
+"""
+
+import argparse
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from custom_components.errors import InputError
+from data_prep.files import new_folder
+from data_prep.phantom.anatomy import draw_pelvis
+from data_prep.phantom.fields import Grid
+from data_prep.phantom.scanner import scan
+from data_prep.phantom.sites import SITES, Site
+from data_prep.phantom.threshold import threshold_dice
+from data_prep.volumes import Volume, write_volume
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line of ``phantom``."""
+    parser.add_argument("out", type=Path, help="folder to make")
+    parser.add_argument("--cases-per-site", type=int, default=6, metavar="N")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--matrix", type=int, metavar="N", help="rows and columns at every site (default: 128 to 176)")
+    parser.add_argument("--slices", type=int, default=12, metavar="N")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run ``phantom`` from the command line."""
+    dice = make_phantom(options.out, options.cases_per_site, options.seed, options.matrix, options.slices)
+    print(f"{options.out}: {options.cases_per_site} cases at each of {', '.join(dice)}")
+    print(f"intensity alone: mean Dice {np.mean(list(dice.values())):.2f} with the best window for each case")
+    return 0
+
+
+def make_phantom(
+    out: Path, cases_per_site: int = 6, seed: int = 0, matrix: int | None = None, slices: int = 12
+) -> dict[str, float]:
+    """Write the phantom as ``<SITE>/CaseNN.nii.gz`` and ``CaseNN_segmentation.nii.gz``.
+
+    Returns:
+        For each site the mean Dice of :func:`threshold_dice`.
+
+    Raises:
+        InputError: when a number is too small to draw a pelvis, or ``out`` already holds something.
+    """
+    for option, value, least in (
+        ("--cases-per-site", cases_per_site, 1),
+        ("--matrix", matrix, 32),
+        ("--slices", slices, 4),
+    ):
+        if value is not None and value < least:
+            raise InputError(f"{option} {value}: give at least {least}")
+    sites = [replace(site, matrix=matrix or site.matrix) for site in SITES]
+    scores: dict[str, list[float]] = {site.name: [] for site in sites}
+    number = 0
+    with new_folder(out) as partial, tqdm(total=len(sites) * cases_per_site, unit="case", disable=None) as progress:
+        for site in sites:
+            (partial / site.name).mkdir()
+            for index in range(cases_per_site):
+                image, label = draw_case(site, slices, seed, index)
+                write_volume(partial / site.name / f"Case{number:02d}.nii.gz", image)
+                write_volume(partial / site.name / f"Case{number:02d}_segmentation.nii.gz", label)
+                scores[site.name].append(threshold_dice(image.voxels, label.voxels))
+                number += 1
+                progress.update()
+    return {name: float(np.mean(values)) for name, values in scores.items()}
+
+
+def draw_case(site: Site, slices: int, seed: int, index: int) -> tuple[Volume, Volume]:
+    """Image and mask of one patient; the same for the same site, size, seed and index, whatever else is drawn."""
+    rng = np.random.default_rng([seed, zlib.crc32(site.name.encode()), index])
+    in_plane = site.field_of_view_mm / site.matrix
+    spacing_mm = (in_plane, in_plane, site.slab_mm / slices)
+    grid = Grid.centred((site.matrix, site.matrix, slices), spacing_mm)
+    signal, mask, rectum_y_mm = draw_pelvis(grid, site.endorectal, site.peripheral_zone, rng)
+    image = scan(signal, grid, site, rectum_y_mm, rng)
+    # The grid's axes run to the left, back and head, NIfTI's to the right, front and head: two signs turn.
+    affine = np.diag([-spacing_mm[0], -spacing_mm[1], spacing_mm[2], 1.0])
+    affine[:3, 3] = -grid.x.flat[0], -grid.y.flat[0], grid.z.flat[0]
+    return Volume(image, affine), Volume(mask.astype(np.uint8), affine)

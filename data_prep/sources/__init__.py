@@ -1,0 +1,1 @@
+"""One file for each layout that raw studies come in; each has ``find_cases(folder) -> Listing``."""

@@ -1,0 +1,69 @@
+"""NIfTI in and out, with errors that name the file and bytes that depend on nothing but the content."""
+
+import gzip
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+from custom_components.errors import InputError
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Voxels (H, W, D) and the 4 x 4 affine that takes voxel indices to mm."""
+
+    voxels: np.ndarray
+    affine: np.ndarray
+
+    @property
+    def spacing_mm(self) -> list[float]:
+        """Voxel size along each array axis, to a tenth of a micrometre."""
+        return [round(float(size), 4) for size in nibabel.affines.voxel_sizes(self.affine)]
+
+
+def read_volume(path: Path) -> Volume:
+    """Read a scalar 3-D NIfTI: the stored type when the header does not scale, float32 when it does.
+
+    Raises:
+        InputError: when the file is missing, truncated, no NIfTI, or not one 3-D scalar volume.
+    """
+    try:
+        image = nibabel.load(path)
+        voxels = np.asanyarray(image.dataobj)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; restore it") from error
+    except nibabel.filebasedimages.ImageFileError as error:
+        raise InputError(f"{path}: is not a NIfTI file, or only its start; export it again as .nii.gz") from error
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise InputError(f"{path}: is truncated or damaged ({_first_line(error)}); copy it again") from error
+    if not isinstance(image, nibabel.Nifti1Image):
+        raise InputError(f"{path}: is {type(image).__name__}, not NIfTI; export it again as .nii.gz")
+    if voxels.dtype.kind not in "iuf":
+        raise InputError(f"{path}: holds {voxels.dtype} voxels (colour or complex); export it as grey values")
+    if voxels.ndim > 3 and all(length == 1 for length in voxels.shape[3:]):
+        voxels = voxels.reshape(voxels.shape[:3])
+    if voxels.ndim != 3:
+        raise InputError(f"{path}: has {voxels.ndim} dimensions {voxels.shape}; export one 3-D volume (T2w)")
+    # nibabel scales in float64; an unscaled array keeps its type, in this machine's byte order.
+    scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
+    return Volume(voxels.astype(np.float32 if scaled else voxels.dtype.newbyteorder("=")), image.affine)
+
+
+def write_volume(path: Path, volume: Volume) -> None:
+    """Write ``.nii.gz`` without header text, time stamp or file name: equal volumes give equal bytes."""
+    image = nibabel.Nifti1Image(volume.voxels, volume.affine, dtype=volume.voxels.dtype)
+    image.header.set_xyzt_units("mm")
+    image.set_sform(volume.affine, code="scanner")
+    image.set_qform(volume.affine, code="scanner")
+    with (
+        path.open("wb") as file,
+        gzip.GzipFile(filename="", mode="wb", fileobj=file, compresslevel=6, mtime=0) as stream,
+    ):
+        stream.write(image.to_bytes())
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,73 @@
+import pytest
+
+from custom_components.errors import InputError
+from data_prep.sources.multi_site import find_cases
+
+
+@pytest.fixture
+def layout(tmp_path):
+    def make(*names):
+        for name in names:
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).touch()
+        return tmp_path
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"),
+    [
+        ("Case00.nii.gz", "Case00_segmentation.nii.gz"),
+        ("Case00.nii.gz", "Case00_Segmentation.nii.gz"),
+        ("Case00.NII.GZ", "case00_SEGMENTATION.nii"),
+        ("Case00.nii", "Case00_segmentation.nii.gz"),
+    ],
+)
+def test_the_mask_is_found_in_every_spelling(layout, image, mask):
+    listing = find_cases(layout(f"HK/{image}", f"HK/{mask}"))
+    (case,) = listing.cases
+    assert (case.case, case.site, case.patient, case.source) == ("HK_Case00", "HK", "HK_Case00", f"HK/{image}")
+    assert (case.image.name, case.label.name) == (image, mask)
+
+
+def test_companions_tables_and_hidden_files_are_no_cases(layout):
+    listing = find_cases(
+        layout(
+            "manifest.csv", ".DS_Store", "HK/._Case00.nii.gz", "HK/notes.csv", "HK/Case00.nii.gz",
+            "HK/Case00_segmentation.nii.gz", "HK/Case00_zones.nii.gz", "HK/Case01_zones.nii.gz",
+            "HK/Case01_segmentation.nii.gz",
+        )
+    )  # fmt: skip
+    assert [case.case for case in listing.cases] == ["HK_Case00"]
+    names = {path.name for path in listing.ignored}
+    assert names == {"manifest.csv", "notes.csv", "Case00_zones.nii.gz", "Case01_zones.nii.gz"}
+    assert [finding.problem for finding in listing.findings] == ["has no image"]
+
+
+def test_an_underscore_does_not_make_a_companion(layout):
+    listing = find_cases(layout("HK/Case_1.nii.gz", "HK/Case_1_segmentation.nii.gz"))
+    assert [case.case for case in listing.cases] == ["HK_Case_1"]
+    assert listing.cases[0].label is not None
+
+
+def test_a_case_that_is_there_twice_is_a_finding(layout):
+    folder = layout("HK/Case00.nii.gz", "HK/Case00.nii", "HK/Case00_segmentation.nii.gz")
+    (finding,) = find_cases(folder).findings
+    assert str(finding) == (
+        f"{folder}/HK/Case00.nii.gz: is the same case as Case00.nii beside it; remove one of the two"
+    )
+
+
+def test_two_cases_of_one_name_are_findings(layout):
+    names = ("A/B_C.nii.gz", "A/B_C_segmentation.nii.gz", "A_B/C.nii.gz", "A_B/C_segmentation.nii.gz")
+    findings = find_cases(layout(*names)).findings
+    assert [finding.problem for finding in findings] == ["would be named A_B_C like another case"] * 2
+
+
+def test_a_folder_without_cases_says_what_is_expected(tmp_path):
+    (tmp_path / "Case00.nii.gz").touch()
+    with pytest.raises(InputError, match=r"holds no case; expected <SITE>/CaseNN.nii.gz"):
+        find_cases(tmp_path)
+    with pytest.raises(InputError, match="no such folder"):
+        find_cases(tmp_path / "absent")

@@ -1,0 +1,169 @@
+import itertools
+import json
+
+import pytest
+from monai.data import load_decathlon_datalist
+
+from custom_components.errors import InputError
+from custom_components.files import sha256_of
+from data_prep.__main__ import main
+from data_prep.importing import import_dataset
+from data_prep.splitting import LISTS, split_dataset
+
+
+def dataset_of(folder, patients):
+    """A dataset.json alone, which is all that splitting reads; ``patients`` are (site, patient) of each case."""
+    cases = [
+        {
+            "case": f"{site}_{number:02d}",
+            "site": site,
+            "patient": patient,
+            "image": f"images/{site}_{number:02d}.nii.gz",
+            "label": f"labels/{site}_{number:02d}.nii.gz",
+            "voxel_sha256": f"{site}{number}",
+        }
+        for number, (site, patient) in enumerate(patients)
+    ]
+    folder.mkdir(exist_ok=True)
+    (folder / "dataset.json").write_text(json.dumps({"name": "set", "cases": cases}))
+    return folder
+
+
+def sites_of(counts):
+    return [(site, f"{site}{number}") for site, count in counts.items() for number in range(count)]
+
+
+def names(split, key):
+    return {item["case"] for item in split[key]}
+
+
+@pytest.mark.parametrize(
+    ("patients", "expected"),
+    [
+        # training, validation, test of 80/5/15: rounded, but one of each as soon as there are three patients.
+        (1, (0, 0, 1)),
+        (2, (1, 0, 1)),
+        (3, (1, 1, 1)),
+        (6, (4, 1, 1)),
+        (10, (7, 1, 2)),
+        (30, (23, 2, 5)),
+    ],
+)
+def test_each_site_is_split_by_the_fractions(tmp_path, patients, expected):
+    split = split_dataset(dataset_of(tmp_path / "set", sites_of({"HK": 40, "UCL": patients})))[0]
+    assert tuple(sum(item["site"] == "UCL" for item in split[key]) for key in LISTS) == expected
+    assert tuple(sum(item["site"] == "HK" for item in split[key]) for key in LISTS) == (32, 2, 6)
+
+
+def test_fractions_that_leave_no_training_still_leave_one_case(tmp_path):
+    split = split_dataset(dataset_of(tmp_path / "set", sites_of({"HK": 4})), [2, 49, 49])[0]
+    assert [len(split[key]) for key in LISTS] == [1, 1, 2]
+
+
+def test_a_patient_is_in_one_list_even_across_sites(tmp_path):
+    # Three cases of each patient, the last of them at another site.
+    patients = [(site, f"P{number}") for number in range(12) for site in ("HK", "HK", "UCL")]
+    for seed in range(5):
+        split = split_dataset(dataset_of(tmp_path / f"set{seed}", patients), seed=seed)[0]
+        of = {key: {item["patient"] for item in split[key]} for key in LISTS}
+        assert not any(of[one] & of[other] for one, other in itertools.combinations(LISTS, 2))
+        assert sum(len(split[key]) for key in LISTS) == len(patients)
+
+
+def test_the_seed_decides_and_is_repeatable(tmp_path):
+    patients = sites_of({"HK": 12, "UCL": 12})
+    first, again, other = (
+        split_dataset(dataset_of(tmp_path / name, patients), seed=seed)[0]
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    )
+    assert first == again
+    assert first["sha256"] != other["sha256"]
+    assert names(first, "test") != names(other, "test")
+
+
+def test_another_site_does_not_reshuffle_a_site(tmp_path):
+    small = split_dataset(dataset_of(tmp_path / "a", sites_of({"HK": 12})))[0]
+    large = split_dataset(dataset_of(tmp_path / "b", sites_of({"HK": 12, "UCL": 5})))[0]
+    assert names(small, "test") == {name for name in names(large, "test") if name.startswith("HK")}
+
+
+def test_groups_train_on_their_own_sites_and_are_tested_on_all(tmp_path):
+    folder = dataset_of(tmp_path / "set", sites_of({"RUNMC": 9, "UCL": 6, "HK": 7}))
+    everything, runmc, pair = split_dataset(folder, groups=["RUNMC", "UCL,HK"])
+    assert sorted(path.name for path in (folder / "splits").iterdir()) == ["RUNMC.json", "UCL+HK.json", "all.json"]
+    assert everything["sites"] == ["HK", "RUNMC", "UCL"]
+    assert pair["sites"] == ["UCL", "HK"]
+    for group in (runmc, pair):
+        assert group["test"] == everything["test"]
+        for key in ("training", "validation"):
+            assert group[key] == [item for item in everything[key] if item["site"] in group["sites"]]
+        assert json.loads((folder / "splits" / f"{group['name']}.json").read_text()) == group
+
+
+def test_the_hash_covers_the_three_lists(tmp_path):
+    split = split_dataset(dataset_of(tmp_path / "set", sites_of({"HK": 5})))[0]
+    assert split["sha256"] == sha256_of({key: split[key] for key in ("test", "validation", "training")})
+    split["training"].pop()
+    assert split["sha256"] != sha256_of({key: split[key] for key in LISTS})
+
+
+def test_monai_reads_the_lists(raw_folder, tmp_path):
+    dataset = tmp_path / "set"
+    import_dataset(raw_folder, dataset)
+    split = split_dataset(dataset)[0]
+    for key in LISTS:
+        items = load_decathlon_datalist(str(dataset / "splits" / "all.json"), True, key, str(dataset))
+        assert [item["case"] for item in items] == [item["case"] for item in split[key]]
+        for item in items:
+            assert item["image"] == str(dataset / "images" / f"{item['case']}.nii.gz")
+            assert (dataset / item["label"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--fractions", "80", "5", "5"], "--fractions 80 5 5: give three positive numbers that add up to 100"),
+        (["--fractions", "100", "0", "0"], "--fractions 100 0 0: give three positive numbers"),
+        (["--groups", "UCL,XYZ"], "--groups UCL,XYZ: unknown site 'XYZ'; the dataset has HK, UCL"),
+        (["--groups", "UCL", "HK,UCL"], "--groups HK,UCL: UCL is already in UCL; a site may have one group"),
+        (["--groups", "HK"], "split HK: no training case; a site needs at least three patients"),
+    ],
+)
+def test_what_cannot_be_split_is_said_in_one_line(tmp_path, capsys, arguments, message):
+    folder = dataset_of(tmp_path / "set", sites_of({"UCL": 6, "HK": 1}))
+    assert main(["split", str(folder), *arguments]) == 2
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1
+    assert errors[0].startswith(f"error: {message}")
+    assert not (folder / "splits").exists()
+
+
+def test_a_split_that_was_trained_on_is_not_replaced(tmp_path):
+    folder = dataset_of(tmp_path / "set", sites_of({"UCL": 12}))
+    split_dataset(folder)
+    before = (folder / "splits" / "all.json").read_bytes()
+    with pytest.raises(InputError, match=r"all.json: holds another split, .* remove .*splits first"):
+        split_dataset(folder, seed=1)
+    split_dataset(folder, groups=["UCL"])
+    assert (folder / "splits" / "all.json").read_bytes() == before
+
+
+def test_no_dataset_is_named(tmp_path):
+    with pytest.raises(
+        InputError, match=r"dataset.json: no such file; make the dataset with python -m data_prep import"
+    ):
+        split_dataset(tmp_path)
+
+
+def test_the_table_counts_each_site(tmp_path, capsys):
+    folder = dataset_of(tmp_path / "set", sites_of({"UCL": 6, "RUNMC": 10}))
+    assert main(["split", str(folder), "--fractions", "0.8", "0.05", "0.15"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    sha256 = json.loads((folder / "splits" / "all.json").read_text())["sha256"]
+    assert lines[0] == f"all (sha256 {sha256[:12]})"
+    assert [line.split() for line in lines[1:]] == [
+        ["site", "training", "validation", "test"],
+        ["RUNMC", "7", "1", "2"],
+        ["UCL", "4", "1", "1"],
+        ["all", "11", "2", "3"],
+    ]
