@@ -1,0 +1,6 @@
+"""Scores per volume, and the files that an evaluation leaves behind."""
+
+from custom_components.metrics.evaluation_report import EvaluationReport
+from custom_components.metrics.volume import summarise, volume_scores
+
+__all__ = ["EvaluationReport", "summarise", "volume_scores"]

@@ -1,0 +1,102 @@
+"""The files of an evaluation: every case's scores, their summary, and what was evaluated on which split."""
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from ignite.engine import Engine, Events
+from torch import nn
+
+from custom_components.errors import InputError
+from custom_components.files import read_json, write_json, write_text
+from custom_components.metrics.volume import summarise, volume_scores
+
+COLUMNS = ("case", "site", "dice", "hd95_mm", "asd_mm", "missed", "truth_ml", "prediction_ml")
+
+
+class EvaluationReport:
+    """Scores each volume of an evaluator and writes ``evaluation.json`` and ``evaluation.csv`` when it completes.
+
+    It reads, per case, ``pred`` and ``truth`` (both 0/1, (1, H, W, D), MetaTensors on the image's own grid) and the
+    datalist's ``case`` and ``site`` from the evaluator's decollated output and batch.
+
+    Args:
+        output_dir: folder of the two files; made if missing.
+        bundle: name of the evaluated bundle.
+        datalist: split file that the cases come from; its name and hash go into the report.
+        network: the evaluated network, for its number of parameters.
+
+    Raises:
+        InputError: When the datalist is not a split file, or when an evaluation saw no case.
+    """
+
+    def __init__(self, output_dir: str, bundle: str, datalist: str, network: nn.Module) -> None:
+        self.output_dir = Path(output_dir)
+        self.bundle = bundle
+        self.split = _split_identity(Path(datalist))
+        self.params = sum(parameter.numel() for parameter in network.parameters())
+        self.cases: list[dict[str, Any]] = []
+
+    def attach(self, engine: Engine) -> None:
+        """Listens to an evaluator."""
+        engine.add_event_handler(Events.STARTED, self.start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self.score)
+        engine.add_event_handler(Events.COMPLETED, self.write)
+
+    def start(self, engine: Engine) -> None:
+        """Forgets the cases of an earlier run."""
+        self.cases = []
+
+    def score(self, engine: Engine) -> None:
+        """Scores the volumes of one iteration."""
+        # MONAI keeps what the transforms made in the output, and what came from the datalist in the batch.
+        for loaded, made in zip(engine.state.batch, engine.state.output, strict=True):
+            item = {**loaded, **made}
+            truth = item["truth"]
+            scores = volume_scores(item["pred"][0], truth[0], truth.pixdim.tolist())
+            rounded = {name: value if isinstance(value, bool) else round(value, 6) for name, value in scores.items()}
+            self.cases.append({"case": item["case"], "site": item["site"], **rounded})
+
+    def write(self, engine: Engine) -> None:
+        """Writes the report and prints the summary."""
+        if not self.cases:
+            raise InputError(f"nothing was evaluated: the list of cases taken from split {self.split['name']} is empty")
+        self.cases.sort(key=lambda case: case["case"])
+        report = {
+            "bundle": self.bundle,
+            "split": self.split,
+            "params": self.params,
+            "cases": self.cases,
+            "summary": summarise(self.cases),
+        }
+        write_text(self.output_dir / "evaluation.csv", _csv(self.cases))
+        write_json(self.output_dir / "evaluation.json", report)
+        print(summary_table(report["summary"]))
+
+
+def summary_table(summary: dict[str, Any]) -> str:
+    """The text table of a ``summarise``, one line per site and one for all."""
+    lines = [f"{'site':<12} {'cases':>5} {'Dice':>15} {'HD95 mm':>15} {'ASD mm':>13} {'missed':>6}"]
+    for name, group in [*summary["sites"].items(), ("all", summary["all"])]:
+        dice, hd95, asd = (
+            f"{group[f'{score}_mean']:.{digits}f} ± {group[f'{score}_std']:.{digits}f}"
+            for score, digits in (("dice", 3), ("hd95_mm", 1), ("asd_mm", 1))
+        )
+        lines.append(f"{name:<12} {group['n']:>5} {dice:>15} {hd95:>15} {asd:>13} {group['missed']:>6}")
+    return "\n".join(lines)
+
+
+def _split_identity(datalist: Path) -> dict[str, str]:
+    split = read_json(datalist)
+    if not {"name", "sha256"} <= split.keys():
+        raise InputError(f"{datalist}: not a split file, name or sha256 is missing; make one with data_prep split")
+    return {"name": split["name"], "sha256": split["sha256"]}
+
+
+def _csv(cases: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(cases)
+    return text.getvalue()

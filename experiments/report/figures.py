@@ -1,0 +1,156 @@
+"""The curves of a report as PNG: validation Dice, loss terms and adaptive weights over the epochs."""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from experiments.report.study import Row
+
+SEGMENTATION_TERMS = ("dice", "lovasz", "cross_entropy")
+DISTILLATION_TERMS = ("prediction", "importance", "region_contrast")
+# Okabe and Ito's palette, which colour-blind readers can tell apart.
+TERM_COLOURS = dict(
+    zip(
+        SEGMENTATION_TERMS + DISTILLATION_TERMS,
+        ("#0072B2", "#E69F00", "#6B7280", "#0072B2", "#D55E00", "#009E73"),
+        strict=True,
+    )
+)
+ROLE_COLOURS = {"teacher": "#9AA5B1", "baseline": "#E08A00", "student": "#0067A5"}
+TEACHER_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+PANEL_WIDTH, PANEL_HEIGHT = 3.5, 2.3  # inches
+INK, GRID = "#334155", "#E5E9EF"
+
+Draw = Callable[[Axes, Mapping[str, Sequence[float]]], None]  # puts the columns of a training.csv on axes
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as PNG bytes, sharp on a dense screen."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=160, facecolor="white")
+    return stream.getvalue()
+
+
+def validation_dice(rows: Sequence[Row]) -> Figure:
+    """The validation Dice (%) of every run over the epochs, one colour a role."""
+    figure = Figure(figsize=(10, 3.4), layout="constrained")
+    axes = _styled(figure.subplots(), "epoch", "validation Dice %")
+    order = {"teacher": 0, "baseline": 1, "student": 2}
+    styles = ("-", "--", ":", "-.")
+    drawn = dict.fromkeys(order, 0)
+    for row in sorted(rows, key=lambda row: order[row.role]):
+        scores = 100 * np.asarray(row.training.get("val_mean_dice", []))
+        known = np.isfinite(scores)
+        if not known.any():
+            continue
+        epochs = np.asarray(row.training["epoch"])
+        style = styles[drawn[row.role] % len(styles)]
+        drawn[row.role] += 1
+        width = 1.3 if row.role == "teacher" else 2
+        axes.plot(
+            epochs[known], scores[known], style, color=ROLE_COLOURS[row.role], linewidth=width, label=_name(row, rows)
+        )
+    axes.set_ylim(0, 100)
+    if axes.lines:
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8, labelcolor=INK)
+    return figure
+
+
+def segmentation_losses(rows: Sequence[Row]) -> Figure:
+    """The unweighted segmentation terms of each run, one panel a run."""
+    return _panels(rows, _draw_terms(SEGMENTATION_TERMS, log=False), "loss term")
+
+
+def distillation_losses(rows: Sequence[Row]) -> Figure:
+    """The unweighted distillation terms of each distilled run, one panel a run, on a log axis."""
+    return _panels(rows, _draw_terms(DISTILLATION_TERMS, log=True), "loss term")
+
+
+def adaptive_weights(rows: Sequence[Row]) -> Figure:
+    """The weight of each teacher, one panel a distilled run; dotted: the weight that all would share."""
+
+    def draw(axes: Axes, training: Mapping[str, Sequence[float]]) -> None:
+        weights = weight_columns(training)
+        for (column, teacher), colour in zip(weights.items(), _cycle(TEACHER_COLOURS, len(weights)), strict=True):
+            axes.plot(training["epoch"], training[column], color=colour, linewidth=1.8, label=teacher)
+        axes.axhline(1 / len(weights), color=INK, linewidth=0.8, linestyle=":")
+
+    return _panels(rows, draw, "weight")
+
+
+def weight_columns(training: Mapping[str, Sequence[float]]) -> dict[str, str]:
+    """The columns that hold a teacher's weight, with the teacher's name."""
+    prefix = "weight_"
+    return {column: column.removeprefix(prefix) for column in training if column.startswith(prefix)}
+
+
+def has_distillation_terms(row: Row) -> bool:
+    """Whether a run logged a distillation term."""
+    return any(term in row.training for term in DISTILLATION_TERMS)
+
+
+def _draw_terms(terms: Sequence[str], log: bool) -> Draw:
+    def draw(axes: Axes, training: Mapping[str, Sequence[float]]) -> None:
+        for term in terms:
+            values = np.asarray(training.get(term, []), dtype=float)
+            if log:
+                values = np.where(values > 0, values, np.nan)  # a log axis has no zero
+            if np.isfinite(values).any():
+                label = term.replace("_", " ")
+                axes.plot(training["epoch"], values, color=TERM_COLOURS[term], linewidth=1.8, label=label)
+        if log and axes.lines:
+            axes.set_yscale("log")
+        elif axes.lines:
+            axes.set_ylim(bottom=0)
+
+    return draw
+
+
+def _panels(rows: Sequence[Row], draw: Draw, ylabel: str) -> Figure:
+    """One panel a row, three beside each other on one scale, with one legend above."""
+    across = min(3, len(rows))
+    down = -(-len(rows) // across)
+    figure = Figure(figsize=(PANEL_WIDTH * across, PANEL_HEIGHT * down + 0.35), layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False, sharey=True)
+    labels = {}
+    for place, axes in enumerate(grid.flat):
+        if place >= len(rows):
+            axes.set_visible(False)
+            continue
+        row = rows[place]
+        _styled(axes, "epoch" if place + across >= len(rows) else "", ylabel if place % across == 0 else "")
+        axes.set_title(_name(row, rows), fontsize=9, loc="left", color=INK, fontweight="bold")
+        draw(axes, row.training)
+        handles, names = axes.get_legend_handles_labels()
+        labels.update(zip(names, handles, strict=True))
+    if labels:
+        figure.legend(
+            labels.values(), labels.keys(), loc="outside upper left", ncols=6, frameon=False, fontsize=8, labelcolor=INK
+        )
+    return figure
+
+
+def _styled(axes: Axes, xlabel: str, ylabel: str) -> Axes:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color("#B6C0CC")
+    axes.grid(color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8, colors=INK, length=0)
+    axes.tick_params(which="minor", length=0)
+    axes.set_xlabel(xlabel, fontsize=8, color=INK)
+    axes.set_ylabel(ylabel, fontsize=8, color=INK)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    return axes
+
+
+def _name(row: Row, rows: Sequence[Row]) -> str:
+    """A row's label, with its seed where several rows share the label."""
+    shared = sum(other.label == row.label for other in rows) > 1
+    return f"{row.label}, seed {row.seed}" if shared else row.label
+
+
+def _cycle(colours: Sequence[str], count: int) -> list[str]:
+    return [colours[place % len(colours)] for place in range(count)]

@@ -1,0 +1,130 @@
+"""A study as its report reads it: ``study.json`` and what the runs of its rows left in their folders.
+
+``study.json``::
+
+    {"title": "...", "dataset": "<dataset folder>", "split": {"name", "sha256", "counts": {"training": n, ...}},
+     "machine": {"cores": 2, ...}, "settings": {"epochs": 10, ...},
+     "rows": [{"name": "<folder below bundles/>", "label": "ENet, three teachers",
+               "role": "teacher" | "baseline" | "student", "network": "enet",
+               "sites": ["RUNMC", ...], "seed": 0}, ...]}
+
+No sites means all sites. Rows that differ in the seed alone share a label. A row without ``output/evaluation.json`` has
+not been run yet. Other keys are for other readers.
+"""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import nan
+from pathlib import Path
+from typing import Any
+
+from custom_components.errors import InputError
+from custom_components.files import read_json
+
+ROLES = ("teacher", "baseline", "student")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run of a study."""
+
+    name: str
+    label: str
+    role: str
+    network: str
+    sites: list[str]
+    seed: int
+    folder: Path
+
+    @cached_property
+    def evaluation(self) -> dict[str, Any] | None:
+        """The content of ``evaluation.json``; None while the row has not been evaluated."""
+        path = self.folder / "output" / "evaluation.json"
+        return read_json(path) if path.is_file() else None
+
+    @cached_property
+    def cases(self) -> dict[str, dict[str, Any]]:
+        """The scores of each test case, by the case's name."""
+        return {case["case"]: case for case in self.evaluation["cases"]} if self.evaluation else {}
+
+    @cached_property
+    def training(self) -> dict[str, list[float]]:
+        """The columns of ``training.csv``, NaN where a cell is blank; empty without the file."""
+        path = self.folder / "output" / "training.csv"
+        if not path.is_file():
+            return {}
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            lines = list(reader)
+        try:
+            return {name: [float(line[name] or nan) for line in lines] for name in reader.fieldnames or ()}
+        except ValueError as error:
+            raise InputError(f"{path}: a cell is not a number ({error}); remove the file and train again") from None
+
+    def prediction(self, case: str) -> Path:
+        """The predicted mask of a case."""
+        return self.folder / "output" / "predictions" / f"{case}.nii.gz"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study: its runs, and what they have in common."""
+
+    folder: Path
+    title: str
+    dataset: Path
+    split: Mapping[str, Any]
+    machine: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    rows: list[Row]
+
+    @property
+    def evaluated(self) -> list[Row]:
+        """The rows that have scores."""
+        return [row for row in self.rows if row.evaluation]
+
+    def first_seed(self, role: str, network: str) -> list[Row]:
+        """The evaluated rows of a role and network, of each label the one with the lowest seed."""
+        firsts: dict[str, Row] = {}
+        for row in sorted(self.evaluated, key=lambda row: row.seed):
+            if (row.role, row.network) == (role, network):
+                firsts.setdefault(row.label, row)
+        return list(firsts.values())
+
+    def networks_of(self, role: str) -> list[str]:
+        """The networks that have rows of a role, in the order of the rows."""
+        return list(dict.fromkeys(row.network for row in self.rows if row.role == role))
+
+
+def load_study(folder: Path) -> Study:
+    """Reads a study.
+
+    Raises:
+        InputError: When ``study.json`` is missing or lacks a key, names an unknown role, or when a row was evaluated
+            on another split than the study's, so that its scores cannot stand beside the others.
+    """
+    path = folder / "study.json"
+    content = read_json(path)
+    try:
+        rows = [
+            Row(
+                folder=folder / "bundles" / row["name"],
+                **{key: row[key] for key in Row.__annotations__ if key != "folder"},
+            )
+            for row in content["rows"]
+        ]
+        shared = {key: content[key] for key in ("title", "split", "machine", "settings")}
+        study = Study(folder=folder, dataset=Path(content["dataset"]), rows=rows, **shared)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: {error} is missing or misplaced; run the study again to write it anew") from None
+    for row in study.rows:
+        if row.role not in ROLES:
+            raise InputError(f"{path}: row {row.name} has the role {row.role}; use one of {', '.join(ROLES)}")
+        if row.evaluation and row.evaluation["split"]["sha256"] != study.split["sha256"]:
+            raise InputError(
+                f"{row.folder / 'output/evaluation.json'}: evaluated on another split than the study's "
+                f"({study.split['name']}); evaluate this row again"
+            )
+    return study

@@ -1,0 +1,235 @@
+import base64
+import csv
+import hashlib
+import json
+import re
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from custom_components.errors import InputError
+from custom_components.metrics import summarise, volume_scores
+from experiments.report import load_study, render_table, write_report
+from experiments.report.comparison import compare, comparisons
+from experiments.report.pictures import chosen_cases
+
+SPACING = (0.8, 0.8, 3.5)
+SHAPE = (72, 72, 8)
+CASES = [("RUNMC", "RUNMC_Case01"), ("RUNMC", "RUNMC_Case02"), ("HK", "HK_Case01"), ("HK", "HK_Case02")]
+TEACHERS = ("deeplabv3plus", "pspnet")
+SPLIT_SHA256 = hashlib.sha256(b"split").hexdigest()
+ROWS = [
+    {"name": "deeplabv3plus", "label": "DeepLabV3+", "role": "teacher", "network": "DeepLabV3+", "sites": ["RUNMC"]},
+    {"name": "pspnet", "label": "PSPNet", "role": "teacher", "network": "PSPNet", "sites": ["HK"]},
+    {"name": "enet", "label": "ENet alone", "role": "baseline", "network": "ENet", "sites": ["RUNMC", "HK"]},
+    {"name": "enet_kd", "label": "ENet <distilled>", "role": "student", "network": "ENet", "sites": ["RUNMC", "HK"]},
+    {"name": "espnet", "label": "ESPNet alone", "role": "baseline", "network": "ESPNet", "sites": ["HK"]},
+    {"name": "espnet_kd", "label": "ESPNet distilled", "role": "student", "network": "ESPNet", "sites": ["HK"]},
+]
+# How far, in voxels, the row's predictions are moved aside, case by case.
+OFFSETS = {
+    "deeplabv3plus": (2, 3, 5, 6),
+    "pspnet": (6, 5, 2, 3),
+    "enet": (4, 5, 6, None),
+    "enet_kd": (1, 2, 3, 4),
+    "espnet": (5, 5, 5, 5),
+    "espnet_kd": (4, 6, 5, 5),
+}
+
+
+def gland(offset):
+    """An ellipsoid, absent from the end slices; None predicts nothing."""
+    if offset is None:
+        return np.zeros(SHAPE, np.uint8)
+    x, y, z = np.indices(SHAPE)
+    return (((x - 36 - offset) / 16) ** 2 + ((y - 34) / 12) ** 2 + ((z - 4) / 3) ** 2 < 1).astype(np.uint8)
+
+
+def save(array, path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(array, np.diag([-SPACING[0], -SPACING[1], SPACING[2], 1])), path)
+
+
+def write_dataset(folder):
+    cases = []
+    for number, (site, case) in enumerate(CASES):
+        noise = np.random.default_rng(number).normal(size=SHAPE)
+        body = np.linalg.norm((np.indices(SHAPE)[:2] - 36) / 34, axis=0) < 1
+        image = (200 * body + 120 * gland(0) + 40 * noise).astype(np.float32)
+        save(image, folder / f"images/{case}.nii.gz")
+        save(gland(0), folder / f"labels/{case}.nii.gz")
+        paths = {"image": f"images/{case}.nii.gz", "label": f"labels/{case}.nii.gz"}
+        cases.append({"case": case, "site": site, "patient": case, **paths})
+    (folder / "dataset.json").write_text(json.dumps({"name": "sample", "cases": cases}))
+
+
+def write_run(folder, row):
+    output = folder / "output"
+    cases = []
+    for (site, case), offset in zip(CASES, OFFSETS[row["name"]], strict=True):
+        prediction = gland(offset)
+        save(prediction, output / f"predictions/{case}.nii.gz")
+        cases.append({"case": case, "site": site, **volume_scores(prediction, gland(0), SPACING)})
+    evaluation = {
+        "bundle": row["name"],
+        "split": {"name": "all", "sha256": SPLIT_SHA256},
+        "params": 58_000_000 if row["role"] == "teacher" else 353_760,
+        "cases": cases,
+        "summary": summarise(cases),
+    }
+    (output / "evaluation.json").write_text(json.dumps(evaluation))
+
+    noise = np.random.default_rng(len(row["name"])).uniform(0.95, 1.05, size=(40, 8))
+    with open(output / "training.csv", "w", newline="") as file:
+        writer = None
+        for epoch in range(1, 41):
+            fall = np.exp(-epoch / 12) * noise[epoch - 1]
+            line = {"epoch": epoch, "learning_rate": 0.001, "loss": fall[0], "dice": fall[1], "lovasz": 0.8 * fall[2]}
+            if row["role"] == "student":
+                line |= {"importance": 8 * fall[3], "region_contrast": 0.02 * fall[4], "prediction": 0.6 * fall[5]}
+                line |= {"weight_deeplabv3plus": 0.5 + 0.1 * fall[6], "weight_pspnet": 0.5 - 0.1 * fall[6]}
+            line["val_mean_dice"] = "" if epoch % 5 else 0.9 - 0.7 * fall[7]
+            writer = writer or csv.DictWriter(file, list(line))
+            if epoch == 1:
+                writer.writeheader()
+            writer.writerow(line)
+
+
+def write_study(folder, rows):
+    write_dataset(folder / "dataset")
+    for row in rows:
+        write_run(folder / "bundles" / row["name"], row)
+    study = {
+        "title": "Sample study",
+        "rows": [{"seed": 0, **row} for row in rows],
+        "dataset": str(folder / "dataset"),
+        "split": {
+            "name": "all",
+            "sha256": SPLIT_SHA256,
+            "counts": {"training": 20, "validation": 4, "test": len(CASES)},
+        },
+        "machine": {"processor": "x86_64", "cores": 2},
+        "settings": {"image_size": 96, "site groups": ["RUNMC", "HK"]},
+    }
+    (folder / "study.json").write_text(json.dumps(study))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory):
+    return write_study(tmp_path_factory.mktemp("study"), ROWS)
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A study that a test may change: one baseline and its student."""
+    return write_study(tmp_path, ROWS[2:4])
+
+
+def change(path, **changes):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_page_holds_every_row_and_embeds_its_pictures(sample):
+    path = write_report(sample)
+    page = path.read_text(encoding="utf-8")
+    assert path == sample / "report.html"
+    for label in ("DeepLabV3+", "PSPNet", "ENet alone", "ENet &lt;distilled&gt;", "ESPNet alone", "ESPNet distilled"):
+        assert f'<th scope="row">{label}</th>' in page
+    sources = re.findall(r'src="([^"]*)"', page)
+    # A picture grid for each of two students, validation Dice, segmentation terms, distillation terms, weights.
+    assert len(sources) == 6
+    for source in sources:
+        assert base64.b64decode(source.removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
+    assert "http" not in page
+    assert SPLIT_SHA256 in page
+    assert "1 of 4" in page  # the case that the ENet baseline missed
+    assert "4 test" in page
+
+
+def test_table_for_the_terminal(sample):
+    study = load_study(sample)
+    head, rule, *lines = render_table(study.rows).splitlines()
+    assert re.split(r"\s{2,}", head) == [
+        *("model", "role", "trained on", "Dice %", "HD95 mm", "ASD mm", "missed", "HK", "RUNMC", "params"),
+    ]
+    assert set(rule) == {"-"}
+    assert len(lines) == len(ROWS)
+    scores = study.rows[2].evaluation["summary"]
+    cells = re.split(r"\s{2,}", lines[2])
+    assert cells[:3] == ["ENet alone", "baseline", "RUNMC + HK"]
+    assert cells[3] == f"{100 * scores['all']['dice_mean']:.1f} ± {100 * scores['all']['dice_std']:.1f}"
+    assert cells[6:] == ["1 of 4", f"{100 * scores['sites']['HK']['dice_mean']:.1f}", cells[8], "354 k"]
+    assert lines[0].endswith("58.00 M")
+
+
+def test_seeds_get_a_column_only_where_they_differ(small):
+    row = ROWS[3]
+    write_run(small / "bundles/enet_kd_1", {**row, "name": "enet_kd"})
+    rows = json.loads((small / "study.json").read_text())["rows"]
+    assert "seed" not in render_table(load_study(small).rows)
+    change(small / "study.json", rows=[*rows, {**row, "name": "enet_kd_1", "seed": 1}])
+    study = load_study(small)
+    assert "seed" in render_table(study.rows).splitlines()[0]
+    assert [found.seeds for found in comparisons(study)] == [1]  # the baseline has one seed
+    assert "ENet &lt;distilled&gt;</th><td>RUNMC + HK</td><td>1</td>" in write_report(small).read_text()
+
+
+def test_paired_difference(small):
+    baseline, student = load_study(small).rows
+    for case, (alone, distilled) in enumerate([(0.5, 0.6), (0.6, 0.7), (0.7, 0.8), (0.8, 0.9)]):
+        name = CASES[case][1]
+        baseline.cases[name]["dice"], student.cases[name]["dice"] = alone, distilled
+    found = compare([student], [baseline])
+    # Each case gains 10 points, so does each resample of them: the interval has no width.
+    assert (found.difference, found.low, found.high) == pytest.approx((10, 10, 10))
+    assert str(found) == (
+        "ENet <distilled> minus ENet alone: +10.0 Dice points "
+        "(95 % interval +10.0 to +10.0, over 4 test cases, one seed)"
+    )
+    student.cases[CASES[0][1]]["dice"] = 0.1
+    found = compare([student], [baseline])
+    assert found.difference == pytest.approx((-40 + 10 + 10 + 10) / 4)
+    assert found.low < found.difference < found.high == pytest.approx(10)
+    assert "cannot tell" in found.verdict
+
+
+def test_students_are_compared_with_baselines_of_their_network(sample):
+    pairs = [(found.student, found.baseline) for found in comparisons(load_study(sample))]
+    assert pairs == [("ENet <distilled>", "ENet alone"), ("ESPNet distilled", "ESPNet alone")]
+
+
+def test_best_median_and_worst_case(sample):
+    student = load_study(sample).rows[3]
+    assert chosen_cases(student) == {"best": "RUNMC_Case01", "median": "RUNMC_Case02", "worst": "HK_Case02"}
+
+
+def test_a_study_under_way_is_reported(small):
+    (small / "bundles/enet_kd/output/evaluation.json").unlink()
+    page = write_report(small).read_text()
+    assert "1 of 2 runs so far" in page
+    assert "ENet &lt;distilled&gt;</th><td>RUNMC + HK</td><td>–</td>" in page
+
+
+def test_a_study_without_any_result_is_reported(small):
+    for row in ROWS[2:4]:
+        (small / "bundles" / row["name"] / "output/evaluation.json").unlink()
+        (small / "bundles" / row["name"] / "output/training.csv").unlink()
+    assert "0 of 2 runs so far" in write_report(small).read_text()
+
+
+def test_faults_are_named(small):
+    with pytest.raises(InputError, match=r"study\.json: no such file"):
+        write_report(small / "nowhere")
+    evaluation = small / "bundles/enet/output/evaluation.json"
+    change(evaluation, split={"name": "all", "sha256": "other"})
+    with pytest.raises(InputError, match=r"enet.output.evaluation\.json: evaluated on another split"):
+        write_report(small)
+    change(evaluation, split={"name": "all", "sha256": SPLIT_SHA256})
+    (small / "bundles/enet_kd/output/predictions/HK_Case02.nii.gz").unlink()
+    with pytest.raises(InputError, match=r"predictions.HK_Case02\.nii\.gz: cannot be read"):
+        write_report(small)
+    change(small / "study.json", rows=[{**ROWS[0], "seed": 0, "role": "pupil"}])
+    with pytest.raises(InputError, match=r"study\.json: row deeplabv3plus has the role pupil"):
+        write_report(small)
