@@ -150,7 +150,7 @@ def test_splits_of_another_dataset_or_kind_are_found(dataset):
         "~/splits/RUNMC.json: names RUNMC_Case77, unknown to dataset.json; split again",
         "~/splits/UCL+HK.json: is not a split file (lacks 'validation'); split again",
     ]
-    assert found[2].startswith("~/splits/mine.json: is not valid JSON")
+    assert found[2].startswith("~/splits/mine.json: not a JSON file")
     assert len(found) == 3
 
 

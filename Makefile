@@ -1,0 +1,51 @@
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/ready
+
+# make demo [DATASET=<folder in the released layout>] [SIZE=96] [EPOCHS=10] [SITES="A B,C D"] [SEEDS="0 1 2"] [OUT=runs/mine] [JOBS=2]
+DATASET ?=
+SIZE ?=
+EPOCHS ?=
+SITES ?=
+SEEDS ?=
+JOBS ?= 2
+OUT ?= runs/$(if $(DATASET),$(notdir $(abspath $(DATASET))),demo)
+RAW := $(if $(DATASET),$(DATASET),$(OUT)/phantom)
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint configs
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+venv: $(READY)  ## make .venv with everything in it
+
+# torch first and pinned: nothing that follows may bring another build of it.
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+demo: $(READY) $(OUT)/dataset/dataset.json  ## the main job: three limited teachers, a baseline, a distilled student, one report
+	$(PY) -m experiments run --plan demo --dataset $(OUT)/dataset --out $(OUT) --jobs $(JOBS) \
+		$(if $(SIZE),--size $(SIZE)) $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(SITES),--groups $(SITES)) $(if $(SEEDS),--seeds $(SEEDS))
+
+$(OUT)/dataset/dataset.json: | $(READY) $(RAW)
+	$(PY) -m data_prep import $(RAW) --out $(OUT)/dataset
+
+$(OUT)/phantom: | $(READY)
+	$(PY) -m data_prep phantom $@
+
+test: $(READY)  ## the tests, within 20 minutes on 2 cores
+	$(PY) -m pytest
+
+lint: $(READY)  ## ruff, and whether the generated configs are up to date
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) bundles/build.py --check
+
+configs: $(READY)  ## write every bundle's configs from bundles/_base and bundle.yaml
+	$(PY) bundles/build.py

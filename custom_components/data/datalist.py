@@ -1,0 +1,27 @@
+"""Reading a split: a Decathlon-style datalist."""
+
+from pathlib import Path
+from typing import Any
+
+from monai.data import load_decathlon_datalist
+
+from custom_components.errors import InputError
+from custom_components.files import read_json
+
+
+def load_datalist(datalist: str | Path, part: str, dataset_dir: str | Path) -> list[dict[str, Any]]:
+    """The cases of one part of a split, with the paths of image and label made absolute.
+
+    Args:
+        datalist: the split file.
+        part: ``training``, ``validation`` or ``test``.
+        dataset_dir: the folder that the split's paths are relative to.
+
+    Raises:
+        InputError: if the split file is missing, is no JSON object, or has no such part.
+    """
+    if not Path(datalist).is_file():
+        raise InputError(f"{datalist}: no such split; give --dataset_dir (and --datalist), or run data_prep split")
+    if not isinstance(read_json(datalist).get(part), list):
+        raise InputError(f"{datalist}: has no list '{part}'; write splits with python -m data_prep split")
+    return load_decathlon_datalist(str(datalist), True, part, str(dataset_dir))

@@ -1,0 +1,30 @@
+"""Transforms as plain data, to compare and hash them."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import torch
+from monai.transforms import Transform
+
+
+def describe(value: Any) -> Any:
+    """A transform, or a list of them, as plain JSON: its class and its public settings.
+
+    Unlike a pickle's hash, the description is the same on every machine and can be read and compared line by line.
+    """
+    if isinstance(value, Transform):
+        public = {key: item for key, item in sorted(vars(value).items()) if not key.startswith("_") and key != "R"}
+        return {"transform": type(value).__name__, **{key: describe(item) for key, item in public.items()}}
+    if isinstance(value, Mapping):
+        return {str(key): describe(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | torch.Tensor):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [describe(item) for item in value]
+    if isinstance(value, Enum):
+        return str(value.value)
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return getattr(value, "__qualname__", type(value).__name__)

@@ -1,0 +1,112 @@
+"""Prepared volumes: what the preprocessing makes of a case, kept on disk so that it is computed once.
+
+A prepared volume is an uncompressed NIfTI in Fortran order, so that an axial slice is one contiguous piece of the file.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import torch
+from monai.transforms import Compose
+from tqdm import tqdm
+
+from custom_components.data.describe import describe
+from custom_components.errors import InputError
+from custom_components.files import file_sha256, replace_file, sha256_of
+
+
+@dataclass(frozen=True)
+class PreparedArray:
+    """A 3-D array (H, W, D) inside an uncompressed NIfTI file."""
+
+    path: Path
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    offset: int
+
+    @classmethod
+    def open(cls, path: Path) -> "PreparedArray":
+        stored = nib.load(path).dataobj
+        return cls(path, stored.shape, stored.dtype, stored.offset)
+
+    def slice(self, index: int) -> torch.Tensor:
+        """One axial slice (1, H, W); nothing else of the file is read."""
+        height, width, _ = self.shape
+        pixels = height * width
+        offset = self.offset + index * pixels * self.dtype.itemsize
+        flat = np.fromfile(self.path, self.dtype, count=pixels, offset=offset)
+        return torch.from_numpy(flat.reshape((1, height, width), order="F").copy())
+
+    def volume(self) -> torch.Tensor:
+        """The whole volume (1, H, W, D)."""
+        flat = np.fromfile(self.path, self.dtype, offset=self.offset)
+        return torch.from_numpy(flat.reshape((1, *self.shape), order="F").copy())
+
+
+@dataclass(frozen=True)
+class PreparedCase:
+    """A case of the datalist with its prepared image (float32) and mask (uint8, 0/1)."""
+
+    info: Mapping[str, Any]
+    image: PreparedArray
+    label: PreparedArray
+
+    @property
+    def name(self) -> str:
+        return self.info.get("case") or Path(self.info["image"]).name.split(".nii")[0]
+
+
+def prepare_cases(
+    data: Iterable[Mapping[str, Any]], preprocessing: Compose, cache_dir: str | Path, progress: str = "preparing"
+) -> list[PreparedCase]:
+    """Prepare every case that is not in the cache yet.
+
+    Args:
+        data: cases as ``{"image": path, "label": path, ...}``; other entries are kept as they are.
+        preprocessing: deterministic transforms on the keys ``image`` and ``label`` that start with loading.
+        cache_dir: where prepared volumes are kept, under a name made of the files' contents and the preprocessing.
+        progress: what the progress bar says.
+
+    Raises:
+        InputError: naming the file, if one is missing or cannot be prepared.
+    """
+    cache_dir = Path(cache_dir)
+    recipe = sha256_of(describe(preprocessing.transforms))
+    cases = list(data)
+    return [
+        _prepare(case, preprocessing, recipe, cache_dir) for case in tqdm(cases, progress, unit="case", leave=False)
+    ]
+
+
+def _prepare(case: Mapping[str, Any], preprocessing: Compose, recipe: str, cache_dir: Path) -> PreparedCase:
+    for key in ("image", "label"):
+        if not os.path.isfile(case.get(key, "")):
+            raise InputError(
+                f"{case.get(key)}: no such file (the {key} of case {case.get('case', case)}); check dataset_dir"
+            )
+    contents = file_sha256(case["image"]) + file_sha256(case["label"]) + recipe
+    stem = hashlib.sha256(contents.encode()).hexdigest()[:32]
+    files = {key: cache_dir / f"{stem}_{key}.nii" for key in ("image", "label")}
+    if not all(file.is_file() for file in files.values()):
+        _write_prepared(case, preprocessing, files)
+    return PreparedCase(dict(case), *(PreparedArray.open(files[key]) for key in ("image", "label")))
+
+
+def _write_prepared(case: Mapping[str, Any], preprocessing: Compose, files: Mapping[str, Path]) -> None:
+    try:
+        prepared = preprocessing({"image": case["image"], "label": case["label"]})
+    except Exception as error:
+        reason = str(error.__cause__ or error).strip().splitlines()
+        raise InputError(f"{case['image']}: cannot be prepared ({reason[0] if reason else error!r})") from error
+    if prepared["image"].shape != prepared["label"].shape:
+        shapes = f"{tuple(prepared['image'].shape)} and {tuple(prepared['label'].shape)}"
+        raise InputError(f"{case['image']}: image and mask {case['label']} differ in shape once prepared: {shapes}")
+    for key, dtype in (("image", np.float32), ("label", np.uint8)):
+        array = prepared[key][0].cpu().numpy().astype(dtype)
+        replace_file(files[key], nib.Nifti1Image(array, prepared[key].affine.cpu().numpy()).to_filename)

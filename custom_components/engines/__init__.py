@@ -1,0 +1,5 @@
+"""The engine that distils."""
+
+from custom_components.engines.distillation import DistillationTrainer
+
+__all__ = ["DistillationTrainer"]

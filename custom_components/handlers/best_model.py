@@ -1,0 +1,68 @@
+"""``models/model.pt``: the weights of the best epoch, with their provenance."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Engine, Events
+from torch import nn
+
+from custom_components.files import file_sha256, replace_file, write_json
+
+logger = logging.getLogger(__name__)
+
+
+class BestModel:
+    """Keeps the weights of the epoch with the highest validation metric, or of the last epoch without validation.
+
+    Args:
+        models_dir: folder of ``model.pt`` (a bare state dict) and ``provenance.json``.
+        network: the unwrapped network.
+        provenance: what :func:`custom_components.provenance.provenance` gives.
+        validator: the evaluator that the trainer runs.
+        metric: its metric to compare.
+    """
+
+    def __init__(
+        self,
+        models_dir: str | Path,
+        network: nn.Module,
+        provenance: Mapping[str, Any],
+        validator: Engine,
+        metric: str = "val_mean_dice",
+    ) -> None:
+        self.models_dir = Path(models_dir)
+        self.network = network
+        self.provenance = provenance
+        self.validator = validator
+        self.metric = metric
+        self.best: float | None = None
+
+    def attach(self, engine: Engine) -> None:
+        """Listen to the trainer and its validator."""
+        self.validator.add_event_handler(Events.COMPLETED, self._compare, engine)
+        engine.add_event_handler(Events.COMPLETED, self._keep_unvalidated)
+
+    def state_dict(self) -> dict[str, float | None]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state: Mapping[str, float | None]) -> None:
+        self.best = state["best"]
+
+    def _compare(self, validator: Engine, trainer: Engine) -> None:
+        value = float(validator.state.metrics[self.metric])
+        if self.best is None or value > self.best:
+            self.best = value
+            self._save(trainer, {self.metric: value})
+
+    def _keep_unvalidated(self, trainer: Engine) -> None:
+        if self.best is None:
+            self._save(trainer, {})
+
+    def _save(self, trainer: Engine, metrics: dict[str, float]) -> None:
+        model_file = self.models_dir / "model.pt"
+        replace_file(model_file, lambda partial: torch.save(self.network.state_dict(), partial))
+        record = {"weights_sha256": file_sha256(model_file), "epoch": trainer.state.epoch, "metrics": metrics}
+        write_json(self.models_dir / "provenance.json", {**self.provenance, **record})

@@ -1,0 +1,95 @@
+"""``last.pt``: all that a training needs to go on as if it had never stopped."""
+
+import logging
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+
+from custom_components.errors import InputError
+from custom_components.files import replace_file
+
+logger = logging.getLogger(__name__)
+
+
+class Stateful(Protocol):
+    def state_dict(self) -> Mapping[str, Any]: ...
+
+    def load_state_dict(self, state: Any) -> Any: ...
+
+
+class RandomStates:
+    """The random generators of Python, numpy and torch, as one stateful object."""
+
+    def state_dict(self) -> dict[str, Any]:
+        kind, keys, *rest = np.random.get_state()
+        state = {"python": random.getstate(), "numpy": [kind, keys.tolist(), *rest], "torch": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            state["cuda"] = torch.cuda.get_rng_state_all()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        random.setstate(state["python"])
+        np.random.set_state(tuple(state["numpy"]))
+        torch.set_rng_state(state["torch"].cpu())
+        if "cuda" in state and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all([generator.cpu() for generator in state["cuda"]])
+
+
+class ResumeCheckpoint:
+    """Saves ``last.pt`` after every epoch and, if asked to resume, starts from it.
+
+    It belongs last among the handlers, so that what it saves includes what the others did in that epoch.
+
+    Args:
+        path: the file.
+        objects: what has a state: network, optimizer, learning-rate schedule, best model.
+        resume: go on from ``path`` if it exists.
+
+    Raises:
+        InputError: when resuming, if the checkpoint is of another network or optimizer, or beyond ``max_epochs``.
+    """
+
+    def __init__(self, path: str | Path, objects: Mapping[str, Stateful], resume: bool = False) -> None:
+        self.path = Path(path)
+        self.objects = {**objects, "random": RandomStates()}
+        self.resume = resume
+
+    def attach(self, engine: Engine) -> None:
+        """Listen to the trainer."""
+        engine.add_event_handler(Events.STARTED, self._load)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._save)
+
+    def _all(self, engine: Engine) -> dict[str, Stateful]:
+        scaler = getattr(engine, "scaler", None)
+        return {**self.objects, "trainer": engine, **({"scaler": scaler} if scaler else {})}
+
+    def _save(self, engine: Engine) -> None:
+        state = {name: item.state_dict() for name, item in self._all(engine).items()}
+        replace_file(self.path, lambda partial: torch.save(state, partial))
+
+    def _load(self, engine: Engine) -> None:
+        if not self.resume or not self.path.is_file():
+            return
+        checkpoint = torch.load(self.path, map_location="cpu", weights_only=True)
+        max_epochs = engine.state.max_epochs
+        if checkpoint["trainer"]["epoch"] > max_epochs:
+            raise InputError(
+                f"{self.path}: saved after epoch {checkpoint['trainer']['epoch']}, beyond max_epochs {max_epochs}; "
+                "raise train::trainer::max_epochs, or start afresh with --resume False"
+            )
+        for name, item in self._all(engine).items():
+            try:
+                # The trainer refuses a state of another length; it may be given more epochs than it had.
+                state = {**checkpoint[name], "max_epochs": max_epochs} if item is engine else checkpoint[name]
+                item.load_state_dict(state)
+            except (KeyError, RuntimeError, ValueError) as error:
+                reason = str(error).splitlines()[0]
+                raise InputError(
+                    f"{self.path}: does not fit this run ({name}: {reason}); use --resume False"
+                ) from error
+        logger.info(f"resumed from {self.path} after epoch {engine.state.epoch} of {max_epochs}")

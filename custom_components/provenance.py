@@ -1,0 +1,80 @@
+"""Where a model's weights come from: ``models/provenance.json``, written beside every ``model.pt``.
+
+It lets a distillation refuse a teacher that does not fit: other preprocessing, other classes, other weights than those
+that were written, or one that was trained on the student's test cases.
+"""
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import monai
+import numpy as np
+import torch
+from monai.transforms import Compose
+
+from custom_components.data.describe import describe
+from custom_components.data.prepared import PreparedCase
+from custom_components.errors import InputError
+from custom_components.files import read_json
+from custom_components.teachers import TeacherEnsemble, read_bundle
+
+CASE_KEYS = ("case", "site", "patient", "voxel_sha256")
+
+
+def provenance(
+    bundle_dir: str | Path,
+    datalist: str | Path,
+    preprocessing: Compose,
+    training: Iterable[PreparedCase],
+    validation: Iterable[PreparedCase],
+    teachers: TeacherEnsemble | None = None,
+) -> dict[str, Any]:
+    """What is known of a training before it starts; the weights' hash and the metrics come with the weights.
+
+    Args:
+        bundle_dir: the bundle whose network is trained.
+        datalist: the split file; hosts that bring a plain list of volumes instead have none, and None is recorded.
+        preprocessing: the deterministic transforms.
+        training: the cases trained on.
+        validation: the cases that choose the best epoch.
+        teachers: of a distillation.
+    """
+    bundle = read_bundle(str(bundle_dir))
+    return {
+        "bundle": bundle.name,
+        "network_def": bundle.network_def,
+        "preprocessing": describe(preprocessing.transforms),
+        "split": _split(datalist),
+        "cases": {"training": _cases(training), "validation": _cases(validation)},
+        "teachers": dict(zip(teachers.names, teachers.weights_sha256, strict=True)) if teachers else {},
+        "seed": monai.utils.get_seed(),
+        "command": sys.argv,
+        "git_revision": _git_revision(Path(__file__).parent),
+        "versions": {"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _cases(cases: Iterable[PreparedCase]) -> list[dict[str, str]]:
+    return [{"case": case.name} | {key: case.info[key] for key in CASE_KEYS if key in case.info} for case in cases]
+
+
+def _split(datalist: str | Path) -> dict[str, str] | None:
+    try:
+        split = read_json(datalist)
+    except InputError:
+        return None
+    return {key: split[key] for key in ("name", "sha256") if key in split}
+
+
+def _git_revision(folder: Path) -> str | None:
+    """The commit of this code, with ``+changes`` if the work tree differs; None outside a git checkout."""
+    command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

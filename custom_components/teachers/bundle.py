@@ -1,0 +1,88 @@
+"""A bundle folder as a guest: what is read from it is plain data, and nothing in it is run.
+
+Only ``network_def``, ``taps`` and the provenance are read; no ``$`` expression is evaluated, and the network must be
+one of this project's (compare MONAI's advisory GHSA-873f-pvrv-4x83: a config may run any code).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from custom_components import networks
+from custom_components.errors import InputError
+from custom_components.files import read_json
+
+_NETWORKS = {f"custom_components.networks.{name}": getattr(networks, name) for name in networks.__all__}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The parts of a bundle that distillation needs, read without running any of its config."""
+
+    path: Path
+    network_def: dict[str, Any]
+    taps: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def model_file(self) -> Path:
+        return self.path / "models" / "model.pt"
+
+    @property
+    def provenance_file(self) -> Path:
+        return self.path / "models" / "provenance.json"
+
+    def build_network(self) -> nn.Module:
+        """The network of ``network_def``, freshly initialised.
+
+        Raises:
+            InputError: if its ``_target_`` is not one of this project's networks or an argument is not a plain value.
+        """
+        options = dict(self.network_def)
+        target = options.pop("_target_", None)
+        if target not in _NETWORKS:
+            raise InputError(
+                f"{self.path}/configs/train.json: network_def._target_ is {target!r}, not one of this project's "
+                f"networks ({', '.join(sorted(networks.__all__))})"
+            )
+        for key, value in options.items():
+            if not isinstance(value, int | float | bool | None) and (not isinstance(value, str) or value[:1] in "$@%"):
+                raise InputError(
+                    f"{self.path}/configs/train.json: network_def.{key} must be a plain value, not {value!r}"
+                )
+        return _NETWORKS[target](**options)
+
+
+def find_bundle(name_or_path: str, bundles_dir: str | Path) -> Path:
+    """The folder of a bundle given by path, or by name beside ``bundles_dir``'s other bundles.
+
+    Raises:
+        InputError: if neither is a bundle; says where it was looked for.
+    """
+    candidates = [Path(name_or_path), Path(bundles_dir) / name_or_path]
+    for candidate in candidates:
+        if (candidate / "configs" / "train.json").is_file():
+            return candidate.resolve()
+    looked = " nor ".join(str(candidate) for candidate in candidates)
+    raise InputError(
+        f"no bundle '{name_or_path}': neither {looked} has configs/train.json; give a bundle's name or folder"
+    )
+
+
+def read_bundle(name_or_path: str, bundles_dir: str | Path = ".") -> Bundle:
+    """Read the bundle that :func:`find_bundle` finds.
+
+    Raises:
+        InputError: if its train.json is not JSON or lacks ``network_def`` or ``taps``.
+    """
+    path = find_bundle(name_or_path, bundles_dir)
+    config = read_json(path / "configs" / "train.json")
+    for key in ("network_def", "taps"):
+        if not isinstance(config.get(key), dict):
+            raise InputError(f"{path}/configs/train.json: key '{key}' is missing or not a mapping")
+    return Bundle(path, config["network_def"], config["taps"])

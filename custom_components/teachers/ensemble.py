@@ -1,0 +1,77 @@
+"""The teachers of one distillation, as one frozen module."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.transforms import Compose
+from torch import Tensor, nn
+
+from custom_components.errors import InputError
+from custom_components.teachers.load import Teacher, load_teacher
+
+
+class TeacherEnsemble(nn.Module):
+    """Runs frozen teachers on the student's input.
+
+    It stays in evaluation mode whatever :meth:`train` is told, gives no gradient, and belongs to no optimizer,
+    ``DistributedDataParallel`` or checkpoint.
+
+    Args:
+        teachers: at least one.
+        keys: the taps to read, in the order of the student's.
+
+    Raises:
+        InputError: if there is no teacher, or one lacks a tap.
+    """
+
+    def __init__(self, teachers: Sequence[Teacher], keys: Sequence[str]) -> None:
+        super().__init__()
+        if not teachers:
+            raise InputError("no teacher given; name at least one, e.g. --teachers \"['pspnet']\"")
+        for teacher in teachers:
+            if lacking := set(keys) - set(teacher.taps.keys):
+                raise InputError(f"{teacher.bundle.path}/configs/train.json: no tap {lacking}, which the student has")
+        self.names = _unique([teacher.name for teacher in teachers])
+        self.weights_sha256 = [teacher.weights_sha256 for teacher in teachers]
+        self.networks = nn.ModuleList(teacher.network for teacher in teachers)
+        self._taps = [teacher.taps for teacher in teachers]
+        self._keys = tuple(keys)
+        self.requires_grad_(False)
+        self.train(False)
+
+    def train(self, mode: bool = True) -> "TeacherEnsemble":
+        return super().train(False)
+
+    @torch.no_grad()
+    def forward(self, image: Tensor, samples: Sequence[tuple[str, int]]) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """Logits (B, C, H, W) of each teacher, and its tapped features (B, K, h, w) in the order of the keys.
+
+        Args:
+            image: (B, 1, H, W).
+            samples: the (case, slice) of each image; only :class:`CachedTeachers` looks at them.
+        """
+        logits, features = [], []
+        for network, taps in zip(self.networks, self._taps, strict=True):
+            taps.arm()
+            logits.append(network(image))
+            features.append(taps.collect(self._keys))
+        return logits, features
+
+
+def load_teachers(
+    teachers: Sequence[str],
+    bundles_dir: str | Path,
+    keys: Sequence[str],
+    preprocessing: Compose,
+    held_out: Iterable[Mapping[str, Any]],
+) -> TeacherEnsemble:
+    """The ensemble of the teacher bundles named, each loaded and checked by :func:`load_teacher`."""
+    held_out = list(held_out)
+    return TeacherEnsemble([load_teacher(name, bundles_dir, preprocessing, held_out) for name in teachers], keys)
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Two teachers from folders of the same name get a number, so that their weights are logged apart."""
+    return [f"{name}_{names[:i].count(name) + 1}" if names.count(name) > 1 else name for i, name in enumerate(names)]

@@ -1,0 +1,147 @@
+"""Loading a teacher from its bundle, and every check that it fits the student."""
+
+import pickle
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.transforms import Compose
+from torch import nn
+
+from custom_components.data.describe import describe
+from custom_components.errors import InputError
+from custom_components.files import file_sha256, read_json
+from custom_components.teachers.bundle import Bundle, read_bundle
+from custom_components.teachers.taps import Taps
+
+RETRAIN = "train this teacher again"
+
+
+@dataclass
+class Teacher:
+    """A frozen network with its taps, and what its bundle says of it."""
+
+    bundle: Bundle
+    network: nn.Module
+    taps: Taps
+    weights_sha256: str
+
+    @property
+    def name(self) -> str:
+        return self.bundle.name
+
+
+def load_teacher(
+    name_or_path: str,
+    bundles_dir: str | Path = ".",
+    preprocessing: Compose | None = None,
+    held_out: Iterable[Mapping[str, Any]] = (),
+    out_channels: int = 2,
+) -> Teacher:
+    """Load a teacher bundle's network and weights without running anything that the bundle says.
+
+    Args:
+        name_or_path: the teacher bundle's folder, or its name beside ``bundles_dir``'s other bundles.
+        bundles_dir: where bundles given by name are.
+        preprocessing: the student's preprocessing; the teacher must have been trained with the same.
+        held_out: the student's test cases; none of them may be among the cases that the teacher was trained on.
+        out_channels: the student's number of classes.
+
+    Raises:
+        InputError: one line, if there is no checkpoint or no provenance, if the weights are not those that were written
+            (hash), are no plain tensors, or belong to another network, or if one of the checks above fails.
+    """
+    bundle = read_bundle(name_or_path, bundles_dir)
+    _require(bundle.model_file, bundle, "no checkpoint")
+    _require(bundle.provenance_file, bundle, "no provenance")
+    provenance = read_json(bundle.provenance_file)
+    weights_sha256 = file_sha256(bundle.model_file)
+    if weights_sha256 != provenance.get("weights_sha256"):
+        raise InputError(f"{bundle.model_file}: not the weights that provenance.json names (sha256 differs); {RETRAIN}")
+    _check_classes(bundle, provenance, out_channels)
+    if preprocessing is not None:
+        _check_preprocessing(bundle, provenance, describe(preprocessing.transforms))
+    _check_held_out(bundle, provenance, held_out)
+
+    network = bundle.build_network()
+    load_weights(network, bundle.model_file)
+    taps = Taps(network, bundle.taps)
+    return Teacher(bundle, network.eval().requires_grad_(False), taps, weights_sha256)
+
+
+def load_weights(network: nn.Module, file: str | Path) -> nn.Module:
+    """Load a bare state dict strictly, as tensors only, into ``network``, and give it back.
+
+    Raises:
+        InputError: if the file is missing or no checkpoint, holds code, or is of another network (says which keys).
+    """
+    if not Path(file).is_file():
+        raise InputError(f"{file}: no such checkpoint; train the bundle first")
+    try:
+        state = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise InputError(f"{file}: holds more than tensors (a pickle with code in it); it was not loaded") from None
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise InputError(f"{file}: not a readable checkpoint ({str(error).splitlines()[0]})") from None
+    difference = _difference(network, state)
+    if difference:
+        raise InputError(f"{file}: not the weights of a {type(network).__name__}: {difference}")
+    network.load_state_dict(state)
+    return network
+
+
+def _difference(network: nn.Module, state: Any) -> str:
+    expected = network.state_dict()
+    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        return "not a state dict"
+    missing, surplus = [k for k in expected if k not in state], [k for k in state if k not in expected]
+    shapes = [k for k in expected if k in state and expected[k].shape != state[k].shape]
+    parts = []
+    for what, keys in (("missing", missing), ("unknown", surplus), ("other shape", shapes)):
+        if keys:
+            parts.append(f"{len(keys)} {what} ({', '.join(keys[:3])}{', …' if len(keys) > 3 else ''})")
+    return ", ".join(parts)
+
+
+def _require(file: Path, bundle: Bundle, what: str) -> None:
+    if not file.is_file():
+        raise InputError(f"{file}: teacher '{bundle.name}' has {what}; run its training first")
+
+
+def _check_classes(bundle: Bundle, provenance: Mapping[str, Any], out_channels: int) -> None:
+    if bundle.network_def != provenance.get("network_def"):
+        raise InputError(f"{bundle.path}/configs/train.json: network_def is not the one that was trained; {RETRAIN}")
+    if bundle.network_def.get("out_channels", 2) != out_channels:
+        classes = bundle.network_def["out_channels"]
+        raise InputError(f"{bundle.path}/configs/train.json: teacher has {classes} classes, the student {out_channels}")
+
+
+def _check_preprocessing(bundle: Bundle, provenance: Mapping[str, Any], expected: list[dict[str, Any]]) -> None:
+    found = provenance.get("preprocessing")
+    if found == expected:
+        return
+    for own, other in zip(found or [], expected, strict=False):
+        for key in sorted(own.keys() | other.keys()):
+            if own.get(key) != other.get(key):
+                raise InputError(
+                    f"{bundle.provenance_file}: other preprocessing: {own['transform']}.{key} is {own.get(key)!r}, "
+                    f"the student's is {other.get(key)!r}; {RETRAIN} with the student's preprocessing"
+                )
+    raise InputError(
+        f"{bundle.provenance_file}: other preprocessing: {len(found or [])} transforms, not {len(expected)}"
+    )
+
+
+def _check_held_out(bundle: Bundle, provenance: Mapping[str, Any], held_out: Iterable[Mapping[str, Any]]) -> None:
+    seen = [case for part in ("training", "validation") for case in provenance.get("cases", {}).get(part, [])]
+    for key in ("voxel_sha256", "patient"):
+        known = {case[key] for case in seen if case.get(key)}
+        leaked = [case.get("case", case.get("image")) for case in held_out if case.get(key) in known]
+        if leaked:
+            names = ", ".join(leaked[:3]) + (", …" if len(leaked) > 3 else "")
+            raise InputError(
+                f"{bundle.provenance_file}: {len(leaked)} of the student's test cases were in this teacher's training "
+                f"(same {key.removesuffix('_sha256')}: {names}); {RETRAIN} on a datalist of the same split"
+            )

@@ -1,0 +1,102 @@
+"""``python -m experiments run | report``."""
+
+import argparse
+import os
+import platform
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from custom_components.errors import InputError
+from custom_components.files import read_json, write_json
+from data_prep.splitting import split_dataset
+from experiments.plan import Plan, load_plan
+from experiments.report import write_report
+from experiments.runner import Study
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "run":
+            run(options)
+        print(f"report: {write_report(options.out)}")
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def run(options: argparse.Namespace) -> None:
+    """Split the dataset, run the plan and leave ``study.json`` for the report."""
+    dataset = options.dataset.resolve()
+    sites = sorted({case["site"] for case in read_json(dataset / "dataset.json")["cases"]})
+    groups = [group.split(",") for group in options.groups]
+    plan = load_plan(options.plan, sites, groups, options.seeds, options.size, options.epochs)
+    split_dataset(dataset, plan.fractions, [",".join(group) for group in plan.groups], plan.split_seed)
+    study = _describe(plan, dataset)
+    _require_same_study(options.out / "study.json", study)
+    write_json(options.out / "study.json", study)
+    Study(plan, dataset, options.out.resolve()).run(options.jobs)
+
+
+def _describe(plan: Plan, dataset: Path) -> dict[str, Any]:
+    split = read_json(dataset / "splits" / "all.json")
+    return {
+        "title": plan.title,
+        "dataset": str(dataset),
+        "split": {
+            "name": split["name"],
+            "sha256": split["sha256"],
+            "counts": {part: len(split[part]) for part in ("training", "validation", "test")},
+        },
+        "settings": {"image_size": plan.image_size, "site groups": [" + ".join(group) for group in plan.groups]},
+        "rows": [asdict(row) | {"network": row.bundle} for row in plan.rows],
+        "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
+    }
+
+
+def _require_same_study(file: Path, study: dict[str, Any]) -> None:
+    """A folder holds one study: nothing that was trained is thrown away because a setting changed.
+
+    Raises:
+        InputError: if ``file`` describes another study; names the first difference.
+    """
+    if not file.is_file():
+        return
+    before, now = read_json(file), json_like(study)
+    for key in ("dataset", "split", "settings", "rows"):
+        if before.get(key) != now[key]:
+            raise InputError(f"{file.parent} holds a study with other {key}; choose another folder, or delete this one")
+
+
+def json_like(value: Any) -> Any:
+    """Tuples as the lists that they become in JSON."""
+    if isinstance(value, dict):
+        return {key: json_like(item) for key, item in value.items()}
+    return [json_like(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run_ = commands.add_parser("run", help="run a plan, or go on with it, and write its report")
+    run_.add_argument("--plan", default="demo", help="a shipped plan's name or a YAML file")
+    run_.add_argument("--dataset", type=Path, required=True, help="folder of a canonical dataset (dataset.json)")
+    run_.add_argument("--out", type=Path, required=True, help="folder of the study")
+    run_.add_argument("--groups", nargs="*", default=[], metavar="A,B", help="site groups of the limited teachers")
+    run_.add_argument("--seeds", nargs="*", type=int, default=[], help="seeds of the students")
+    run_.add_argument("--size", type=int, help="image size in pixels")
+    run_.add_argument("--epochs", type=int, help="epochs of every training")
+    run_.add_argument("--jobs", type=int, default=1, help="trainings side by side")
+    report = commands.add_parser("report", help="write the report of a study again")
+    report.add_argument("--out", type=Path, required=True, help="folder of the study")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,31 @@
+"""The commands of a row: what a MONAI user would type."""
+
+import sys
+from pathlib import Path
+
+from experiments.plan import Row
+
+DISTILLATION = "distillation"
+
+
+def training(row: Row, bundles: Path, dataset: Path, datalist: Path) -> list[str]:
+    """``monai.bundle run training`` of the row's bundle, or of the distillation bundle into it."""
+    bundle = bundles / (DISTILLATION if row.teachers else row.name)
+    options = {"dataset_dir": dataset, "datalist": datalist, "seed": row.seed, "resume": True, **row.settings}
+    if row.teachers:
+        options |= {"student": bundles / row.name, "teachers": [str(bundles / teacher) for teacher in row.teachers]}
+    return _run("training", bundle / "configs" / "train.json", options)
+
+
+def evaluating(row: Row, bundles: Path, dataset: Path, datalist: Path) -> list[str]:
+    """``monai.bundle run evaluating`` of the row's bundle."""
+    return _run(
+        "evaluating", bundles / row.name / "configs" / "evaluate.json", {"dataset_dir": dataset, "datalist": datalist}
+    )
+
+
+def _run(run_id: str, config: Path, options: dict[str, object]) -> list[str]:
+    command = [sys.executable, "-m", "monai.bundle", "run", run_id, "--config_file", str(config)]
+    for key, value in options.items():
+        command += [f"--{key}", str(value)]
+    return command

@@ -1,0 +1,118 @@
+"""A plan: which bundles are trained, on which sites, from which teachers, with which settings."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from custom_components.errors import InputError
+
+PLANS = Path(__file__).parent / "plans"
+ROLES = ("teacher", "baseline", "student")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training of a study, and one line of its table.
+
+    Args:
+        name: the folder of its bundle below the study.
+        label: how the report calls it.
+        role: ``teacher``, ``baseline`` (a student trained alone) or ``student`` (distilled).
+        bundle: the bundle that is copied.
+        sites: the sites trained on; empty means all.
+        teachers: names of the rows distilled from.
+        seed: of the training.
+        settings: overrides of the bundle's train.json.
+    """
+
+    name: str
+    label: str
+    role: str
+    bundle: str
+    sites: tuple[str, ...] = ()
+    teachers: tuple[str, ...] = ()
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a plan's YAML file says, with its rows spelled out."""
+
+    title: str
+    image_size: int
+    fractions: tuple[float, ...]
+    split_seed: int
+    groups: tuple[tuple[str, ...], ...]
+    rows: tuple[Row, ...]
+
+
+def load_plan(
+    name_or_path: str,
+    sites: Sequence[str],
+    groups: Sequence[Sequence[str]] = (),
+    seeds: Sequence[int] = (),
+    image_size: int | None = None,
+    epochs: int | None = None,
+) -> Plan:
+    """Read a plan and fit it to a dataset.
+
+    Args:
+        name_or_path: a shipped plan's name or a YAML file.
+        sites: the dataset's sites.
+        groups: site groups of the limited teachers; by default the sites in order, spread evenly over the groups.
+        seeds: of the students, instead of the plan's.
+        image_size: instead of the plan's, in pixels.
+        epochs: of every row, instead of the plan's.
+
+    Raises:
+        InputError: if there is no such plan, or it does not fit the dataset.
+    """
+    path = Path(name_or_path) if name_or_path.endswith((".yaml", ".yml")) else PLANS / f"{name_or_path}.yaml"
+    if not path.is_file():
+        shipped = ", ".join(sorted(plan.stem for plan in PLANS.glob("*.yaml")))
+        raise InputError(f"{name_or_path}: no such plan; give a YAML file or one of: {shipped}")
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    wanted = 1 + max((row["group"] for row in content["rows"] if "group" in row), default=-1)
+    groups = tuple(tuple(group) for group in groups) or _spread(sorted(sites), wanted)
+    if len(groups) != wanted:
+        raise InputError(f"{path.name} wants {wanted} groups of sites, {len(groups)} are given")
+    seeds = tuple(seeds or content.get("seeds", [0]))
+    rows = []
+    for entry in content["rows"]:
+        settings = {**content.get("settings", {}), **entry.get("settings", {})}
+        if epochs is not None:
+            settings["train::trainer::max_epochs"] = epochs
+        for seed in seeds if entry["role"] != "teacher" else seeds[:1]:
+            several = entry["role"] != "teacher" and len(seeds) > 1
+            rows.append(
+                Row(
+                    name=entry["name"] + (f"_seed{seed}" if several else ""),
+                    label=entry["label"] + (f", seed {seed}" if several else ""),
+                    role=entry["role"],
+                    bundle=entry["bundle"],
+                    sites=groups[entry["group"]] if "group" in entry else (),
+                    teachers=tuple(entry.get("teachers", ())),
+                    seed=seed,
+                    settings=settings,
+                )
+            )
+    return Plan(
+        title=content["title"],
+        image_size=image_size or content["image_size"],
+        fractions=tuple(content["fractions"]),
+        split_seed=content.get("split_seed", 0),
+        groups=groups,
+        rows=tuple(rows),
+    )
+
+
+def _spread(sites: Sequence[str], groups: int) -> tuple[tuple[str, ...], ...]:
+    if len(sites) < groups:
+        raise InputError(f"the plan has teachers for {groups} groups of sites, the dataset has {len(sites)} sites")
+    ends = [round(len(sites) * i / groups) for i in range(groups + 1)] if groups else [0]
+    return tuple(tuple(sites[a:b]) for a, b in itertools.pairwise(ends))

@@ -1,0 +1,142 @@
+"""Runs a plan's rows, side by side where their teachers are ready, and goes on where it stopped."""
+
+import csv
+import os
+import shlex
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from custom_components.errors import InputError
+from custom_components.files import file_sha256, read_json, write_json
+from experiments import commands
+from experiments.bundle_copy import copy_bundle
+from experiments.plan import Plan, Row
+
+EPOCHS = "train::trainer::max_epochs"
+
+
+@dataclass
+class Study:
+    """A plan on a dataset, with its folder."""
+
+    plan: Plan
+    dataset: Path
+    folder: Path
+    running: dict[str, "Job"] = field(default_factory=dict)
+
+    @property
+    def bundles(self) -> Path:
+        return self.folder / "bundles"
+
+    def datalist(self, row: Row) -> Path:
+        name = "+".join(row.sites) if row.sites else "all"
+        return self.dataset / "splits" / f"{name}.json"
+
+    def run(self, jobs: int) -> None:
+        """Train and evaluate every row that is not done.
+
+        Raises:
+            InputError: if a row's command fails; it names the log.
+        """
+        copy_bundle(commands.DISTILLATION, self.bundles / commands.DISTILLATION, self.plan.image_size)
+        waiting = [row for row in self.plan.rows if not self._done(row)]
+        finished = {row.name for row in self.plan.rows} - {row.name for row in waiting}
+        total = sum(row.settings[EPOCHS] for row in self.plan.rows)
+        with tqdm(total=total, unit="epoch", desc="study") as bar:
+            try:
+                while waiting or self.running:
+                    for row in [row for row in waiting if set(row.teachers) <= finished][: jobs - len(self.running)]:
+                        waiting.remove(row)
+                        self.running[row.name] = Job(row, self, threads=max(1, (os.cpu_count() or 1) // jobs))
+                    for job in [job for job in self.running.values() if not job.advance()]:
+                        del self.running[job.row.name]
+                        finished.add(job.row.name)
+                    bar.n = sum(_epochs(self.bundles / row.name) for row in self.plan.rows)
+                    bar.set_postfix_str(", ".join(f"{name} {job.what}" for name, job in self.running.items()))
+                    time.sleep(0.5 if self.running else 0)
+            finally:
+                for job in self.running.values():
+                    job.process.terminate()
+                self.running.clear()
+
+    def _done(self, row: Row) -> bool:
+        output = self.bundles / row.name / "output"
+        return (output / "done.json").is_file() and read_json(output / "done.json") == self.inputs(row)
+
+    def inputs(self, row: Row) -> dict[str, object]:
+        """What a row's result depends on; a row is done if it was made from just this."""
+        models = [self.bundles / teacher / "models" / "model.pt" for teacher in row.teachers]
+        return {
+            "split": read_json(self.datalist(row))["sha256"],
+            "teachers": [file_sha256(model) if model.is_file() else None for model in models],
+            "settings": {**row.settings, "seed": row.seed, "image_size": self.plan.image_size},
+        }
+
+
+class Job:
+    """One row on its way: its training, then its evaluation, each a process with a log."""
+
+    def __init__(self, row: Row, study: Study, threads: int) -> None:
+        self.row = row
+        self.study = study
+        self.bundle = study.bundles / row.name
+        self.inputs = study.inputs(row)
+        self.environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TQDM_MININTERVAL": "10"}
+        self._make_room()
+        copy_bundle(row.bundle, self.bundle, study.plan.image_size)
+        self.steps = [
+            ("training", commands.training, study.datalist(row)),
+            ("evaluating", commands.evaluating, study.dataset / "splits" / "all.json"),
+        ]
+        self._next()
+
+    @property
+    def what(self) -> str:
+        epochs = f"epoch {_epochs(self.bundle)}/{self.row.settings[EPOCHS]}"
+        return epochs if self.step == "training" else self.step
+
+    def advance(self) -> bool:
+        """Look after the process; False once the row is done."""
+        code = self.process.poll()
+        if code is None:
+            return True
+        if code:
+            last = (self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"])[-1]
+            raise InputError(f"{self.row.name}: {self.step} failed: {last.removeprefix('error: ')} (log: {self.log})")
+        if not self.steps:
+            write_json(self.bundle / "output" / "done.json", self.inputs)
+            return False
+        self._next()
+        return True
+
+    def _next(self) -> None:
+        self.step, command, datalist = self.steps.pop(0)
+        line = command(self.row, self.study.bundles, self.study.dataset, datalist)
+        self.log = self.bundle / "output" / f"{self.step}.log"
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("a", encoding="utf-8") as log:
+            log.write(f"$ {shlex.join(line)}\n")
+            log.flush()
+            self.process = subprocess.Popen(line, stdout=log, stderr=subprocess.STDOUT, env=self.environment)
+
+    def _make_room(self) -> None:
+        """A half-done row of other inputs is no start for this one."""
+        started = self.bundle / "output" / "started.json"
+        if started.is_file() and read_json(started) != self.inputs:
+            for stale in (self.bundle / "output").glob("*"):
+                if stale.is_file():
+                    stale.unlink()
+        write_json(started, self.inputs)
+
+
+def _epochs(bundle: Path) -> int:
+    """How many epochs a row's log has."""
+    try:
+        with (bundle / "output" / "training.csv").open(encoding="utf-8") as log:
+            return sum(1 for _ in csv.DictReader(log))
+    except FileNotFoundError:
+        return 0
