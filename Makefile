@@ -7,7 +7,9 @@ READY := $(VENV)/ready
 DATASET ?=
 SIZE ?=
 EPOCHS ?=
-SITES ?=
+# The paper's pairs of sites, for the phantom.
+PAIRS := RUNMC,BMC I2CVB,UCL BIDMC,HK
+SITES ?= $(if $(DATASET),,$(PAIRS))
 SEEDS ?=
 JOBS ?= 2
 OUT ?= runs/$(if $(DATASET),$(notdir $(abspath $(DATASET))),demo)

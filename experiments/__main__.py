@@ -12,7 +12,7 @@ from custom_components.errors import InputError
 from custom_components.files import read_json, write_json
 from data_prep.splitting import split_dataset
 from experiments.plan import Plan, load_plan
-from experiments.report import write_report
+from experiments.report import load_study, render_table, write_report
 from experiments.runner import Study
 
 
@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if options.command == "run":
             run(options)
+        print(render_table(load_study(options.out).rows))
         print(f"report: {write_report(options.out)}")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -61,24 +62,26 @@ def _describe(plan: Plan, dataset: Path) -> dict[str, Any]:
 
 
 def _require_same_study(file: Path, study: dict[str, Any]) -> None:
-    """A folder holds one study: nothing that was trained is thrown away because a setting changed.
+    """A folder holds one study, which may grow by rows: nothing trained is thrown away because a setting changed.
 
     Raises:
         InputError: if ``file`` describes another study; names the first difference.
     """
     if not file.is_file():
         return
-    before, now = read_json(file), json_like(study)
-    for key in ("dataset", "split", "settings", "rows"):
-        if before.get(key) != now[key]:
-            raise InputError(f"{file.parent} holds a study with other {key}; choose another folder, or delete this one")
+    before, now = read_json(file), _json_like(study)
+    differing = [key for key in ("dataset", "split", "settings") if before.get(key) != now[key]]
+    rows = {row["name"]: row for row in now["rows"]}
+    differing += [f"row {row['name']}" for row in before["rows"] if rows.get(row["name"], row) != row]
+    if differing:
+        raise InputError(f"{file.parent} holds a study with other {differing[0]}; choose another folder, or delete it")
 
 
-def json_like(value: Any) -> Any:
+def _json_like(value: Any) -> Any:
     """Tuples as the lists that they become in JSON."""
     if isinstance(value, dict):
-        return {key: json_like(item) for key, item in value.items()}
-    return [json_like(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: _json_like(item) for key, item in value.items()}
+    return [_json_like(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _parser() -> argparse.ArgumentParser:

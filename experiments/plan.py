@@ -20,7 +20,7 @@ class Row:
 
     Args:
         name: the folder of its bundle below the study.
-        label: how the report calls it.
+        label: how the report calls it; rows that differ in the seed alone share it.
         role: ``teacher``, ``baseline`` (a student trained alone) or ``student`` (distilled).
         bundle: the bundle that is copied.
         sites: the sites trained on; empty means all.
@@ -87,12 +87,12 @@ def load_plan(
         settings = {**content.get("settings", {}), **entry.get("settings", {})}
         if epochs is not None:
             settings["train::trainer::max_epochs"] = epochs
+        # The first seed has the plain name, so that a study can grow by seeds. Teachers have that seed only.
         for seed in seeds if entry["role"] != "teacher" else seeds[:1]:
-            several = entry["role"] != "teacher" and len(seeds) > 1
             rows.append(
                 Row(
-                    name=entry["name"] + (f"_seed{seed}" if several else ""),
-                    label=entry["label"] + (f", seed {seed}" if several else ""),
+                    name=entry["name"] + (f"_seed{seed}" if seed != seeds[0] else ""),
+                    label=entry["label"],
                     role=entry["role"],
                     bundle=entry["bundle"],
                     sites=groups[entry["group"]] if "group" in entry else (),

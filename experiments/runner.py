@@ -4,6 +4,7 @@ import csv
 import os
 import shlex
 import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,13 +56,20 @@ class Study:
                     for job in [job for job in self.running.values() if not job.advance()]:
                         del self.running[job.row.name]
                         finished.add(job.row.name)
-                    bar.n = sum(_epochs(self.bundles / row.name) for row in self.plan.rows)
-                    bar.set_postfix_str(", ".join(f"{name} {job.what}" for name, job in self.running.items()))
+                    self._show(bar)
                     time.sleep(0.5 if self.running else 0)
             finally:
                 for job in self.running.values():
                     job.process.terminate()
                 self.running.clear()
+
+    def _show(self, bar: tqdm) -> None:
+        epochs = sum(_epochs(self.bundles / row.name) for row in self.plan.rows)
+        text = ", ".join(f"{name} {job.what}" for name, job in self.running.items())
+        # A terminal's clock goes on; a log file gets a line when something has happened.
+        if sys.stderr.isatty() or (epochs, text) != (bar.n, bar.postfix):
+            bar.n = epochs
+            bar.set_postfix_str(text)
 
     def _done(self, row: Row) -> bool:
         output = self.bundles / row.name / "output"
@@ -85,7 +93,7 @@ class Job:
         self.study = study
         self.bundle = study.bundles / row.name
         self.inputs = study.inputs(row)
-        self.environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TQDM_MININTERVAL": "10"}
+        self.environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TQDM_DISABLE": "1"}
         self._make_room()
         copy_bundle(row.bundle, self.bundle, study.plan.image_size)
         self.steps = [

@@ -1,7 +1,29 @@
-import os
-from pathlib import Path
+"""What many tests share: a tiny dataset, and copies of the bundles, so that no test writes into the checkout."""
 
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
 import pytest
+import torch
+from monai.bundle import ConfigParser, ConfigWorkflow
+from monai.transforms import Compose
+
+from custom_components.data import load_datalist
+from data_prep.importing import import_dataset
+from data_prep.splitting import split_dataset
+
+torch.set_num_threads(1)
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SIZE = 32
+# Neither the voxel order nor the in-plane size is what the networks see.
+AFFINE = np.array([[-1.25, 0, 0, 40], [0, -1.25, 0, 30], [0, 0, 3.6, -20], [0, 0, 0, 1]])
 
 
 @pytest.fixture(scope="session")
@@ -11,3 +33,110 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("no real data")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def dataset_dir(tmp_path_factory) -> Path:
+    """A canonical dataset of three sites with four cases each, a bright ellipse in noise, with splits."""
+    folder = tmp_path_factory.mktemp("tiny")
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:40, :36]
+    for site, gain in (("BMC", 1.0), ("HK", 3.0), ("UCL", 0.5)):
+        (folder / "raw" / site).mkdir(parents=True)
+        for number in range(4):
+            row, column = rng.uniform(16, 24, 2)
+            disc = ((rows - row) / 8) ** 2 + ((columns - column) / 6) ** 2 < 1
+            mask = np.stack([disc * depth for depth in (0, 1, 1, 1)], axis=2)
+            image = gain * (100 + 200 * mask + rng.normal(0, 20, mask.shape))
+            for name, voxels in ((f"Case{number:02}", image), (f"Case{number:02}_segmentation", mask)):
+                dtype = np.float32 if voxels is image else np.uint8
+                volume = nibabel.Nifti1Image(voxels.astype(dtype), AFFINE)
+                nibabel.save(volume, folder / "raw" / site / f"{name}.nii.gz")
+    import_dataset(folder / "raw", folder / "dataset")
+    split_dataset(folder / "dataset", fractions=(50, 25, 25), groups=("BMC", "HK,UCL"))
+    return folder / "dataset"
+
+
+@pytest.fixture
+def cases(dataset_dir) -> list[dict[str, Any]]:
+    """The training cases of all sites, two of each."""
+    return load_datalist(dataset_dir / "splits" / "all.json", "training", dataset_dir)
+
+
+@pytest.fixture(scope="session")
+def checked_in_preprocessing() -> Callable[..., Compose]:
+    """``checked_in_preprocessing("train")``: the transforms of ENet's checked-in config, at a small image size."""
+
+    def parse(config: str = "train", image_size: int = SIZE) -> Compose:
+        parser = ConfigParser()
+        parser.read_config(REPOSITORY / "bundles" / "enet" / "configs" / f"{config}.json")
+        parser["image_size"] = image_size
+        return parser.get_parsed_content("preprocessing")
+
+    return parse
+
+
+@pytest.fixture
+def preprocessing(checked_in_preprocessing) -> Compose:
+    return checked_in_preprocessing()
+
+
+@pytest.fixture(scope="session")
+def copy_bundles_to() -> Callable[..., Path]:
+    """``copy_bundles_to(folder, "enet", "espnet")`` copies these bundles, untrained, into a folder."""
+
+    def copy_to(folder: Path, *names: str) -> Path:
+        for name in names:
+            source = REPOSITORY / "bundles" / name
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("models", "output"))
+        return folder
+
+    return copy_to
+
+
+@pytest.fixture
+def copy_bundles(copy_bundles_to, tmp_path) -> Callable[..., Path]:
+    """``copy_bundles("enet", "espnet")`` copies these bundles, untrained, to ``tmp_path / 'bundles'``."""
+    return lambda *names: copy_bundles_to(tmp_path / "bundles", *names)
+
+
+@pytest.fixture
+def workflow(dataset_dir, monkeypatch) -> Callable[..., ConfigWorkflow]:
+    """``workflow(bundle, "train", **overrides)``: a bundle's initialised workflow on the tiny dataset."""
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+
+    def make(bundle: Path, config: str, **overrides: Any) -> ConfigWorkflow:
+        defaults = {"run_id": "run", "dataset_dir": str(dataset_dir), "image_size": SIZE, "device": "cpu"}
+        made = ConfigWorkflow(
+            config_file=str(bundle / "configs" / f"{config}.json"),
+            workflow_type="train" if config == "train" else "infer",
+            logging_file=str(bundle / "configs" / "logging.conf"),
+            **{**defaults, "bundle_root": str(bundle), **overrides},
+        )
+        made.initialize()
+        return made
+
+    return make
+
+
+@pytest.fixture
+def one_error_line(capsys) -> Callable[[Callable[[], Any]], str]:
+    """``one_error_line(run)``: what a user sees on stderr if ``run()`` ends the program."""
+
+    def fail(run: Callable[[], Any]) -> str:
+        capsys.readouterr()
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - MONAI wraps the error; what is shown is the point
+            run()
+        capsys.readouterr()
+        sys.excepthook(caught.type, caught.value, caught.tb)
+        shown = capsys.readouterr().err
+        assert shown.startswith("error: "), shown
+        assert shown.count("\n") == 1, shown
+        return shown
+
+    return fail

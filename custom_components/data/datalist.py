@@ -22,6 +22,8 @@ def load_datalist(datalist: str | Path, part: str, dataset_dir: str | Path) -> l
     """
     if not Path(datalist).is_file():
         raise InputError(f"{datalist}: no such split; give --dataset_dir (and --datalist), or run data_prep split")
-    if not isinstance(read_json(datalist).get(part), list):
+    cases = read_json(datalist).get(part)
+    if not isinstance(cases, list):
         raise InputError(f"{datalist}: has no list '{part}'; write splits with python -m data_prep split")
-    return load_decathlon_datalist(str(datalist), True, part, str(dataset_dir))
+    # MONAI's reader looks into the first case, which a split without validation cases has not.
+    return load_decathlon_datalist(str(datalist), True, part, str(dataset_dir)) if cases else []

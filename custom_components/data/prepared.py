@@ -103,7 +103,9 @@ def _write_prepared(case: Mapping[str, Any], preprocessing: Compose, files: Mapp
         prepared = preprocessing({"image": case["image"], "label": case["label"]})
     except Exception as error:
         reason = str(error.__cause__ or error).strip().splitlines()
-        raise InputError(f"{case['image']}: cannot be prepared ({reason[0] if reason else error!r})") from error
+        raise InputError(
+            f"{case['image']} with mask {case['label']}: cannot be prepared ({reason[0] if reason else error!r})"
+        ) from error
     if prepared["image"].shape != prepared["label"].shape:
         shapes = f"{tuple(prepared['image'].shape)} and {tuple(prepared['label'].shape)}"
         raise InputError(f"{case['image']}: image and mask {case['label']} differ in shape once prepared: {shapes}")

@@ -1,7 +1,8 @@
 """What listens to a training: the best model with its provenance, the log, and the checkpoint to resume from."""
 
 from custom_components.handlers.best_model import BestModel
+from custom_components.handlers.named import named
 from custom_components.handlers.resume import ResumeCheckpoint
 from custom_components.handlers.training_log import TrainingLog
 
-__all__ = ["BestModel", "ResumeCheckpoint", "TrainingLog"]
+__all__ = ["BestModel", "ResumeCheckpoint", "TrainingLog", "named"]

@@ -1,6 +1,6 @@
 """``models/model.pt``: the weights of the best epoch, with their provenance."""
 
-import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,6 @@ from ignite.engine import Engine, Events
 from torch import nn
 
 from custom_components.files import file_sha256, replace_file, write_json
-
-logger = logging.getLogger(__name__)
 
 
 class BestModel:
@@ -53,7 +51,7 @@ class BestModel:
 
     def _compare(self, validator: Engine, trainer: Engine) -> None:
         value = float(validator.state.metrics[self.metric])
-        if self.best is None or value > self.best:
+        if value > (-math.inf if self.best is None else self.best):
             self.best = value
             self._save(trainer, {self.metric: value})
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from ignite.engine import Engine, Events
 
+from custom_components.checkpoint import read_checkpoint
 from custom_components.errors import InputError
 from custom_components.files import replace_file
 
@@ -51,7 +52,8 @@ class ResumeCheckpoint:
         resume: go on from ``path`` if it exists.
 
     Raises:
-        InputError: when resuming, if the checkpoint is of another network or optimizer, or beyond ``max_epochs``.
+        InputError: when resuming, if the checkpoint is damaged, of another network, optimizer or length of epoch, or
+            beyond ``max_epochs``.
     """
 
     def __init__(self, path: str | Path, objects: Mapping[str, Stateful], resume: bool = False) -> None:
@@ -75,13 +77,9 @@ class ResumeCheckpoint:
     def _load(self, engine: Engine) -> None:
         if not self.resume or not self.path.is_file():
             return
-        checkpoint = torch.load(self.path, map_location="cpu", weights_only=True)
+        checkpoint = read_checkpoint(self.path)
+        self._check_length(checkpoint, engine)
         max_epochs = engine.state.max_epochs
-        if checkpoint["trainer"]["epoch"] > max_epochs:
-            raise InputError(
-                f"{self.path}: saved after epoch {checkpoint['trainer']['epoch']}, beyond max_epochs {max_epochs}; "
-                "raise train::trainer::max_epochs, or start afresh with --resume False"
-            )
         for name, item in self._all(engine).items():
             try:
                 # The trainer refuses a state of another length; it may be given more epochs than it had.
@@ -93,3 +91,19 @@ class ResumeCheckpoint:
                     f"{self.path}: does not fit this run ({name}: {reason}); use --resume False"
                 ) from error
         logger.info(f"resumed from {self.path} after epoch {engine.state.epoch} of {max_epochs}")
+
+    def _check_length(self, checkpoint: Any, engine: Engine) -> None:
+        try:
+            iteration, epoch_length = (checkpoint["trainer"][key] for key in ("iteration", "epoch_length"))
+        except (KeyError, TypeError):
+            raise InputError(f"{self.path}: not the checkpoint of a training; use --resume False") from None
+        if epoch_length != engine.state.epoch_length:
+            raise InputError(
+                f"{self.path}: saved in epochs of {epoch_length} batches, this run has {engine.state.epoch_length} "
+                "(other data or batch size); use --resume False"
+            )
+        if iteration > epoch_length * engine.state.max_epochs:
+            raise InputError(
+                f"{self.path}: saved after epoch {iteration // epoch_length}, beyond max_epochs "
+                f"{engine.state.max_epochs}; raise train::trainer::max_epochs, or start afresh with --resume False"
+            )

@@ -41,7 +41,7 @@ class Bundle:
         """The network of ``network_def``, freshly initialised.
 
         Raises:
-            InputError: if its ``_target_`` is not one of this project's networks or an argument is not a plain value.
+            InputError: if its ``_target_`` is none of this project's networks, or an argument is unknown or not plain.
         """
         options = dict(self.network_def)
         target = options.pop("_target_", None)
@@ -55,7 +55,10 @@ class Bundle:
                 raise InputError(
                     f"{self.path}/configs/train.json: network_def.{key} must be a plain value, not {value!r}"
                 )
-        return _NETWORKS[target](**options)
+        try:
+            return _NETWORKS[target](**options)
+        except TypeError as error:
+            raise InputError(f"{self.path}/configs/train.json: network_def: {error}") from None
 
 
 def find_bundle(name_or_path: str, bundles_dir: str | Path) -> Path:

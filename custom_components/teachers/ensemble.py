@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from monai.transforms import Compose
+from monai.utils import ensure_tuple
 from torch import Tensor, nn
 
 from custom_components.errors import InputError
@@ -32,13 +33,14 @@ class TeacherEnsemble(nn.Module):
             raise InputError("no teacher given; name at least one, e.g. --teachers \"['pspnet']\"")
         for teacher in teachers:
             if lacking := set(keys) - set(teacher.taps.keys):
-                raise InputError(f"{teacher.bundle.path}/configs/train.json: no tap {lacking}, which the student has")
+                names = ", ".join(sorted(lacking))
+                raise InputError(f"{teacher.bundle.path}/configs/train.json: no tap {names}, which the student has")
         self.names = _unique([teacher.name for teacher in teachers])
         self.weights_sha256 = [teacher.weights_sha256 for teacher in teachers]
         self.networks = nn.ModuleList(teacher.network for teacher in teachers)
         self._taps = [teacher.taps for teacher in teachers]
         self._keys = tuple(keys)
-        self.requires_grad_(False)
+        self.to(memory_format=torch.channels_last).requires_grad_(False)
         self.train(False)
 
     def train(self, mode: bool = True) -> "TeacherEnsemble":
@@ -61,15 +63,18 @@ class TeacherEnsemble(nn.Module):
 
 
 def load_teachers(
-    teachers: Sequence[str],
+    teachers: str | Sequence[str],
     bundles_dir: str | Path,
     keys: Sequence[str],
     preprocessing: Compose,
     held_out: Iterable[Mapping[str, Any]],
 ) -> TeacherEnsemble:
-    """The ensemble of the teacher bundles named, each loaded and checked by :func:`load_teacher`."""
+    """The ensemble of the teacher bundles named, each loaded and checked by :func:`load_teacher`; one may be
+    given as a bare name, as in ``--teachers pspnet``."""
     held_out = list(held_out)
-    return TeacherEnsemble([load_teacher(name, bundles_dir, preprocessing, held_out) for name in teachers], keys)
+    return TeacherEnsemble(
+        [load_teacher(name, bundles_dir, preprocessing, held_out) for name in ensure_tuple(teachers)], keys
+    )
 
 
 def _unique(names: list[str]) -> list[str]:

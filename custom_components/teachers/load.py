@@ -1,6 +1,5 @@
 """Loading a teacher from its bundle, and every check that it fits the student."""
 
-import pickle
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from monai.transforms import Compose
 from torch import nn
 
+from custom_components.checkpoint import read_checkpoint
 from custom_components.data.describe import describe
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json
@@ -79,12 +79,7 @@ def load_weights(network: nn.Module, file: str | Path) -> nn.Module:
     """
     if not Path(file).is_file():
         raise InputError(f"{file}: no such checkpoint; train the bundle first")
-    try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise InputError(f"{file}: holds more than tensors (a pickle with code in it); it was not loaded") from None
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise InputError(f"{file}: not a readable checkpoint ({str(error).splitlines()[0]})") from None
+    state = read_checkpoint(file)
     difference = _difference(network, state)
     if difference:
         raise InputError(f"{file}: not the weights of a {type(network).__name__}: {difference}")
@@ -113,8 +108,8 @@ def _require(file: Path, bundle: Bundle, what: str) -> None:
 def _check_classes(bundle: Bundle, provenance: Mapping[str, Any], out_channels: int) -> None:
     if bundle.network_def != provenance.get("network_def"):
         raise InputError(f"{bundle.path}/configs/train.json: network_def is not the one that was trained; {RETRAIN}")
-    if bundle.network_def.get("out_channels", 2) != out_channels:
-        classes = bundle.network_def["out_channels"]
+    classes = bundle.network_def.get("out_channels", 2)
+    if classes != out_channels:
         raise InputError(f"{bundle.path}/configs/train.json: teacher has {classes} classes, the student {out_channels}")
 
 
@@ -122,20 +117,30 @@ def _check_preprocessing(bundle: Bundle, provenance: Mapping[str, Any], expected
     found = provenance.get("preprocessing")
     if found == expected:
         return
-    for own, other in zip(found or [], expected, strict=False):
-        for key in sorted(own.keys() | other.keys()):
-            if own.get(key) != other.get(key):
-                raise InputError(
-                    f"{bundle.provenance_file}: other preprocessing: {own['transform']}.{key} is {own.get(key)!r}, "
-                    f"the student's is {other.get(key)!r}; {RETRAIN} with the student's preprocessing"
-                )
+    if not isinstance(found, list) or len(found) != len(expected):
+        what = f"{len(found or [])} transforms, not {len(expected)}"
+    else:
+        own, other = next(pair for pair in zip(found, expected, strict=True) if pair[0] != pair[1])
+        place, own, other = _innermost_difference(own.get("transform", "a transform"), own, other)
+        what = f"{place} is {own!r}, the student's is {other!r}"
     raise InputError(
-        f"{bundle.provenance_file}: other preprocessing: {len(found or [])} transforms, not {len(expected)}"
+        f"{bundle.provenance_file}: other preprocessing: {what}; {RETRAIN} with the student's preprocessing"
     )
 
 
+def _innermost_difference(place: str, own: Any, other: Any) -> tuple[str, Any, Any]:
+    """Of two described transforms that differ: the setting in which they do (``Resized.mode``), and its two values."""
+    if isinstance(own, Mapping) and isinstance(other, Mapping) and own.get("transform") == other.get("transform"):
+        key = next(key for key in sorted(own.keys() | other.keys()) if own.get(key) != other.get(key))
+        return _innermost_difference(f"{place}.{key}", own.get(key), other.get(key))
+    return place, own, other
+
+
 def _check_held_out(bundle: Bundle, provenance: Mapping[str, Any], held_out: Iterable[Mapping[str, Any]]) -> None:
-    seen = [case for part in ("training", "validation") for case in provenance.get("cases", {}).get(part, [])]
+    cases = provenance.get("cases")
+    if not isinstance(cases, Mapping) or not isinstance(cases.get("training"), list):
+        raise InputError(f"{bundle.provenance_file}: does not list the cases trained on; {RETRAIN}")
+    seen = [*cases["training"], *cases.get("validation", [])]
     for key in ("voxel_sha256", "patient"):
         known = {case[key] for case in seen if case.get(key)}
         leaked = [case.get("case", case.get("image")) for case in held_out if case.get(key) in known]

@@ -23,9 +23,9 @@ class Taps:
     """
 
     def __init__(self, network: nn.Module, paths: Mapping[str, str]) -> None:
-        modules = dict(network.named_modules())
+        modules = {path: module for path, module in network.named_modules() if path}
         for key, path in paths.items():
-            if path not in modules or not path:
+            if path not in modules:
                 near = difflib.get_close_matches(path, modules, n=3, cutoff=0.4)
                 hint = (
                     f"near ones: {', '.join(near)}"

@@ -1,0 +1,100 @@
+"""Every config of every bundle: it parses, all it names exists, and MONAI finds in it what it looks for."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from pydoc import locate
+from typing import Any
+
+import jsonschema
+import pytest
+from monai.bundle import ComponentLocator, ConfigComponent, ConfigParser
+
+BUNDLES = sorted(path.parent for path in Path(__file__).parents[2].glob("bundles/*/bundle.yaml"))
+NAMES = [bundle.name for bundle in BUNDLES]
+CONFIGS = [
+    bundle / "configs" / f"{kind}.json"
+    for bundle in BUNDLES
+    for kind in ("preprocessing", "train", "evaluate", "inference")
+]
+LOCATOR = ComponentLocator()
+
+
+def walk(value: Any) -> Iterator[Any]:
+    yield value
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from walk(item)
+
+
+def test_there_are_eight_bundles():
+    students, teachers = ["enet", "espnet", "mobilenetv2"], ["deeplabv3plus", "fcn_resnet101", "pspnet", "resnext101"]
+    assert sorted(["distillation", *students, *teachers]) == NAMES
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+def test_a_config_is_whole(config):
+    parser = ConfigParser()
+    parser.read_config(config)
+    parser.parse()
+    values = list(walk(parser.config))
+    targets = [value["_target_"] for value in values if isinstance(value, dict) and "_target_" in value]
+    assert targets
+    for target in targets:
+        path = ConfigComponent({"_target_": target}, locator=LOCATOR).resolve_module_name()
+        assert callable(locate(path)), f"{target} does not exist"
+    texts = [value for value in values if isinstance(value, str)]
+    # A macro is resolved against the working directory; "import" beside a reference is a SyntaxError in MONAI.
+    assert not [text for text in texts if text.startswith("%")]
+    assert not [text for text in texts if text.startswith("$") and "import" in text and "@" in text]
+    for text in texts:
+        for reference in parser.ref_resolver.match_refs_pattern(text):
+            assert reference in parser, f"{text}: nothing is called {reference}"
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
+def test_a_bundle_has_all_its_files(bundle):
+    for name in ("LICENSE", "docs/README.md", "configs/metadata.json", "configs/logging.conf", "bundle.yaml"):
+        assert (bundle / name).read_text().strip()
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
+def test_metadata_follows_monais_schema(bundle):
+    schema = json.loads((Path(__file__).parent / "meta_schema_20240725.json").read_text())
+    metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
+    jsonschema.validate(metadata, schema)
+    assert metadata["version"] in metadata["changelog"]
+
+
+@pytest.mark.parametrize(
+    "bundle", [bundle for bundle in BUNDLES if bundle.name != "distillation"], ids=lambda b: b.name
+)
+def test_every_tap_is_a_module_and_has_its_stride(bundle):
+    import torch
+
+    from custom_components.teachers import Taps, read_bundle
+
+    read = read_bundle(str(bundle))
+    network = read.build_network().eval()
+    taps = Taps(network, read.taps)
+    assert taps.keys == ("stride2", "stride8")
+    taps.arm()
+    with torch.no_grad():
+        network(torch.zeros(1, 1, 64, 64))
+    assert [tap.shape[-1] for tap in taps.collect(taps.keys)] == [32, 8]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
+def test_every_handler_is_a_component(config):
+    """As MONAI's property check and MONAI Label take for granted."""
+    content = json.loads(config.read_text())
+    handlers = [*content.get("handlers", []), *content.get("train", {}).get("handlers", [])]
+    assert all("_target_" in handler for handler in handlers)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "distillation"])
+@pytest.mark.parametrize("config", ["train", "inference"])
+def test_monai_finds_the_properties_it_looks_for(copy_bundles, workflow, name, config):
+    bundle = copy_bundles(name) / name
+    initialised = workflow(bundle, config)
+    assert initialised.check_properties() == []
+    assert initialised.bundle_root == str(bundle)

@@ -1,0 +1,60 @@
+import pytest
+import torch
+from monai.bundle import ConfigParser
+from monai.data import DataLoader
+from monai.transforms import Compose
+
+from custom_components.data import SliceDataset, VolumeDataset
+
+
+@pytest.fixture
+def random_transforms(repository) -> Compose:
+    """Those of the checked-in config, all of them in every slice."""
+    parser = ConfigParser()
+    parser.read_config(repository / "bundles" / "enet" / "configs" / "train.json")
+    parser["image_size"], parser["augmentation"] = 32, 1.0
+    return parser.get_parsed_content("train#random_transforms")
+
+
+def test_one_sample_a_slice_in_the_order_of_the_cases(cases, preprocessing, tmp_path):
+    slices = SliceDataset(cases[:2], preprocessing, tmp_path)
+    volumes = VolumeDataset(cases[:2], preprocessing, tmp_path)
+    assert len(slices) == 8
+    for index, sample in enumerate(slices[i] for i in range(8)):
+        volume = volumes[index // 4]
+        assert (sample["case"], sample["slice"]) == (volume["case"], index % 4)
+        assert torch.equal(sample["image"], volume["image"][..., index % 4])
+        assert torch.equal(sample["label"], volume["label"][..., index % 4])
+
+
+def test_no_case_makes_an_empty_dataset(preprocessing, tmp_path):
+    assert len(SliceDataset([], preprocessing, tmp_path)) == len(VolumeDataset([], preprocessing, tmp_path)) == 0
+
+
+def images(dataset, seed: int, workers: int) -> torch.Tensor:
+    torch.manual_seed(seed)
+    loader = DataLoader(dataset, batch_size=3, shuffle=True, num_workers=workers)
+    return torch.cat([torch.as_tensor(batch["image"]) for batch in loader])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_torchs_generator_alone_decides_the_random_transforms(
+    cases, preprocessing, random_transforms, tmp_path, workers
+):
+    dataset = SliceDataset(cases[:2], preprocessing, tmp_path, random_transforms)
+    first = images(dataset, 1, workers)
+    assert torch.equal(images(dataset, 1, workers), first)
+    assert not torch.equal(images(dataset, 2, workers), first)
+
+
+def test_random_transforms_differ_from_epoch_to_epoch_and_keep_the_mask_binary(
+    cases, preprocessing, random_transforms, tmp_path
+):
+    dataset = SliceDataset(cases[:1], preprocessing, tmp_path, random_transforms)
+    plain = SliceDataset(cases[:1], preprocessing, tmp_path)[2]
+    first, second = dataset[2], dataset[2]
+    assert not torch.equal(first["image"], second["image"])
+    assert not torch.equal(first["image"], plain["image"])
+    assert first["label"].shape == plain["label"].shape
+    assert set(torch.as_tensor(first["label"]).unique().tolist()) == {0, 1}
+    assert (first["case"], first["slice"]) == (plain["case"], 2)

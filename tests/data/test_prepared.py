@@ -1,0 +1,136 @@
+"""Prepared volumes: the same as inference sees, computed once per content and recipe, and faults named by file."""
+
+import gzip
+import shutil
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+
+from custom_components.data import VolumeDataset, prepare_cases
+from custom_components.errors import InputError
+
+
+def stamps(folder) -> dict:
+    return {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
+
+
+@pytest.fixture
+def own_case(cases, tmp_path) -> dict:
+    """A case whose files a test may spoil."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    paths = {key: shutil.copy(cases[0][key], folder / f"{key}.nii.gz") for key in ("image", "label")}
+    return {**cases[0], **paths}
+
+
+def test_prepared_volumes_are_what_inference_sees(cases, checked_in_preprocessing, tmp_path):
+    prepared = VolumeDataset(cases, checked_in_preprocessing("train"), tmp_path)
+    inference = checked_in_preprocessing("inference")
+    for case, volume in zip(cases, prepared, strict=True):
+        # Inference has the image alone.
+        expected = inference({"image": case["image"]})["image"].as_tensor()
+        assert volume["image"].shape == (1, 32, 32, 4)
+        assert torch.equal(volume["image"], expected)
+
+
+def test_the_mask_stays_on_the_image_and_0_or_1(cases, preprocessing, tmp_path):
+    for sample in VolumeDataset(cases, preprocessing, tmp_path):
+        assert sample["label"].dtype == torch.uint8
+        assert sample["label"].unique().tolist() == [0, 1]
+        assert not sample["label"][..., 0].any()
+        # The blob is the bright part: its mean stands out from the rest by two thirds of the intensity range.
+        inside, outside = (sample["image"][sample["label"] == value].mean() for value in (1, 0))
+        assert inside - outside > 1.5
+
+
+def test_a_second_time_nothing_is_written(cases, preprocessing, tmp_path):
+    first = prepare_cases(cases, preprocessing, tmp_path)
+    before = stamps(tmp_path)
+    assert len(before) == 2 * len(cases)
+    assert prepare_cases(cases, preprocessing, tmp_path) == first
+    assert stamps(tmp_path) == before
+
+
+def test_the_cache_follows_contents_not_names(own_case, preprocessing, tmp_path):
+    cache = tmp_path / "cache"
+    (first,) = prepare_cases([own_case], preprocessing, cache)
+    moved = {**own_case, "image": shutil.move(own_case["image"], tmp_path / "moved.nii.gz")}
+    (second,) = prepare_cases([moved], preprocessing, cache)
+    assert second.image == first.image
+
+
+@pytest.mark.parametrize("key", ["image", "label"])
+def test_a_changed_file_is_prepared_anew(own_case, preprocessing, tmp_path, key):
+    cache = tmp_path / "cache"
+    (before,) = prepare_cases([own_case], preprocessing, cache)
+    volume = nibabel.load(own_case[key])
+    voxels = np.asarray(volume.dataobj).copy()
+    voxels[0, 0, 0] += 1
+    nibabel.save(nibabel.Nifti1Image(voxels, volume.affine), own_case[key])
+    (after,) = prepare_cases([own_case], preprocessing, cache)
+    assert after.image.path != before.image.path
+    assert len(stamps(cache)) == 4
+
+
+def test_another_preprocessing_is_another_entry(own_case, checked_in_preprocessing, tmp_path):
+    (small,) = prepare_cases([own_case], checked_in_preprocessing(image_size=16), tmp_path / "cache")
+    (large,) = prepare_cases([own_case], checked_in_preprocessing(image_size=32), tmp_path / "cache")
+    assert (small.image.shape, large.image.shape) == ((16, 16, 4), (32, 32, 4))
+    assert small.image.path != large.image.path
+
+
+def test_an_interrupted_case_is_completed(own_case, preprocessing, tmp_path):
+    (case,) = prepare_cases([own_case], preprocessing, tmp_path / "cache")
+    expected = case.label.volume()
+    case.label.path.unlink()
+    (case,) = prepare_cases([own_case], preprocessing, tmp_path / "cache")
+    assert torch.equal(case.label.volume(), expected)
+
+
+def test_slices_are_those_of_the_volume(cases, preprocessing, tmp_path):
+    (case,) = prepare_cases(cases[:1], preprocessing, tmp_path)
+    volume = case.image.volume()
+    stored = np.asarray(nibabel.load(case.image.path).dataobj)
+    assert np.array_equal(volume[0].numpy(), stored)
+    for depth in range(4):
+        assert torch.equal(case.image.slice(depth), volume[..., depth])
+
+
+def test_a_case_is_named_by_its_file_if_the_datalist_does_not(cases, preprocessing, tmp_path):
+    bare = {key: cases[0][key] for key in ("image", "label")}
+    (case,) = prepare_cases([bare], preprocessing, tmp_path)
+    assert case.name == cases[0]["case"]
+
+
+@pytest.mark.parametrize("key", ["image", "label"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda file: file.unlink(),
+        lambda file: file.write_bytes(b""),
+        lambda file: file.write_bytes(b"no NIfTI at all"),
+        lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]),
+        lambda file: file.write_bytes(gzip.compress(gzip.decompress(file.read_bytes())[:600])),
+    ],
+    ids=["missing", "empty", "text", "cut short", "cut short inside"],
+)
+def test_a_broken_file_is_one_line_that_names_it(own_case, preprocessing, tmp_path, key, spoil):
+    spoil(tmp_path / "own" / f"{key}.nii.gz")
+    with pytest.raises(InputError, match=rf"\A[^\n]*own/{key}\.nii\.gz[^\n]*\Z"):
+        prepare_cases([own_case], preprocessing, tmp_path / "cache")
+    assert not list(tmp_path.glob("cache/*"))
+
+
+def test_a_case_without_a_mask_is_named(own_case, preprocessing, tmp_path):
+    del own_case["label"]
+    with pytest.raises(InputError, match=rf"the label of case {own_case['case']}"):
+        prepare_cases([own_case], preprocessing, tmp_path / "cache")
+
+
+def test_a_mask_of_another_size_is_named(own_case, preprocessing, tmp_path):
+    volume = nibabel.load(own_case["label"])
+    nibabel.save(nibabel.Nifti1Image(np.asarray(volume.dataobj)[..., :3], volume.affine), own_case["label"])
+    with pytest.raises(InputError, match=r"differ in shape once prepared: \(1, 32, 32, 4\) and \(1, 32, 32, 3\)"):
+        prepare_cases([own_case], preprocessing, tmp_path / "cache")
