@@ -15,13 +15,9 @@ def describe(value: Any) -> Any:
     Unlike a pickle's hash, the description is the same on every machine and can be read and compared line by line.
     """
     if isinstance(value, Transform):
-        # Public settings, and transforms that a wrapper keeps to itself (LoadImaged its loader); no random state.
-        kept = {
-            key: item
-            for key, item in sorted(vars(value).items())
-            if key != "R" and (isinstance(item, Transform) or not key.startswith("_"))
-        }
-        return {"transform": type(value).__name__, **{key: describe(item) for key, item in kept.items()}}
+        # What a transform keeps to itself may depend on the machine: LoadImaged's readers on what is installed.
+        public = {key: item for key, item in sorted(vars(value).items()) if not key.startswith("_") and key != "R"}
+        return {"transform": type(value).__name__, **{key: describe(item) for key, item in public.items()}}
     if isinstance(value, Mapping):
         return {str(key): describe(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | torch.Tensor):
