@@ -1,0 +1,66 @@
+import pytest
+
+from custom_components.errors import InputError
+from experiments.plan import load_plan
+
+SITES = ["BIDMC", "BMC", "HK", "I2CVB", "RUNMC", "UCL"]
+PLAN = """
+title: Small
+image_size: 32
+fractions: [50, 25, 25]
+seeds: [3]
+settings: {batch_size: 4, optimizer::lr: 0.1}
+rows:
+  - {name: big, label: Big, role: teacher, bundle: pspnet, group: 0, settings: {optimizer::lr: 0.2}}
+  - {name: small, label: Small, role: student, bundle: enet, teachers: [big]}
+"""
+
+
+@pytest.fixture
+def plan_file(tmp_path):
+    file = tmp_path / "small.yaml"
+    file.write_text(PLAN)
+    return str(file)
+
+
+def test_a_rows_settings_are_laid_over_the_plans(plan_file):
+    big, small = load_plan(plan_file, SITES).rows
+    assert big.settings == {"batch_size": 4, "optimizer::lr": 0.2}
+    assert small.settings == {"batch_size": 4, "optimizer::lr": 0.1}
+    assert (big.seed, small.seed, small.teachers, small.sites) == (3, 3, ("big",), ())
+
+
+def test_students_come_once_a_seed_and_teachers_once(plan_file):
+    rows = load_plan(plan_file, SITES, seeds=[3, 5]).rows
+    assert [(row.name, row.label, row.seed) for row in rows] == [
+        ("big", "Big", 3),
+        ("small", "Small", 3),
+        ("small_seed5", "Small", 5),
+    ]
+
+
+def test_size_and_epochs_can_be_given(plan_file):
+    plan = load_plan(plan_file, SITES, image_size=64, epochs=7)
+    assert plan.image_size == 64
+    assert {row.settings["train::trainer::max_epochs"] for row in plan.rows} == {7}
+
+
+def test_the_demo_spreads_six_sites_over_its_three_teachers():
+    plan = load_plan("demo", SITES)
+    assert plan.groups == (("BIDMC", "BMC"), ("HK", "I2CVB"), ("RUNMC", "UCL"))
+    assert [row.sites for row in plan.rows if row.role == "teacher"] == list(plan.groups)
+    student = next(row for row in plan.rows if row.role == "student")
+    assert student.teachers == tuple(row.name for row in plan.rows if row.role == "teacher")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name_or_path": "demmo"}, "no such plan.*demo"),
+        ({"name_or_path": "demo", "groups": [["BMC"], ["HK"]]}, "wants 3 groups of sites, 2 are given"),
+        ({"name_or_path": "demo", "sites": ["BMC", "HK"]}, "3 groups of sites, the dataset has 2"),
+    ],
+)
+def test_a_plan_that_does_not_fit_is_refused(arguments, message):
+    with pytest.raises(InputError, match=message):
+        load_plan(**{"sites": SITES, **arguments})

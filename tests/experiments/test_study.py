@@ -1,0 +1,71 @@
+"""A whole study in small: teacher, baseline and student, through the commands that a user would type."""
+
+import json
+import shutil
+
+import pytest
+
+from experiments.__main__ import main
+
+PLAN = """
+title: Tiny study
+image_size: 32
+fractions: [50, 25, 25]
+settings: {batch_size: 4, device: cpu, train::trainer::max_epochs: 1}
+rows:
+  - {name: big, label: MobileNetV2, role: teacher, bundle: mobilenetv2, group: 0}
+  - {name: alone, label: ENet alone, role: baseline, bundle: enet}
+  - name: distilled
+    label: ENet distilled
+    role: student
+    bundle: enet
+    teachers: [big]
+    settings: {cache_teachers: true}
+"""
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, dataset_dir):
+    folder = tmp_path_factory.mktemp("study")
+    (folder / "plan.yaml").write_text(PLAN)
+    shutil.copytree(dataset_dir, folder / "dataset", ignore=shutil.ignore_patterns("splits"))
+    return folder
+
+
+def run(study, *options: str) -> int:
+    where = ["--plan", str(study / "plan.yaml"), "--dataset", str(study / "dataset"), "--out", str(study / "out")]
+    return main(["run", *where, "--groups", "HK,UCL", "--jobs", "2", *options])
+
+
+def test_a_study_runs_is_reused_grows_and_is_not_mixed_with_another(study, capsys):
+    assert run(study) == 0
+    printed = capsys.readouterr().out
+    assert all(label in printed for label in ("MobileNetV2", "ENet alone", "ENet distilled"))
+    assert (study / "out" / "report.html").is_file()
+    bundles = study / "out" / "bundles"
+    teacher = json.loads((bundles / "big" / "models" / "provenance.json").read_text())
+    assert {case["site"] for case in teacher["cases"]["training"]} == {"HK", "UCL"}
+    student = json.loads((bundles / "distilled" / "models" / "provenance.json").read_text())
+    assert student["teachers"] == {"big": teacher["weights_sha256"]}
+    assert json.loads((bundles / "distilled" / "configs" / "inference.json").read_text())["image_size"] == 32
+
+    models = {model: model.stat().st_mtime_ns for model in bundles.glob("*/models/model.pt")}
+    (bundles / "alone" / "output" / "done.json").unlink()  # as if stopped between training and done
+    assert run(study) == 0
+    assert {model: model.stat().st_mtime_ns for model in models} == models
+    assert (bundles / "alone" / "output" / "done.json").is_file()
+
+    assert run(study, "--epochs", "2") == 2
+    assert "holds a study with other row big" in capsys.readouterr().err
+    assert {model: model.stat().st_mtime_ns for model in models} == models
+
+
+def test_a_row_that_fails_is_told_in_one_line_with_its_log(study, dataset_dir, tmp_path, capsys):
+    (tmp_path / "plan.yaml").write_text(PLAN.replace("batch_size: 4", "batch_size: 4, loss::dice_weight: -1"))
+    shutil.copytree(study / "dataset", tmp_path / "dataset")
+    assert run(tmp_path) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ")
+    assert "training failed" in error
+    assert "dice_weight" in error
+    assert "training.log" in error
