@@ -50,9 +50,11 @@ class Study:
         with tqdm(total=total, unit="epoch", desc="study") as bar:
             try:
                 while waiting or self.running:
-                    for row in [row for row in waiting if set(row.teachers) <= finished][: jobs - len(self.running)]:
+                    ready = [row for row in waiting if set(row.teachers) <= finished]
+                    side_by_side = min(jobs, len(self.running) + len(ready))
+                    for row in ready[: jobs - len(self.running)]:
                         waiting.remove(row)
-                        self.running[row.name] = Job(row, self, threads=max(1, (os.cpu_count() or 1) // jobs))
+                        self.running[row.name] = Job(row, self, threads=max(1, (os.cpu_count() or 1) // side_by_side))
                     for job in [job for job in self.running.values() if not job.advance()]:
                         del self.running[job.row.name]
                         finished.add(job.row.name)
