@@ -32,11 +32,14 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 demo: $(READY) $(OUT)/dataset/dataset.json  ## the main job: three limited teachers, a baseline, a distilled student, one report
+	@test "$$(cat $(OUT)/source)" = "$(abspath $(RAW))" || \
+		{ echo "error: $(OUT) is a study of $$(cat $(OUT)/source); give another folder, OUT=runs/<name>" >&2; exit 1; }
 	$(PY) -m experiments run --plan demo --dataset $(OUT)/dataset --out $(OUT) --jobs $(JOBS) \
 		$(if $(SIZE),--size $(SIZE)) $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(SITES),--groups $(SITES)) $(if $(SEEDS),--seeds $(SEEDS))
 
 $(OUT)/dataset/dataset.json: | $(READY) $(RAW)
 	$(PY) -m data_prep import $(RAW) --out $(OUT)/dataset
+	@echo "$(abspath $(RAW))" > $(OUT)/source
 
 $(OUT)/phantom: | $(READY)
 	$(PY) -m data_prep phantom $@

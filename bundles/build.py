@@ -65,11 +65,13 @@ def build(bundle: Path) -> dict[Path, str]:
 
 def model_card(name: str, special: dict[str, Any]) -> str:
     config = f"--config_file bundles/{name}/configs"
-    options = special.get("options", "")
-    steps = [("training", "train", options), ("evaluating", "evaluate", ""), ("inference", "inference", "")]
+    options = special.get("options", {})
+    steps = [("training", "train"), ("evaluating", "evaluate"), ("inference", "inference")]
     commands = [
-        f"python -m monai.bundle run {step} {config}/{file}.json --dataset_dir <folder>{extra and ' ' + extra}"
-        for step, file, extra in steps
+        " ".join(
+            ["python -m monai.bundle run", step, f"{config}/{file}.json --dataset_dir <folder>", options.get(file, "")]
+        )
+        for step, file in steps
     ]
     return (
         (BASE / "README.md")
@@ -78,7 +80,7 @@ def model_card(name: str, special: dict[str, Any]) -> str:
             title=special["metadata"]["name"],
             description=special["metadata"]["description"],
             size=read_yaml(BASE / "common.yaml")["image_size"],
-            commands="\n".join(commands),
+            commands="\n".join(command.rstrip() for command in commands),
             reference=special["metadata"]["references"][0],
         )
     )

@@ -34,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> None:
     """Split the dataset, run the plan and leave ``study.json`` for the report."""
+    _check_numbers(options)
     dataset = options.dataset.resolve()
     sites = sorted({case["site"] for case in read_json(dataset / "dataset.json")["cases"]})
     groups = [group.split(",") for group in options.groups]
@@ -43,6 +44,13 @@ def run(options: argparse.Namespace) -> None:
     _require_same_study(options.out / "study.json", study)
     write_json(options.out / "study.json", study)
     Study(plan, dataset, options.out.resolve()).run(options.jobs)
+
+
+def _check_numbers(options: argparse.Namespace) -> None:
+    if options.jobs < 1 or (options.epochs is not None and options.epochs < 1):
+        raise InputError("--jobs and --epochs must be at least 1")
+    if options.size is not None and (options.size < 8 or options.size % 8):
+        raise InputError(f"--size {options.size}: give a multiple of 8, such as 96")
 
 
 def _describe(plan: Plan, dataset: Path) -> dict[str, Any]:

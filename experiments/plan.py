@@ -11,6 +11,7 @@ import yaml
 from custom_components.errors import InputError
 
 PLANS = Path(__file__).parent / "plans"
+EPOCHS = "train::trainer::max_epochs"
 ROLES = ("teacher", "baseline", "student")
 
 
@@ -76,17 +77,34 @@ def load_plan(
     if not path.is_file():
         shipped = ", ".join(sorted(plan.stem for plan in PLANS.glob("*.yaml")))
         raise InputError(f"{name_or_path}: no such plan; give a YAML file or one of: {shipped}")
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return _fit(content, path.name, sites, groups, seeds, image_size, epochs)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not a YAML file ({str(error).splitlines()[0]})") from None
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: lacks {error}, or it is of another kind; compare {PLANS / 'demo.yaml'}") from None
+
+
+def _fit(
+    content: Mapping[str, Any],
+    name: str,
+    sites: Sequence[str],
+    groups: Sequence[Sequence[str]],
+    seeds: Sequence[int],
+    image_size: int | None,
+    epochs: int | None,
+) -> Plan:
     wanted = 1 + max((row["group"] for row in content["rows"] if "group" in row), default=-1)
     groups = tuple(tuple(group) for group in groups) or _spread(sorted(sites), wanted)
     if len(groups) != wanted:
-        raise InputError(f"{path.name} wants {wanted} groups of sites, {len(groups)} are given")
+        raise InputError(f"{name} wants {wanted} groups of sites, {len(groups)} are given")
     seeds = tuple(seeds or content.get("seeds", [0]))
     rows = []
     for entry in content["rows"]:
         settings = {**content.get("settings", {}), **entry.get("settings", {})}
         if epochs is not None:
-            settings["train::trainer::max_epochs"] = epochs
+            settings[EPOCHS] = epochs
         # The first seed has the plain name, so that a study can grow by seeds. Teachers have that seed only.
         for seed in seeds if entry["role"] != "teacher" else seeds[:1]:
             rows.append(
@@ -101,6 +119,7 @@ def load_plan(
                     settings=settings,
                 )
             )
+    _check(rows, name)
     return Plan(
         title=content["title"],
         image_size=image_size or content["image_size"],
@@ -109,6 +128,17 @@ def load_plan(
         groups=groups,
         rows=tuple(rows),
     )
+
+
+def _check(rows: Sequence[Row], plan: str) -> None:
+    names = {row.name for row in rows}
+    for row in rows:
+        if row.role not in ROLES:
+            raise InputError(f"{plan}: row {row.name}: role '{row.role}' is none of {', '.join(ROLES)}")
+        if unknown := set(row.teachers) - names:
+            raise InputError(f"{plan}: row {row.name}: no row is called {', '.join(sorted(unknown))}")
+        if EPOCHS not in row.settings:
+            raise InputError(f"{plan}: row {row.name}: no {EPOCHS} in its settings or the plan's")
 
 
 def _spread(sites: Sequence[str], groups: int) -> tuple[tuple[str, ...], ...]:

@@ -3,6 +3,7 @@
 import csv
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -14,10 +15,8 @@ from tqdm import tqdm
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json, write_json
 from experiments import commands
-from experiments.bundle_copy import copy_bundle
-from experiments.plan import Plan, Row
-
-EPOCHS = "train::trainer::max_epochs"
+from experiments.bundle_copy import BUNDLES, copy_bundle
+from experiments.plan import EPOCHS, Plan, Row
 
 
 @dataclass
@@ -62,7 +61,9 @@ class Study:
                     time.sleep(0.5 if self.running else 0)
             finally:
                 for job in self.running.values():
-                    job.process.terminate()
+                    job.process.send_signal(signal.SIGINT)  # so that it takes its temporary files with it
+                for job in self.running.values():
+                    job.process.wait()
                 self.running.clear()
 
     def _show(self, bar: tqdm) -> None:
@@ -79,8 +80,10 @@ class Study:
 
     def inputs(self, row: Row) -> dict[str, object]:
         """What a row's result depends on; a row is done if it was made from just this."""
+        configs = [row.bundle, commands.DISTILLATION] if row.teachers else [row.bundle]
         models = [self.bundles / teacher / "models" / "model.pt" for teacher in row.teachers]
         return {
+            "configs": [file_sha256(BUNDLES / name / "configs" / "train.json") for name in configs],
             "split": read_json(self.datalist(row))["sha256"],
             "teachers": [file_sha256(model) if model.is_file() else None for model in models],
             "settings": {**row.settings, "seed": row.seed, "image_size": self.plan.image_size},
@@ -115,8 +118,9 @@ class Job:
         if code is None:
             return True
         if code:
-            last = (self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"])[-1]
-            raise InputError(f"{self.row.name}: {self.step} failed: {last.removeprefix('error: ')} (log: {self.log})")
+            lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+            reason = next((line.removeprefix("error: ") for line in lines[::-1] if line.startswith("error: ")), None)
+            raise InputError(f"{self.row.name}: {self.step} failed: {reason or f'exit code {code}'} (log: {self.log})")
         if not self.steps:
             write_json(self.bundle / "output" / "done.json", self.inputs)
             return False

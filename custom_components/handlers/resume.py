@@ -16,6 +16,9 @@ from custom_components.files import replace_file
 
 logger = logging.getLogger(__name__)
 
+# What makes a run the same run, of its provenance.
+SAME_RUN = ("network_def", "preprocessing", "split", "cases", "teachers", "seed")
+
 
 class Stateful(Protocol):
     def state_dict(self) -> Mapping[str, Any]: ...
@@ -49,15 +52,23 @@ class ResumeCheckpoint:
     Args:
         path: the file.
         objects: what has a state: network, optimizer, learning-rate schedule, best model.
+        provenance: what :func:`custom_components.provenance.provenance` gives; a run goes on only where it came from.
         resume: go on from ``path`` if it exists.
 
     Raises:
-        InputError: when resuming, if the checkpoint is damaged, of another network, optimizer or length of epoch, or
-            beyond ``max_epochs``.
+        InputError: when resuming, if the checkpoint is damaged, of another network, optimizer, data, seed, teachers or
+            length of epoch, or beyond ``max_epochs``.
     """
 
-    def __init__(self, path: str | Path, objects: Mapping[str, Stateful], resume: bool = False) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        objects: Mapping[str, Stateful],
+        provenance: Mapping[str, Any],
+        resume: bool = False,
+    ) -> None:
         self.path = Path(path)
+        self.run = {key: provenance[key] for key in SAME_RUN}
         self.objects = {**objects, "random": RandomStates()}
         self.resume = resume
 
@@ -71,7 +82,7 @@ class ResumeCheckpoint:
         return {**self.objects, "trainer": engine, **({"scaler": scaler} if scaler else {})}
 
     def _save(self, engine: Engine) -> None:
-        state = {name: item.state_dict() for name, item in self._all(engine).items()}
+        state = {"run": self.run, **{name: item.state_dict() for name, item in self._all(engine).items()}}
         replace_file(self.path, lambda partial: torch.save(state, partial))
 
     def _load(self, engine: Engine) -> None:
@@ -79,6 +90,9 @@ class ResumeCheckpoint:
             return
         checkpoint = read_checkpoint(self.path)
         self._check_length(checkpoint, engine)
+        for key, value in self.run.items():
+            if checkpoint.get("run", {}).get(key) != value:
+                raise InputError(f"{self.path}: saved by a training with other {key}; use --resume False")
         max_epochs = engine.state.max_epochs
         for name, item in self._all(engine).items():
             try:

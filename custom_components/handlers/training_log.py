@@ -66,7 +66,7 @@ class TrainingLog:
             if not math.isfinite(value):
                 raise InputError(
                     f"loss term '{name}' is {value} in epoch {engine.state.epoch}, on {_samples(engine.state.batch)}; "
-                    "models/model.pt is of an epoch before; lower the learning rate"
+                    "lower the learning rate (--learning_rate)"
                 )
             self._sums[name] += value
 

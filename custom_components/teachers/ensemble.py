@@ -68,12 +68,14 @@ def load_teachers(
     keys: Sequence[str],
     preprocessing: Compose,
     held_out: Iterable[Mapping[str, Any]],
+    out_channels: int = 2,
 ) -> TeacherEnsemble:
     """The ensemble of the teacher bundles named, each loaded and checked by :func:`load_teacher`; one may be
     given as a bare name, as in ``--teachers pspnet``."""
     held_out = list(held_out)
     return TeacherEnsemble(
-        [load_teacher(name, bundles_dir, preprocessing, held_out) for name in ensure_tuple(teachers)], keys
+        [load_teacher(name, bundles_dir, preprocessing, held_out, out_channels) for name in ensure_tuple(teachers)],
+        keys,
     )
 
 

@@ -141,7 +141,14 @@ def _check_held_out(bundle: Bundle, provenance: Mapping[str, Any], held_out: Ite
     if not isinstance(cases, Mapping) or not isinstance(cases.get("training"), list):
         raise InputError(f"{bundle.provenance_file}: does not list the cases trained on; {RETRAIN}")
     seen = [*cases["training"], *cases.get("validation", [])]
-    for key in ("voxel_sha256", "patient"):
+    held_out = list(held_out)
+    keys = [key for key in ("voxel_sha256", "patient") if all(case.get(key) for case in [*seen, *held_out])]
+    if held_out and not keys:
+        raise InputError(
+            f"{bundle.provenance_file}: cannot tell whether the student's test cases were in this teacher's training: "
+            "not all cases have a voxel_sha256 or patient; write splits with python -m data_prep split"
+        )
+    for key in keys:
         known = {case[key] for case in seen if case.get(key)}
         leaked = [case.get("case", case.get("image")) for case in held_out if case.get(key) in known]
         if leaked:

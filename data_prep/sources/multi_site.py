@@ -63,7 +63,7 @@ def _add_site(site: Path, listing: Listing) -> None:
         if files is images:
             names[key] = match["stem"]
 
-    for key in [key for key in images if _is_companion(key, images.keys() | masks.keys())]:
+    for key in [key for key in images if key not in masks and _is_companion(key, images.keys() | masks.keys())]:
         listing.ignored.append(images.pop(key))
     for key, image in images.items():
         source = f"{site.name}/{image.name}"

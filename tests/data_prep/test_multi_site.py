@@ -51,6 +51,14 @@ def test_an_underscore_does_not_make_a_companion(layout):
     assert listing.cases[0].label is not None
 
 
+def test_a_case_named_like_a_companion_is_a_case_if_it_has_a_mask(layout):
+    names = ["Case01", "Case01_b"]
+    folder = layout(*(f"HK/{name}{end}.nii.gz" for name in names for end in ("", "_segmentation")))
+    listing = find_cases(folder)
+    assert [case.case for case in listing.cases] == ["HK_Case01", "HK_Case01_b"]
+    assert not listing.findings
+
+
 def test_a_case_that_is_there_twice_is_a_finding(layout):
     folder = layout("HK/Case00.nii.gz", "HK/Case00.nii", "HK/Case00_segmentation.nii.gz")
     (finding,) = find_cases(folder).findings

@@ -1,7 +1,7 @@
 import pytest
 
 from custom_components.errors import InputError
-from experiments.plan import load_plan
+from experiments.plan import EPOCHS, load_plan
 
 SITES = ["BIDMC", "BMC", "HK", "I2CVB", "RUNMC", "UCL"]
 PLAN = """
@@ -9,9 +9,9 @@ title: Small
 image_size: 32
 fractions: [50, 25, 25]
 seeds: [3]
-settings: {batch_size: 4, optimizer::lr: 0.1}
+settings: {batch_size: 4, learning_rate: 0.1, train::trainer::max_epochs: 2}
 rows:
-  - {name: big, label: Big, role: teacher, bundle: pspnet, group: 0, settings: {optimizer::lr: 0.2}}
+  - {name: big, label: Big, role: teacher, bundle: pspnet, group: 0, settings: {learning_rate: 0.2}}
   - {name: small, label: Small, role: student, bundle: enet, teachers: [big]}
 """
 
@@ -25,8 +25,8 @@ def plan_file(tmp_path):
 
 def test_a_rows_settings_are_laid_over_the_plans(plan_file):
     big, small = load_plan(plan_file, SITES).rows
-    assert big.settings == {"batch_size": 4, "optimizer::lr": 0.2}
-    assert small.settings == {"batch_size": 4, "optimizer::lr": 0.1}
+    assert big.settings == {"batch_size": 4, "learning_rate": 0.2, EPOCHS: 2}
+    assert small.settings == {"batch_size": 4, "learning_rate": 0.1, EPOCHS: 2}
     assert (big.seed, small.seed, small.teachers, small.sites) == (3, 3, ("big",), ())
 
 
@@ -42,7 +42,7 @@ def test_students_come_once_a_seed_and_teachers_once(plan_file):
 def test_size_and_epochs_can_be_given(plan_file):
     plan = load_plan(plan_file, SITES, image_size=64, epochs=7)
     assert plan.image_size == 64
-    assert {row.settings["train::trainer::max_epochs"] for row in plan.rows} == {7}
+    assert {row.settings[EPOCHS] for row in plan.rows} == {7}
 
 
 def test_the_demo_spreads_six_sites_over_its_three_teachers():
@@ -64,3 +64,20 @@ def test_the_demo_spreads_six_sites_over_its_three_teachers():
 def test_a_plan_that_does_not_fit_is_refused(arguments, message):
     with pytest.raises(InputError, match=message):
         load_plan(**{"sites": SITES, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("role: student", "role: pupil", "row small: role 'pupil' is none of teacher, baseline, student"),
+        ("teachers: [big]", "teachers: [bigger]", "row small: no row is called bigger"),
+        (", train::trainer::max_epochs: 2", "", "row big: no train::trainer::max_epochs"),
+        ("title: Small", "", "lacks 'title'"),
+        ("rows:", "rows: [", "not a YAML file"),
+    ],
+)
+def test_a_faulty_plan_is_told_in_one_line(tmp_path, before, after, message):
+    file = tmp_path / "faulty.yaml"
+    file.write_text(PLAN.replace(before, after, 1))
+    with pytest.raises(InputError, match=message):
+        load_plan(str(file), SITES)

@@ -55,6 +55,9 @@ def test_a_study_runs_is_reused_grows_and_is_not_mixed_with_another(study, capsy
     assert {model: model.stat().st_mtime_ns for model in models} == models
     assert (bundles / "alone" / "output" / "done.json").is_file()
 
+    for faulty in (["--jobs", "0"], ["--epochs", "0"], ["--size", "50"]):
+        assert run(study, *faulty) == 2
+        assert faulty[0] in capsys.readouterr().err
     assert run(study, "--epochs", "2") == 2
     assert "holds a study with other row big" in capsys.readouterr().err
     assert {model: model.stat().st_mtime_ns for model in models} == models

@@ -53,7 +53,9 @@ def test_what_cannot_be_resumed_is_one_clear_line(train, one_error_line, tmp_pat
     line = one_error_line(lambda: train("run", 1))
     assert "last.pt: saved after epoch 2, beyond max_epochs 1; raise train::trainer::max_epochs" in line
     line = one_error_line(lambda: train("run", 3, config="espnet"))
-    assert "last.pt: does not fit this run (network: Error(s) in loading state_dict for ESPNet" in line
+    assert "last.pt: saved by a training with other network_def; use --resume False" in line
+    line = one_error_line(lambda: train("run", 3, seed=1))
+    assert "last.pt: saved by a training with other seed" in line
     line = one_error_line(lambda: train("run", 3, batch_size=4))
     assert "last.pt: saved in epochs of 4 batches, this run has 6" in line
     torch.save({"network": {}}, tmp_path / "run" / "last.pt")

@@ -1,3 +1,6 @@
+from types import SimpleNamespace
+
+import psutil
 import pytest
 import torch
 from monai.transforms import RandFlipd
@@ -72,3 +75,16 @@ def test_cached_teachers_refuse_slices_that_change(ensemble, cases, preprocessin
     slices = SliceDataset(cases[:1], preprocessing, tmp_path / "prepared", RandFlipd("image", prob=0.5))
     with pytest.raises(InputError, match="cache_teachers: slices change at random"):
         CachedTeachers(ensemble, slices, torch.device("cpu"))
+
+
+def test_cached_teachers_refuse_what_does_not_fit_into_memory(ensemble, cases, preprocessing, tmp_path, monkeypatch):
+    slices = SliceDataset(cases[:1], preprocessing, tmp_path / "prepared")
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
+    with pytest.raises(InputError, match=r"cache_teachers: .* GB are needed, 0\.0 GB free"):
+        CachedTeachers(ensemble, slices, torch.device("cpu"))
+
+
+def test_cached_teachers_refuse_two_cases_of_one_name(ensemble, cases, preprocessing, tmp_path):
+    twins = [{**case, "case": "Case00"} for case in cases[:2]]
+    with pytest.raises(InputError, match="two cases are called Case00"):
+        CachedTeachers(ensemble, SliceDataset(twins, preprocessing, tmp_path / "prepared"), torch.device("cpu"))

@@ -224,3 +224,11 @@ def test_a_config_that_lacks_a_key(make_teacher, change_json, key):
 def test_a_folder_that_was_moved_is_still_a_teacher(make_teacher, tmp_path):
     folder = shutil.move(make_teacher(), tmp_path / "from_elsewhere")
     assert load_teacher(str(folder)).name == "from_elsewhere"
+
+
+def test_cases_without_hash_or_patient_cannot_rule_out_a_leak(make_teacher):
+    folder = make_teacher(cases={"training": [{"case": "a"}], "validation": []})
+    with pytest.raises(
+        InputError, match="cannot tell whether the student's test cases were in this teacher's training"
+    ):
+        load_teacher(str(folder), held_out=[{"case": "mine", "patient": "patient 7", "voxel_sha256": "aa"}])
