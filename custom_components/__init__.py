@@ -1,5 +1,9 @@
 """What the bundles' configs name by ``_target_``: networks, losses, data, engines, teachers, metrics, handlers."""
 
+import warnings
+
 from custom_components.errors import report_input_errors_in_one_line
 
 report_input_errors_in_one_line()
+# MONAI warns of an optional decoder, for DICOM on a GPU, whenever a reader of images is made.
+warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")

@@ -61,7 +61,10 @@ def validation_dice(rows: Sequence[Row]) -> Figure:
 
 def segmentation_losses(rows: Sequence[Row]) -> Figure:
     """The unweighted segmentation terms of each run, one panel a run."""
-    return _panels(rows, _draw_terms(SEGMENTATION_TERMS, log=False), "loss term")
+    figure = _panels(rows, _draw_terms(SEGMENTATION_TERMS, log=False), "loss term")
+    # The panels share their scale; fixed before the last one is drawn it would cut off what is larger there.
+    figure.axes[0].set_ylim(bottom=0)
+    return figure
 
 
 def distillation_losses(rows: Sequence[Row]) -> Figure:
@@ -103,8 +106,6 @@ def _draw_terms(terms: Sequence[str], log: bool) -> Draw:
                 axes.plot(training["epoch"], values, color=TERM_COLOURS[term], linewidth=1.8, label=label)
         if log and axes.lines:
             axes.set_yscale("log")
-        elif axes.lines:
-            axes.set_ylim(bottom=0)
 
     return draw
 
