@@ -37,9 +37,9 @@ demo: $(READY) $(OUT)/dataset/dataset.json  ## the main job: three limited teach
 	$(PY) -m experiments run --plan demo --dataset $(OUT)/dataset --out $(OUT) --jobs $(JOBS) \
 		$(if $(SIZE),--size $(SIZE)) $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(SITES),--groups $(SITES)) $(if $(SEEDS),--seeds $(SEEDS))
 
-$(OUT)/dataset/dataset.json: | $(READY) $(RAW)
+$(OUT)/dataset/dataset.json: | $(READY) $(if $(DATASET),,$(RAW))
+	@mkdir -p $(OUT) && echo "$(abspath $(RAW))" > $(OUT)/source
 	$(PY) -m data_prep import $(RAW) --out $(OUT)/dataset
-	@echo "$(abspath $(RAW))" > $(OUT)/source
 
 $(OUT)/phantom: | $(READY)
 	$(PY) -m data_prep phantom $@

@@ -1,6 +1,7 @@
 """``python -m experiments run | report``."""
 
 import argparse
+import json
 import os
 import platform
 import sys
@@ -77,19 +78,12 @@ def _require_same_study(file: Path, study: dict[str, Any]) -> None:
     """
     if not file.is_file():
         return
-    before, now = read_json(file), _json_like(study)
+    before, now = read_json(file), json.loads(json.dumps(study))  # tuples as the lists they become
     differing = [key for key in ("dataset", "split", "settings") if before.get(key) != now[key]]
     rows = {row["name"]: row for row in now["rows"]}
     differing += [f"row {row['name']}" for row in before["rows"] if rows.get(row["name"], row) != row]
     if differing:
         raise InputError(f"{file.parent} holds a study with other {differing[0]}; choose another folder, or delete it")
-
-
-def _json_like(value: Any) -> Any:
-    """Tuples as the lists that they become in JSON."""
-    if isinstance(value, dict):
-        return {key: _json_like(item) for key, item in value.items()}
-    return [_json_like(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _parser() -> argparse.ArgumentParser:
