@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from custom_components.files import write_json, write_text
-from experiments.complexity.measure import SIZE, SLICE_REPEATS, SLICES, VOLUME_REPEATS, Complexity
+from experiments.complexity.measuring import SIZE, SLICE_REPEATS, SLICES, VOLUME_REPEATS, Complexity
 from experiments.complexity.table_1 import FOOTNOTES, TABLE_1
 
 COLUMNS = ["network", "parameters", "Table 1", "MACs", "FLOPs", "Table 1", "one slice", f"{SLICES} slices"]

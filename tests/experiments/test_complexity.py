@@ -7,7 +7,7 @@ import pytest
 from custom_components.files import read_json
 from experiments import complexity
 from experiments.__main__ import main
-from experiments.complexity.measure import Complexity, build_network, count_macs
+from experiments.complexity.measuring import Complexity, build_network, count_macs
 from experiments.complexity.table_1 import FOOTNOTES, TABLE_1, agrees
 
 # GMac of one 1x384x384 slice, counted by ptflops 0.7.5 on independent builds of the networks.
@@ -89,7 +89,7 @@ def test_the_page_reads_as_plain_text_and_numbers_its_footnotes():
 
 def test_the_command_writes_what_it_prints(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(complexity, "NETWORKS", {"espnet": "ESPNet"})
-    monkeypatch.setattr("experiments.complexity.measure.VOLUME_REPEATS", 1)
+    monkeypatch.setattr("experiments.complexity.measuring.VOLUME_REPEATS", 1)
     assert main(["complexity", "--out", str(tmp_path / "new")]) == 0
     shown = capsys.readouterr().out
     assert (tmp_path / "new" / "complexity.md").read_text() in shown
