@@ -16,7 +16,7 @@ OUT ?= runs/$(if $(DATASET),$(notdir $(abspath $(DATASET))),demo)
 RAW := $(if $(DATASET),$(DATASET),$(OUT)/phantom)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint configs
+.PHONY: help venv demo complexity test lint configs
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -43,6 +43,9 @@ $(OUT)/dataset/dataset.json: | $(READY) $(if $(DATASET),,$(RAW))
 
 $(OUT)/phantom: | $(READY)
 	$(PY) -m data_prep phantom $@
+
+complexity: $(READY)  ## parameters, operations and CPU time of all networks, beside the paper's Table 1 (15 minutes)
+	$(PY) -m experiments complexity
 
 test: $(READY)  ## the tests, within 20 minutes on 2 cores
 	$(PY) -m pytest

@@ -19,7 +19,7 @@ from monai.transforms import Compose
 from custom_components.data.describe import describe
 from custom_components.data.prepared import PreparedCase
 from custom_components.errors import InputError
-from custom_components.files import read_json
+from custom_components.files import file_sha256, read_json
 from custom_components.teachers import TeacherEnsemble, read_bundle
 
 CASE_KEYS = ("case", "site", "patient", "voxel_sha256")
@@ -32,6 +32,7 @@ def provenance(
     training: Iterable[PreparedCase],
     validation: Iterable[PreparedCase],
     teachers: TeacherEnsemble | None = None,
+    pretrained: str | Path | None = None,
 ) -> dict[str, Any]:
     """What is known of a training before it starts; the weights' hash and the metrics come with the weights.
 
@@ -42,6 +43,7 @@ def provenance(
         training: the cases trained on.
         validation: the cases that choose the best epoch.
         teachers: of a distillation.
+        pretrained: the file of ImageNet weights that the network starts with; None is from scratch.
     """
     bundle = read_bundle(str(bundle_dir))
     return {
@@ -51,6 +53,7 @@ def provenance(
         "split": _split(datalist),
         "cases": {"training": _cases(training), "validation": _cases(validation)},
         "teachers": dict(zip(teachers.names, teachers.weights_sha256, strict=True)) if teachers else {},
+        "pretrained": file_sha256(pretrained) if pretrained else None,
         "seed": monai.utils.get_seed(),
         "command": sys.argv,
         "git_revision": _git_revision(Path(__file__).parent),

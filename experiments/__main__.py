@@ -1,4 +1,4 @@
-"""``python -m experiments run | report``."""
+"""``python -m experiments run | report | complexity``."""
 
 import argparse
 import json
@@ -9,9 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tqdm import tqdm
+
 from custom_components.errors import InputError
 from custom_components.files import read_json, write_json
 from data_prep.splitting import split_dataset
+from experiments import complexity
+from experiments.bundle_copy import BUNDLES
 from experiments.plan import Plan, load_plan
 from experiments.report import load_study, render_table, write_report
 from experiments.runner import Study
@@ -20,6 +24,9 @@ from experiments.runner import Study
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
+        if options.command == "complexity":
+            measure_complexity(options.out)
+            return 0
         if options.command == "run":
             run(options)
         print(render_table(load_study(options.out).rows))
@@ -45,6 +52,15 @@ def run(options: argparse.Namespace) -> None:
     _require_same_study(options.out / "study.json", study)
     write_json(options.out / "study.json", study)
     Study(plan, dataset, options.out.resolve()).run(options.jobs)
+
+
+def measure_complexity(folder: Path) -> None:
+    """Print what each network costs, and write it to ``complexity.md`` and ``complexity.json``."""
+    machine = complexity.describe_machine()
+    rows = [complexity.measure(name) for name in tqdm(complexity.NETWORKS, desc="complexity", unit="network")]
+    written = complexity.write_page(rows, machine, folder)
+    print(complexity.render_page(rows, machine))
+    print("written:", *written)
 
 
 def _check_numbers(options: argparse.Namespace) -> None:
@@ -100,6 +116,8 @@ def _parser() -> argparse.ArgumentParser:
     run_.add_argument("--jobs", type=int, default=1, help="trainings side by side")
     report = commands.add_parser("report", help="write the report of a study again")
     report.add_argument("--out", type=Path, required=True, help="folder of the study")
+    costs = commands.add_parser("complexity", help="count and time the networks, beside the paper's Table 1")
+    costs.add_argument("--out", type=Path, default=BUNDLES.parent / "docs" / "reference", help="folder of the table")
     return parser
 
 

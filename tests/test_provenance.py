@@ -33,6 +33,7 @@ def test_says_how_to_repeat_the_run(record, dataset_dir):
     split = json.loads((dataset_dir / "splits" / "all.json").read_text())
     assert record["split"] == {"name": "all", "sha256": split["sha256"]}
     assert record["seed"] == 7
+    assert record["pretrained"] is None
     assert record["versions"]["monai"] == monai.__version__
     assert json.loads(json.dumps(record)) == record
 

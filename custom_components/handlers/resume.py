@@ -17,7 +17,7 @@ from custom_components.files import replace_file
 logger = logging.getLogger(__name__)
 
 # What makes a run the same run, of its provenance.
-SAME_RUN = ("network_def", "preprocessing", "split", "cases", "teachers", "seed")
+SAME_RUN = ("network_def", "preprocessing", "split", "cases", "teachers", "pretrained", "seed")
 
 
 class Stateful(Protocol):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from monai.transforms import Compose
 from torch import nn
 
@@ -13,6 +12,7 @@ from custom_components.checkpoint import read_checkpoint
 from custom_components.data.describe import describe
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json
+from custom_components.state_dict import difference
 from custom_components.teachers.bundle import Bundle, read_bundle
 from custom_components.teachers.taps import Taps
 
@@ -80,24 +80,10 @@ def load_weights(network: nn.Module, file: str | Path) -> nn.Module:
     if not Path(file).is_file():
         raise InputError(f"{file}: no such checkpoint; train the bundle first")
     state = read_checkpoint(file)
-    difference = _difference(network, state)
-    if difference:
-        raise InputError(f"{file}: not the weights of a {type(network).__name__}: {difference}")
+    if differing := difference(network.state_dict(), state):
+        raise InputError(f"{file}: not the weights of a {type(network).__name__}: {differing}")
     network.load_state_dict(state)
     return network
-
-
-def _difference(network: nn.Module, state: Any) -> str:
-    expected = network.state_dict()
-    if not isinstance(state, Mapping) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        return "not a state dict"
-    missing, surplus = [k for k in expected if k not in state], [k for k in state if k not in expected]
-    shapes = [k for k in expected if k in state and expected[k].shape != state[k].shape]
-    parts = []
-    for what, keys in (("missing", missing), ("unknown", surplus), ("other shape", shapes)):
-        if keys:
-            parts.append(f"{len(keys)} {what} ({', '.join(keys[:3])}{', …' if len(keys) > 3 else ''})")
-    return ", ".join(parts)
 
 
 def _require(file: Path, bundle: Bundle, what: str) -> None:

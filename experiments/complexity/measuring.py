@@ -1,0 +1,91 @@
+"""Counting a network's operations, and timing it on the CPU as inference runs it."""
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from monai.inferers import SliceInferer
+from ptflops import get_model_complexity_info
+from torch import nn
+
+from custom_components.teachers import read_bundle
+from experiments.bundle_copy import BUNDLES
+
+SIZE = 384
+SLICES = 24
+SLICE_REPEATS, VOLUME_REPEATS = 11, 3
+
+NETWORKS = {
+    "deeplabv3plus": "DeepLabV3+",
+    "deeplabv3plus_resnet50": "DeepLabV3+ (ResNet-50)",
+    "fcn_resnet101": "FCN-ResNet101",
+    "pspnet": "PSPNet",
+    "resnext101": "ResNeXt101",
+    "enet": "ENet",
+    "espnet": "ESPNet",
+    "mobilenetv2": "MobileNetV2",
+}
+VARIANTS = {"deeplabv3plus_resnet50": ("deeplabv3plus", {"backbone": "resnet50"})}
+
+
+@dataclass(frozen=True)
+class Complexity:
+    """The cost of one network in float32.
+
+    Args:
+        network: a key of ``NETWORKS``: a bundle, or a variant of its network.
+        label: how the table calls it.
+        params: number of parameters.
+        macs: multiply-accumulate operations for one slice, as ptflops counts them.
+        slice_ms: CPU time of one slice in ms, median.
+        volume_ms: CPU time of a volume of 24 slices in ms, in batches of 8 as in inference, median.
+    """
+
+    network: str
+    label: str
+    params: int
+    macs: int
+    slice_ms: float
+    volume_ms: float
+
+    @property
+    def flops(self) -> int:
+        return 2 * self.macs
+
+
+def build_network(name: str) -> nn.Module:
+    """The network of a bundle's ``network_def``, or a variant of it, untrained and in eval mode."""
+    bundle_name, options = VARIANTS.get(name, (name, {}))
+    bundle = read_bundle(str(BUNDLES / bundle_name))
+    return replace(bundle, network_def={**bundle.network_def, **options}).build_network().eval()
+
+
+def count_macs(network: nn.Module) -> int:
+    """Multiply-accumulates of one slice (1,1,384,384), functional operations included."""
+    with torch.inference_mode():
+        macs, _ = get_model_complexity_info(network, (1, SIZE, SIZE), print_per_layer_stat=False, as_strings=False)
+    return macs
+
+
+def measure(name: str) -> Complexity:
+    """Count and time one of ``NETWORKS`` on the CPU, with as many threads as torch is set to."""
+    network = build_network(name)
+    volume = torch.randn(1, 1, SIZE, SIZE, SLICES)
+    inferer = SliceInferer(roi_size=(SIZE, SIZE), spatial_dim=2, sw_batch_size=8)
+    with torch.inference_mode():
+        slice_ms = _median_ms(lambda: network(volume[..., 0]), SLICE_REPEATS)
+        volume_ms = _median_ms(lambda: inferer(volume, network), VOLUME_REPEATS)
+    params = sum(parameter.numel() for parameter in network.parameters())
+    return Complexity(name, NETWORKS[name], params, count_macs(network), slice_ms, volume_ms)
+
+
+def _median_ms(run: Callable[[], object], repeats: int) -> float:
+    """The median, so that a slow first call does not count."""
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return round(1000 * statistics.median(times), 1)
