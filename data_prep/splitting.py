@@ -22,33 +22,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     percent = ("TRAINING", "VALIDATION", "TEST")
     parser.add_argument("--fractions", type=float, nargs=3, default=[80, 5, 15], metavar=percent, help="in percent")
     parser.add_argument("--groups", nargs="+", default=[], metavar="SITE[,SITE]", help="sites of one teacher each")
+    parser.add_argument("--leave-out", metavar="SITE", help="test on all of this site's cases, and on no others")
     parser.add_argument("--seed", type=int, default=0)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run ``split`` from the command line."""
-    splits = split_dataset(options.dataset, options.fractions, options.groups, options.seed)
+    splits = split_dataset(options.dataset, options.fractions, options.groups, options.seed, options.leave_out)
     for split in splits:
         print(_table(split))
     return 0
 
 
 def split_dataset(
-    dataset: Path, fractions: Sequence[float] = (80, 5, 15), groups: Sequence[str] = (), seed: int = 0
+    dataset: Path,
+    fractions: Sequence[float] = (80, 5, 15),
+    groups: Sequence[str] = (),
+    seed: int = 0,
+    leave_out: str | None = None,
+    folder: Path | None = None,
 ) -> list[dict]:
-    """Write ``splits/all.json`` and one file for each group of sites, as MSD datalists.
+    """Write ``all.json`` and one file for each group of sites, as MSD datalists.
 
     Args:
         dataset: canonical dataset folder.
         fractions: of training, validation and test patients; in percent, or adding up to 1.
         groups: sites of one file each, joined by commas ("UCL,HK").
         seed: decides which patients go where.
+        leave_out: a site whose cases are the test cases; the patients of the others are trained on or validated with.
+        folder: of the files; by default ``splits`` in the dataset.
 
     Returns:
         The splits as written, all.json first.
 
     Raises:
-        InputError: on bad fractions, unknown or shared sites, a list that would be empty, or when the dataset
+        InputError: on bad fractions, unknown or shared sites, a list that would be empty, or when the folder
             already has another split, on which models may have been trained.
     """
     shares = _shares(fractions)
@@ -57,17 +65,19 @@ def split_dataset(
         raise InputError(f"{dataset_file}: no such file; make the dataset with python -m data_prep import")
     cases = read_json(dataset_file)["cases"]
     sites = sorted({case["site"] for case in cases})
+    if leave_out not in (None, *sites):
+        raise InputError(f"--leave-out {leave_out}: unknown site; the dataset has {', '.join(sites)}")
     site_groups = _site_groups(groups, sites)
 
-    lists = _split_cases(cases, shares, seed)
+    lists = _split_cases(cases, shares, seed, leave_out)
     splits = [_split("all", sites, lists, seed, shares)]
     for group in site_groups:
         own = {key: [item for item in lists[key] if item["site"] in group] for key in ("training", "validation")}
         splits.append(_split("+".join(group), group, {**own, "test": lists["test"]}, seed, shares))
 
-    folder = dataset / "splits"
+    folder = folder or dataset / "splits"
     _refuse_another_split(folder / "all.json", splits[0])
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for split in splits:
         write_json(folder / f"{split['name']}.json", split)
     return splits
@@ -101,17 +111,22 @@ def _site_groups(groups: Sequence[str], sites: Sequence[str]) -> list[list[str]]
     return parsed
 
 
-def _split_cases(cases: Sequence[dict], shares: Sequence[float], seed: int) -> dict[str, list[dict]]:
+def _split_cases(
+    cases: Sequence[dict], shares: Sequence[float], seed: int, leave_out: str | None
+) -> dict[str, list[dict]]:
     patients: dict[str, set[str]] = {}
     for case in cases:
         patients.setdefault(case["site"], set()).add(case["patient"])
     place: dict[str, str] = {}
-    for site in sorted(patients):
+    # The site left out comes first: its patients are tested on, at whichever other site they were seen.
+    for site in sorted(patients, key=lambda site: (site != leave_out, site)):
         # A patient seen at two sites is dealt out with the first, and goes the same way in the second.
         order = sorted(patients[site] - place.keys())
         # Seeded by name, so that a site's patients fall the same way whichever other sites there are.
         random.Random(f"{seed} {site}").shuffle(order)
-        validation, test = _counts(len(order), shares)
+        validation, test = _counts(len(order), shares) if leave_out is None else _left_in(len(order), shares)
+        if site == leave_out:
+            validation, test = 0, len(order)
         for position, patient in enumerate(order):
             place[patient] = "test" if position < test else "validation" if position < test + validation else "training"
     ordered = sorted(cases, key=lambda case: case["case"])
@@ -128,6 +143,12 @@ def _counts(patients: int, shares: Sequence[float]) -> tuple[int, int]:
     test = min(max(1, int(patients * shares[2] + 0.5)), patients - 2)
     validation = min(max(1, int(patients * shares[1] + 0.5)), patients - test - 1)
     return validation, test
+
+
+def _left_in(patients: int, shares: Sequence[float]) -> tuple[int, int]:
+    """As :func:`_counts`, where the test cases come from another site."""
+    validation = int(patients * shares[1] / (shares[0] + shares[1]) + 0.5)
+    return min(max(1, validation), patients - 1), 0
 
 
 def _split(name: str, sites: Sequence[str], lists: dict, seed: int, shares: Sequence[float]) -> dict:

@@ -1,36 +1,30 @@
-"""``python -m experiments run | report | complexity``."""
+"""``python -m experiments run | status | report | complexity``."""
 
 import argparse
-import json
-import os
-import platform
+import re
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
 from custom_components.errors import InputError
-from custom_components.files import read_json, write_json
+from custom_components.files import read_json
 from data_prep.splitting import split_dataset
 from experiments import complexity
 from experiments.bundle_copy import BUNDLES
-from experiments.plan import Plan, load_plan
+from experiments.describe import keep_description
+from experiments.plan import load_plan
 from experiments.report import load_study, render_table, write_report
 from experiments.runner import Study
+from experiments.status import render_status
+
+SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
-        if options.command == "complexity":
-            measure_complexity(options.out)
-            return 0
-        if options.command == "run":
-            run(options)
-        print(render_table(load_study(options.out).rows))
-        print(f"report: {write_report(options.out)}")
+        options.command(options)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -41,24 +35,45 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Split the dataset, run the plan and leave ``study.json`` for the report."""
+    """Split the dataset, run the plan as far as the time allows, and report."""
     _check_numbers(options)
-    dataset = options.dataset.resolve()
+    dataset, out = options.dataset.resolve(), options.out.resolve()
     sites = sorted({case["site"] for case in read_json(dataset / "dataset.json")["cases"]})
-    groups = [group.split(",") for group in options.groups]
-    plan = load_plan(options.plan, sites, groups, options.seeds, options.size, options.epochs)
-    split_dataset(dataset, plan.fractions, [",".join(group) for group in plan.groups], plan.split_seed)
-    study = _describe(plan, dataset)
-    _require_same_study(options.out / "study.json", study)
-    write_json(options.out / "study.json", study)
-    Study(plan, dataset, options.out.resolve()).run(options.jobs)
+    plan = load_plan(
+        options.plan,
+        sites,
+        groups=[group.split(",") for group in options.groups],
+        seeds=options.seeds,
+        image_size=options.size,
+        epochs=options.epochs,
+        leave_out=options.leave_out,
+    )
+    rows = plan.with_teachers(options.only) if options.only else plan.rows
+    groups = [",".join(group) for group in plan.groups]
+    split_dataset(dataset, plan.fractions, groups, plan.split_seed, plan.leave_out, out / "splits")
+    keep_description(plan, dataset, out)
+    complete = Study(plan, dataset, out).run(rows, options.jobs, options.time_budget)
+    report(options)
+    if not complete:
+        print("the time is over; the same command goes on from here")
 
 
-def measure_complexity(folder: Path) -> None:
+def status(options: argparse.Namespace) -> None:
+    """Show how far each row is."""
+    print(render_status(options.out))
+
+
+def report(options: argparse.Namespace) -> None:
+    """Print the table and write the report."""
+    print(render_table(load_study(options.out).rows))
+    print(f"report: {write_report(options.out)}")
+
+
+def measure_complexity(options: argparse.Namespace) -> None:
     """Print what each network costs, and write it to ``complexity.md`` and ``complexity.json``."""
     machine = complexity.describe_machine()
     rows = [complexity.measure(name) for name in tqdm(complexity.NETWORKS, desc="complexity", unit="network")]
-    written = complexity.write_page(rows, machine, folder)
+    written = complexity.write_page(rows, machine, options.out)
     print(complexity.render_page(rows, machine))
     print("written:", *written)
 
@@ -70,54 +85,37 @@ def _check_numbers(options: argparse.Namespace) -> None:
         raise InputError(f"--size {options.size}: give a multiple of 8, such as 96")
 
 
-def _describe(plan: Plan, dataset: Path) -> dict[str, Any]:
-    split = read_json(dataset / "splits" / "all.json")
-    return {
-        "title": plan.title,
-        "dataset": str(dataset),
-        "split": {
-            "name": split["name"],
-            "sha256": split["sha256"],
-            "counts": {part: len(split[part]) for part in ("training", "validation", "test")},
-        },
-        "settings": {"image_size": plan.image_size, "site groups": [" + ".join(group) for group in plan.groups]},
-        "rows": [asdict(row) | {"network": row.bundle} for row in plan.rows],
-        "machine": {"processor": platform.processor() or platform.machine(), "cores": os.cpu_count()},
-    }
-
-
-def _require_same_study(file: Path, study: dict[str, Any]) -> None:
-    """A folder holds one study, which may grow by rows: nothing trained is thrown away because a setting changed.
-
-    Raises:
-        InputError: if ``file`` describes another study; names the first difference.
-    """
-    if not file.is_file():
-        return
-    before, now = read_json(file), json.loads(json.dumps(study))  # tuples as the lists they become
-    differing = [key for key in ("dataset", "split", "settings") if before.get(key) != now[key]]
-    rows = {row["name"]: row for row in now["rows"]}
-    differing += [f"row {row['name']}" for row in before["rows"] if rows.get(row["name"], row) != row]
-    if differing:
-        raise InputError(f"{file.parent} holds a study with other {differing[0]}; choose another folder, or delete it")
+def _duration(text: str) -> float:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time such as 90s, 9m or 2.5h")
+    return float(match[1]) * SECONDS[match[2]]
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(required=True)
     run_ = commands.add_parser("run", help="run a plan, or go on with it, and write its report")
-    run_.add_argument("--plan", default="demo", help="a shipped plan's name or a YAML file")
+    run_.add_argument("--plan", default="demo", help="a shipped plan's name (demo, cpu, paper) or a YAML file")
     run_.add_argument("--dataset", type=Path, required=True, help="folder of a canonical dataset (dataset.json)")
-    run_.add_argument("--out", type=Path, required=True, help="folder of the study")
     run_.add_argument("--groups", nargs="*", default=[], metavar="A,B", help="site groups of the limited teachers")
     run_.add_argument("--seeds", nargs="*", type=int, default=[], help="seeds of the students")
     run_.add_argument("--size", type=int, help="image size in pixels")
     run_.add_argument("--epochs", type=int, help="epochs of every training")
+    run_.add_argument("--leave-out", metavar="SITE", help="train on the other sites, test on this one")
+    run_.add_argument("--only", nargs="*", default=[], metavar="ROW", help="these rows (enet_*) and their teachers")
     run_.add_argument("--jobs", type=int, default=1, help="trainings side by side")
-    report = commands.add_parser("report", help="write the report of a study again")
-    report.add_argument("--out", type=Path, required=True, help="folder of the study")
+    run_.add_argument("--time-budget", type=_duration, default=float("inf"), metavar="9m", help="stop after this time")
+    run_.set_defaults(command=run)
+    status_ = commands.add_parser("status", help="show how far each row is")
+    status_.set_defaults(command=status)
+    report_ = commands.add_parser("report", help="write the report of a study again")
+    report_.set_defaults(command=report)
+    for subparser in (run_, status_, report_):
+        subparser.add_argument("--out", type=Path, required=True, help="folder of the study")
     costs = commands.add_parser("complexity", help="count and time the networks, beside the paper's Table 1")
     costs.add_argument("--out", type=Path, default=BUNDLES.parent / "docs" / "reference", help="folder of the table")
+    costs.set_defaults(command=measure_complexity)
     return parser
 
 

@@ -17,11 +17,10 @@ def training(row: Row, bundles: Path, dataset: Path, datalist: Path) -> list[str
     return _run("training", bundle / "configs" / "train.json", options)
 
 
-def evaluating(row: Row, bundles: Path, dataset: Path, datalist: Path) -> list[str]:
-    """``monai.bundle run evaluating`` of the row's bundle."""
-    return _run(
-        "evaluating", bundles / row.name / "configs" / "evaluate.json", {"dataset_dir": dataset, "datalist": datalist}
-    )
+def evaluating(row: Row, bundles: Path, dataset: Path, datalist: Path, part: str) -> list[str]:
+    """``monai.bundle run evaluating`` of the row's bundle, on a part of the split."""
+    options = {"dataset_dir": dataset, "datalist": datalist, "part": part}
+    return _run("evaluating", bundles / row.name / "configs" / "evaluate.json", options)
 
 
 def _run(run_id: str, config: Path, options: dict[str, object]) -> list[str]:

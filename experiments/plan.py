@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from custom_components.errors import InputError
 PLANS = Path(__file__).parent / "plans"
 EPOCHS = "train::trainer::max_epochs"
 ROLES = ("teacher", "baseline", "student")
+PARTS = ("validation", "test")
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,41 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a plan's YAML file says, with its rows spelled out."""
+    """What a plan's YAML file says, with its rows spelled out.
+
+    Args:
+        title: of the report.
+        image_size: in pixels.
+        fractions: of training, validation and test patients.
+        split_seed: decides which patients go where.
+        scored_on: ``test``, or ``validation`` for a plan that chooses settings.
+        leave_out: the site whose cases are the test cases.
+        groups: the sites of each limited teacher.
+        rows: in the order of the table.
+    """
 
     title: str
     image_size: int
     fractions: tuple[float, ...]
     split_seed: int
+    scored_on: str
+    leave_out: str | None
     groups: tuple[tuple[str, ...], ...]
     rows: tuple[Row, ...]
+
+    def with_teachers(self, patterns: Sequence[str]) -> list[Row]:
+        """The rows whose name matches a pattern (``enet_*``), and the rows that they are distilled from.
+
+        Raises:
+            InputError: if a pattern matches no row.
+        """
+        for pattern in patterns:
+            if not any(fnmatch(row.name, pattern) for row in self.rows):
+                names = ", ".join(row.name for row in self.rows)
+                raise InputError(f"--only {pattern}: no such row; the plan has {names}")
+        wanted = {row.name for row in self.rows if any(fnmatch(row.name, pattern) for pattern in patterns)}
+        wanted |= {teacher for row in self.rows if row.name in wanted for teacher in row.teachers}
+        return [row for row in self.rows if row.name in wanted]
 
 
 def load_plan(
@@ -59,6 +88,7 @@ def load_plan(
     seeds: Sequence[int] = (),
     image_size: int | None = None,
     epochs: int | None = None,
+    leave_out: str | None = None,
 ) -> Plan:
     """Read a plan and fit it to a dataset.
 
@@ -69,6 +99,7 @@ def load_plan(
         seeds: of the students, instead of the plan's.
         image_size: instead of the plan's, in pixels.
         epochs: of every row, instead of the plan's.
+        leave_out: a site that nothing is trained on, and everything tested on.
 
     Raises:
         InputError: if there is no such plan, or it does not fit the dataset.
@@ -79,7 +110,7 @@ def load_plan(
         raise InputError(f"{name_or_path}: no such plan; give a YAML file or one of: {shipped}")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return _fit(content, path.name, sites, groups, seeds, image_size, epochs)
+        return _fit(content, path.name, sites, groups, seeds, image_size, epochs, leave_out)
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not a YAML file ({str(error).splitlines()[0]})") from None
     except (KeyError, TypeError) as error:
@@ -94,14 +125,19 @@ def _fit(
     seeds: Sequence[int],
     image_size: int | None,
     epochs: int | None,
+    leave_out: str | None,
 ) -> Plan:
     wanted = 1 + max((row["group"] for row in content["rows"] if "group" in row), default=-1)
     groups = tuple(tuple(group) for group in groups) or _spread(sorted(sites), wanted)
     if len(groups) != wanted:
         raise InputError(f"{name} wants {wanted} groups of sites, {len(groups)} are given")
+    # A group that has no other site goes, and its teacher with it.
+    groups = tuple(tuple(site for site in group if site != leave_out) for group in groups)
+    entries = [entry for entry in content["rows"] if "group" not in entry or groups[entry["group"]]]
+    gone = {entry["name"] for entry in content["rows"]} - {entry["name"] for entry in entries}
     seeds = tuple(seeds or content.get("seeds", [0]))
     rows = []
-    for entry in content["rows"]:
+    for entry in entries:
         settings = {**content.get("settings", {}), **entry.get("settings", {})}
         if epochs is not None:
             settings[EPOCHS] = epochs
@@ -114,18 +150,23 @@ def _fit(
                     role=entry["role"],
                     bundle=entry["bundle"],
                     sites=groups[entry["group"]] if "group" in entry else (),
-                    teachers=tuple(entry.get("teachers", ())),
+                    teachers=tuple(teacher for teacher in entry.get("teachers", ()) if teacher not in gone),
                     seed=seed,
                     settings=settings,
                 )
             )
     _check(rows, name)
+    scored_on = content.get("scored_on", "test")
+    if scored_on not in PARTS:
+        raise InputError(f"{name}: scored_on '{scored_on}' is none of {', '.join(PARTS)}")
     return Plan(
-        title=content["title"],
+        title=content["title"] + (f", {leave_out} left out" if leave_out else ""),
         image_size=image_size or content["image_size"],
         fractions=tuple(content["fractions"]),
         split_seed=content.get("split_seed", 0),
-        groups=groups,
+        scored_on=scored_on,
+        leave_out=leave_out,
+        groups=tuple(group for group in groups if group),
         rows=tuple(rows),
     )
 
@@ -137,6 +178,8 @@ def _check(rows: Sequence[Row], plan: str) -> None:
             raise InputError(f"{plan}: row {row.name}: role '{row.role}' is none of {', '.join(ROLES)}")
         if unknown := set(row.teachers) - names:
             raise InputError(f"{plan}: row {row.name}: no row is called {', '.join(sorted(unknown))}")
+        if row.role == "student" and not row.teachers:
+            raise InputError(f"{plan}: row {row.name}: a student needs teachers")
         if EPOCHS not in row.settings:
             raise InputError(f"{plan}: row {row.name}: no {EPOCHS} in its settings or the plan's")
 

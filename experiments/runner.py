@@ -1,12 +1,14 @@
 """Runs a plan's rows, side by side where their teachers are ready, and goes on where it stopped."""
 
 import csv
+import math
 import os
 import shlex
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,23 +34,34 @@ class Study:
     def bundles(self) -> Path:
         return self.folder / "bundles"
 
+    @property
+    def splits(self) -> Path:
+        return self.folder / "splits"
+
     def datalist(self, row: Row) -> Path:
         name = "+".join(row.sites) if row.sites else "all"
-        return self.dataset / "splits" / f"{name}.json"
+        return self.splits / f"{name}.json"
 
-    def run(self, jobs: int) -> None:
-        """Train and evaluate every row that is not done.
+    def run(self, rows: Sequence[Row], jobs: int, seconds: float = math.inf) -> bool:
+        """Train and evaluate the rows that are not done; False if the time was over before.
+
+        Args:
+            rows: of the plan, their teachers among them.
+            jobs: how many run side by side.
+            seconds: after which everything is stopped; each training has a checkpoint of its last epoch.
 
         Raises:
             InputError: if a row's command fails; it names the log.
         """
         copy_bundle(commands.DISTILLATION, self.bundles / commands.DISTILLATION, self.plan.image_size)
-        waiting = [row for row in self.plan.rows if not self._done(row)]
-        finished = {row.name for row in self.plan.rows} - {row.name for row in waiting}
-        total = sum(row.settings[EPOCHS] for row in self.plan.rows)
-        with tqdm(total=total, unit="epoch", desc="study") as bar:
+        waiting = [row for row in rows if not self._done(row)]
+        finished = {row.name for row in rows} - {row.name for row in waiting}
+        end = time.monotonic() + seconds
+        with tqdm(total=sum(row.settings[EPOCHS] for row in rows), unit="epoch", desc="study") as bar:
             try:
                 while waiting or self.running:
+                    if time.monotonic() > end:
+                        return False
                     ready = [row for row in waiting if set(row.teachers) <= finished]
                     side_by_side = min(jobs, len(self.running) + len(ready))
                     for row in ready[: jobs - len(self.running)]:
@@ -57,7 +70,7 @@ class Study:
                     for job in [job for job in self.running.values() if not job.advance()]:
                         del self.running[job.row.name]
                         finished.add(job.row.name)
-                    self._show(bar)
+                    self._show(bar, rows)
                     time.sleep(0.5 if self.running else 0)
             finally:
                 for job in self.running.values():
@@ -65,9 +78,10 @@ class Study:
                 for job in self.running.values():
                     job.process.wait()
                 self.running.clear()
+        return True
 
-    def _show(self, bar: tqdm) -> None:
-        epochs = sum(_epochs(self.bundles / row.name) for row in self.plan.rows)
+    def _show(self, bar: tqdm, rows: Sequence[Row]) -> None:
+        epochs = sum(epochs_done(self.bundles / row.name) for row in rows)
         text = ", ".join(f"{name} {job.what}" for name, job in self.running.items())
         # A terminal's clock goes on; a log file gets a line when something has happened.
         if sys.stderr.isatty() or (epochs, text) != (bar.n, bar.postfix):
@@ -87,6 +101,7 @@ class Study:
             "split": read_json(self.datalist(row))["sha256"],
             "teachers": [file_sha256(model) if model.is_file() else None for model in models],
             "settings": {**row.settings, "seed": row.seed, "image_size": self.plan.image_size},
+            "scored_on": self.plan.scored_on,
         }
 
 
@@ -95,21 +110,21 @@ class Job:
 
     def __init__(self, row: Row, study: Study, threads: int) -> None:
         self.row = row
-        self.study = study
         self.bundle = study.bundles / row.name
         self.inputs = study.inputs(row)
         self.environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TQDM_DISABLE": "1"}
         self._make_room()
         copy_bundle(row.bundle, self.bundle, study.plan.image_size)
+        where = study.bundles, study.dataset
         self.steps = [
-            ("training", commands.training, study.datalist(row)),
-            ("evaluating", commands.evaluating, study.dataset / "splits" / "all.json"),
+            ("training", commands.training(row, *where, study.datalist(row))),
+            ("evaluating", commands.evaluating(row, *where, study.splits / "all.json", study.plan.scored_on)),
         ]
         self._next()
 
     @property
     def what(self) -> str:
-        epochs = f"epoch {_epochs(self.bundle)}/{self.row.settings[EPOCHS]}"
+        epochs = f"epoch {epochs_done(self.bundle)}/{self.row.settings[EPOCHS]}"
         return epochs if self.step == "training" else self.step
 
     def advance(self) -> bool:
@@ -128,8 +143,7 @@ class Job:
         return True
 
     def _next(self) -> None:
-        self.step, command, datalist = self.steps.pop(0)
-        line = command(self.row, self.study.bundles, self.study.dataset, datalist)
+        self.step, line = self.steps.pop(0)
         self.log = self.bundle / "output" / f"{self.step}.log"
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("a", encoding="utf-8") as log:
@@ -147,7 +161,7 @@ class Job:
         write_json(started, self.inputs)
 
 
-def _epochs(bundle: Path) -> int:
+def epochs_done(bundle: Path) -> int:
     """How many epochs a row's log has."""
     try:
         with (bundle / "output" / "training.csv").open(encoding="utf-8") as log:

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.report.study import Row, Study
+from experiments.report.study import Model, Study
 
 RESAMPLES = 10_000
+# More comparisons than this are counted instead of told one by one.
+TOLD = 4
 
 
 @dataclass(frozen=True)
@@ -16,8 +18,8 @@ class Comparison:
     Where one of the two has fewer seeds, ``seeds`` is that number.
     """
 
-    student: str
-    baseline: str
+    student: Model
+    baseline: Model
     difference: float
     low: float
     high: float
@@ -27,8 +29,8 @@ class Comparison:
     def __str__(self) -> str:
         seeds = "one seed" if self.seeds == 1 else f"the mean of {self.seeds} seeds"
         return (
-            f"{self.student} minus {self.baseline}: {self.difference:+.1f} Dice points "
-            f"(95 % interval {self.low:+.1f} to {self.high:+.1f}, over {self.cases} test cases, {seeds})"
+            f"{self.student.label} minus {self.baseline.label}: {self.difference:+.1f} Dice points "
+            f"(95 % interval {self.low:+.1f} to {self.high:+.1f}, over {self.cases} cases, {seeds})"
         )
 
     @property
@@ -41,46 +43,55 @@ class Comparison:
         return "The interval includes zero: these cases cannot tell the two apart."
 
 
+def findings(study: Study) -> list[str]:
+    """The result of a study in sentences: each comparison, or of many how they came out."""
+    found = comparisons(study)
+    if len(found) <= TOLD:
+        return [f"{one}. {one.verdict}" for one in found]
+    sentences = []
+    for fair, against in ((False, "alone"), (True, "alone with cross-entropy")):
+        group = [one for one in found if one.baseline.with_cross_entropy == fair]
+        if group:
+            better, worse = sum(one.low > 0 for one in group), sum(one.high < 0 for one in group)
+            sentences.append(
+                f"Against the same network trained {against}, {better} of {len(group)} distilled students are better "
+                f"(95 % interval above zero), {worse} worse, and {len(group) - better - worse} cannot be told apart on "
+                f"{group[0].cases} cases."
+            )
+    return sentences
+
+
 def comparisons(study: Study) -> list[Comparison]:
     """Compares each kind of student with each kind of baseline of its network."""
     return [
-        compare(_seeds(study, student), _seeds(study, baseline))
-        for network in study.networks_of("student")
-        for student in study.first_seed("student", network)
-        for baseline in study.first_seed("baseline", network)
+        compare(student, baseline)
+        for student in study.models("student")
+        for baseline in study.models("baseline")
+        if student.network == baseline.network
     ]
 
 
-def compare(students: list[Row], baselines: list[Row]) -> Comparison:
-    """The paired difference of two groups of rows, each the seeds of one model.
+def compare(student: Model, baseline: Model) -> Comparison:
+    """The paired difference of two models.
 
     A case's difference is that of its mean Dice over the seeds; the interval is a percentile bootstrap over the cases,
     and so says how the result may vary with the patients, not with the seeds.
 
     Raises:
-        ValueError: When the two have no test case in common.
+        ValueError: When the two have no case in common.
     """
-    cases = sorted(set.intersection(*(set(row.cases) for row in students + baselines)))
+    cases = sorted(set.intersection(*(set(row.cases) for row in student.rows + baseline.rows)))
     if not cases:
-        raise ValueError(f"{students[0].label} and {baselines[0].label} have no test case in common")
-    differences = 100 * (_mean_dice(students, cases) - _mean_dice(baselines, cases))
+        raise ValueError(f"{student.label} and {baseline.label} have no case in common")
+    differences = 100 * (student.mean_dice(cases) - baseline.mean_dice(cases))
     drawn = np.random.default_rng(0).choice(differences, size=(RESAMPLES, len(cases)))
     low, high = np.percentile(drawn.mean(axis=1), (2.5, 97.5))
     return Comparison(
-        student=students[0].label,
-        baseline=baselines[0].label,
+        student=student,
+        baseline=baseline,
         difference=float(differences.mean()),
         low=float(low),
         high=float(high),
         cases=len(cases),
-        seeds=min(len(students), len(baselines)),
+        seeds=min(len(student.rows), len(baseline.rows)),
     )
-
-
-def _seeds(study: Study, first: Row) -> list[Row]:
-    kind = (first.role, first.network, first.label)
-    return [row for row in study.evaluated if (row.role, row.network, row.label) == kind]
-
-
-def _mean_dice(rows: list[Row], cases: list[str]) -> np.ndarray:
-    return np.mean([[row.cases[case]["dice"] for case in cases] for row in rows], axis=0)

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from math import nan
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,8 +20,7 @@ TERM_COLOURS = dict(
         strict=True,
     )
 )
-ROLE_COLOURS = {"teacher": "#9AA5B1", "baseline": "#E08A00", "student": "#0067A5"}
-TEACHER_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 PANEL_WIDTH, PANEL_HEIGHT = 3.5, 2.3  # inches
 INK, GRID = "#334155", "#E5E9EF"
 
@@ -35,26 +35,31 @@ def png(figure: Figure) -> bytes:
 
 
 def validation_dice(rows: Sequence[Row]) -> Figure:
-    """The validation Dice (%) of every run over the epochs, one colour a role."""
-    figure = Figure(figsize=(10, 3.4), layout="constrained")
-    axes = _styled(figure.subplots(), "epoch", "validation Dice %")
-    order = {"teacher": 0, "baseline": 1, "student": 2}
-    styles = ("-", "--", ":", "-.")
-    drawn = dict.fromkeys(order, 0)
-    for row in sorted(rows, key=lambda row: order[row.role]):
-        scores = 100 * np.asarray(row.training.get("val_mean_dice", []))
-        known = np.isfinite(scores)
-        if not known.any():
-            continue
-        epochs = np.asarray(row.training["epoch"])
-        style = styles[drawn[row.role] % len(styles)]
-        drawn[row.role] += 1
-        width = 1.3 if row.role == "teacher" else 2
-        axes.plot(
-            epochs[known], scores[known], style, color=ROLE_COLOURS[row.role], linewidth=width, label=_name(row, rows)
-        )
-    axes.set_ylim(0, 100)
-    if axes.lines:
+    """The validation Dice (%) over the epochs: a panel for the teachers, and one for each student network."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        if np.isfinite(row.training.get("val_mean_dice", [nan])).any():
+            groups.setdefault("teachers" if row.role == "teacher" else row.network, []).append(row)
+    figure = Figure(figsize=(10, 2.9 * max(1, len(groups))), layout="constrained")
+    for axes, (title, group) in zip(
+        figure.subplots(max(1, len(groups)), squeeze=False)[:, 0], groups.items(), strict=False
+    ):
+        _styled(axes, "epoch", "validation Dice %")
+        axes.set_title(title, fontsize=9, loc="left", color=INK, fontweight="bold")
+        labels = list(dict.fromkeys(row.label for row in group))
+        for row in group:
+            scores = 100 * np.asarray(row.training["val_mean_dice"])
+            known = np.isfinite(scores)
+            first = next(other for other in group if other.label == row.label) is row
+            axes.plot(
+                np.asarray(row.training["epoch"])[known],
+                scores[known],
+                "--" if row.role == "baseline" else "-",
+                color=COLOURS[labels.index(row.label) % len(COLOURS)],
+                linewidth=1.6,
+                label=row.label if first else None,
+            )
+        axes.set_ylim(0, 100)
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8, labelcolor=INK)
     return figure
 
@@ -77,7 +82,7 @@ def adaptive_weights(rows: Sequence[Row]) -> Figure:
 
     def draw(axes: Axes, training: Mapping[str, Sequence[float]]) -> None:
         weights = weight_columns(training)
-        for (column, teacher), colour in zip(weights.items(), _cycle(TEACHER_COLOURS, len(weights)), strict=True):
+        for (column, teacher), colour in zip(weights.items(), _cycle(COLOURS, len(weights)), strict=True):
             axes.plot(training["epoch"], training[column], color=colour, linewidth=1.8, label=teacher)
         axes.axhline(1 / len(weights), color=INK, linewidth=0.8, linestyle=":")
 

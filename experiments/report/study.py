@@ -6,19 +6,21 @@
      "machine": {"cores": 2, ...}, "settings": {"epochs": 10, ...},
      "rows": [{"name": "<folder below bundles/>", "label": "ENet, three teachers",
                "role": "teacher" | "baseline" | "student", "network": "enet",
-               "sites": ["RUNMC", ...], "seed": 0}, ...]}
+               "sites": ["RUNMC", ...], "teachers": ["<name of a row>", ...], "seed": 0, "settings": {...}}, ...]}
 
 No sites means all sites. Rows that differ in the seed alone share a label. A row without ``output/evaluation.json`` has
 not been run yet. Other keys are for other readers.
 """
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import nan
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from custom_components.errors import InputError
 from custom_components.files import read_json
@@ -35,7 +37,9 @@ class Row:
     role: str
     network: str
     sites: list[str]
+    teachers: list[str]
     seed: int
+    settings: dict[str, Any]
     folder: Path
 
     @cached_property
@@ -48,6 +52,12 @@ class Row:
     def cases(self) -> dict[str, dict[str, Any]]:
         """The scores of each test case, by the case's name."""
         return {case["case"]: case for case in self.evaluation["cases"]} if self.evaluation else {}
+
+    @cached_property
+    def provenance(self) -> dict[str, Any] | None:
+        """The content of ``provenance.json``; None while there are no weights."""
+        path = self.folder / "models" / "provenance.json"
+        return read_json(path) if path.is_file() else None
 
     @cached_property
     def training(self) -> dict[str, list[float]]:
@@ -69,6 +79,35 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Model:
+    """The evaluated rows that differ in the seed alone, lowest seed first."""
+
+    rows: list[Row]
+
+    @property
+    def label(self) -> str:
+        return self.rows[0].label
+
+    @property
+    def network(self) -> str:
+        return self.rows[0].network
+
+    @property
+    def with_cross_entropy(self) -> bool:
+        """Whether it was trained with more than equation 4."""
+        return float(self.rows[0].settings.get("loss::cross_entropy_weight", 0)) > 0
+
+    def mean_dice(self, cases: Sequence[str]) -> np.ndarray:
+        """The Dice of each case, as the mean over the seeds."""
+        return np.mean([[row.cases[case]["dice"] for case in cases] for row in self.rows], axis=0)
+
+    @property
+    def dice_by_seed(self) -> list[float]:
+        """The mean Dice over the cases, one a seed."""
+        return [row.evaluation["summary"]["all"]["dice_mean"] for row in self.rows]
+
+
+@dataclass(frozen=True)
 class Study:
     """A study: its runs, and what they have in common."""
 
@@ -85,13 +124,19 @@ class Study:
         """The rows that have scores."""
         return [row for row in self.rows if row.evaluation]
 
-    def first_seed(self, role: str, network: str) -> list[Row]:
-        """The evaluated rows of a role and network, of each label the one with the lowest seed."""
-        firsts: dict[str, Row] = {}
+    def models(self, role: str) -> list[Model]:
+        """The evaluated rows of a role, those of one network and label together."""
+        groups: dict[tuple[str, str], list[Row]] = {}
         for row in sorted(self.evaluated, key=lambda row: row.seed):
-            if (row.role, row.network) == (role, network):
-                firsts.setdefault(row.label, row)
-        return list(firsts.values())
+            if row.role == role:
+                groups.setdefault((row.network, row.label), []).append(row)
+        order = {(row.network, row.label): place for place, row in reversed(list(enumerate(self.rows)))}
+        return [Model(groups[key]) for key in sorted(groups, key=order.__getitem__)]
+
+    def teachers_of(self, row: Row) -> list[Row]:
+        """The rows that a row was distilled from."""
+        by_name = {other.name: other for other in self.rows}
+        return [by_name[name] for name in row.teachers]
 
     def networks_of(self, role: str) -> list[str]:
         """The networks that have rows of a role, in the order of the rows."""
@@ -122,6 +167,8 @@ def load_study(folder: Path) -> Study:
     for row in study.rows:
         if row.role not in ROLES:
             raise InputError(f"{path}: row {row.name} has the role {row.role}; use one of {', '.join(ROLES)}")
+        if unknown := set(row.teachers) - {other.name for other in study.rows}:
+            raise InputError(f"{path}: row {row.name} was distilled from {', '.join(sorted(unknown))}, which is no row")
         if row.evaluation and row.evaluation["split"]["sha256"] != study.split["sha256"]:
             raise InputError(
                 f"{row.folder / 'output/evaluation.json'}: evaluated on another split than the study's "

@@ -1,84 +1,61 @@
-"""The table of a study, once for the terminal and once for the page."""
+"""A table, and its three ways onto paper: terminal, Markdown, HTML."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
-from experiments.report.study import Row
-
-NOT_RUN = "–"
+NOTHING = "–"
 
 
-def columns_of(rows: Sequence[Row]) -> list[str]:
-    """The heads of the table's columns. Seeds get a column when they differ."""
-    seed = ["seed"] if len({row.seed for row in rows}) > 1 else []
-    scores = ["Dice %", "HD95 mm", "ASD mm", "missed", *_test_sites(rows), "params"]
-    return ["model", "role", "trained on", *seed, *scores]
+@dataclass(frozen=True)
+class Line:
+    """One line of a table; ``kind`` marks it with a colour on the page (a role)."""
+
+    cells: Sequence[str]
+    kind: str = ""
 
 
-def cells_of(row: Row, rows: Sequence[Row]) -> list[str]:
-    """The cells of one row of a study: ``columns_of`` says what they are."""
-    seed = [str(row.seed)] if "seed" in columns_of(rows) else []
-    head = [row.label, row.role, " + ".join(row.sites) or "all sites", *seed]
-    if row.evaluation is None:
-        return head + [NOT_RUN] * (len(columns_of(rows)) - len(head))
-    overall, sites = row.evaluation["summary"]["all"], row.evaluation["summary"]["sites"]
-    return [
-        *head,
-        f"{100 * overall['dice_mean']:.1f} ± {100 * overall['dice_std']:.1f}",
-        f"{overall['hd95_mm_mean']:.1f}",
-        f"{overall['asd_mm_mean']:.1f}",
-        f"{overall['missed']} of {overall['n']}",
-        *(f"{100 * sites[site]['dice_mean']:.1f}" if site in sites else NOT_RUN for site in _test_sites(rows)),
-        _count(row.evaluation["params"]),
-    ]
+@dataclass(frozen=True)
+class Table:
+    """Cells under heads; the first ``texts`` columns are words, the others figures."""
 
+    columns: Sequence[str]
+    lines: Sequence[Line]
+    texts: int = 1
 
-def render_table(rows: Sequence[Row]) -> str:
-    """The table as text. The columns named after a site hold that site's mean Dice in percent."""
-    table = [columns_of(rows), *(cells_of(row, rows) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    first_number = table[0].index("trained on") + 1
-    lines = [
-        "  ".join(
-            cell.ljust(width) if place < first_number else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in table
-    ]
-    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+    def as_text(self) -> str:
+        """The table in columns of equal width."""
+        table = [self.columns, *(line.cells for line in self.lines)]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = [
+            "  ".join(
+                cell.ljust(width) if place < self.texts else cell.rjust(width)
+                for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
+            ).rstrip()
+            for cells in table
+        ]
+        return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
+    def as_markdown(self) -> str:
+        """The table as GitHub draws it."""
+        rule = ["---" if place < self.texts else "---:" for place in range(len(self.columns))]
+        table = [self.columns, rule, *([cell.replace("|", "\\|") for cell in line.cells] for line in self.lines)]
+        return "\n".join(f"| {' | '.join(cells)} |" for cells in table)
 
-def html_table(rows: Sequence[Row]) -> str:
-    """The table as HTML; a group of rows for each role, the sites' columns under one head."""
-    columns, sites = columns_of(rows), _test_sites(rows)
-    columns.remove("role")
-    above = (
-        "".join(
-            f'<th colspan="{len(sites)}" class="group">Dice % by site</th>'
-            if name == sites[0]
-            else f'<th rowspan="2">{escape(name)}</th>'
-            for name in columns
-            if name not in sites[1:]
+    def as_html(self) -> str:
+        """The table as HTML; a rule above each new kind of line."""
+        words = ' class="words"'
+        head = "".join(
+            f"<th{words if place < self.texts else ''}>{escape(name)}</th>" for place, name in enumerate(self.columns)
         )
-        if sites
-        else "".join(f"<th>{escape(name)}</th>" for name in columns)
-    )
-    below = "".join(f"<th>{escape(site)}</th>" for site in sites)
-    body, former = [], None
-    for row in rows:
-        cells = cells_of(row, rows)
-        cells.pop(1)
-        name = f'<th scope="row">{escape(cells[0])}</th>'
-        data = "".join(f"<td>{escape(cell)}</td>" for cell in cells[1:])
-        opens = ' opens"' if row.role != former else '"'
-        body.append(f'<tr class="{row.role}{opens}>{name}{data}</tr>')
-        former = row.role
-    return f"<table><thead><tr>{above}</tr><tr>{below}</tr></thead><tbody>{''.join(body)}</tbody></table>"
-
-
-def _test_sites(rows: Sequence[Row]) -> list[str]:
-    return sorted({site for row in rows if row.evaluation for site in row.evaluation["summary"]["sites"]})
-
-
-def _count(params: int) -> str:
-    return f"{params / 1e6:.2f} M" if params >= 1_000_000 else f"{params / 1000:.0f} k"
+        body, former = [], None
+        for line in self.lines:
+            name = f'<th scope="row">{escape(line.cells[0])}</th>'
+            data = "".join(
+                f"<td{words if place < self.texts else ''}>{escape(cell)}</td>"
+                for place, cell in enumerate(line.cells[1:], start=1)
+            )
+            opens = " opens" if line.kind != former else ""
+            body.append(f'<tr class="{line.kind}{opens}">{name}{data}</tr>')
+            former = line.kind
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"

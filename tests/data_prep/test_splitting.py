@@ -55,6 +55,19 @@ def test_each_site_is_split_by_the_fractions(tmp_path, patients, expected):
     assert tuple(sum(item["site"] == "HK" for item in split[key]) for key in LISTS) == (32, 2, 6)
 
 
+def test_a_site_left_out_is_tested_on_and_no_other(tmp_path):
+    patients = [*sites_of({"HK": 10, "UCL": 5, "BMC": 2}), ("BMC", "UCL3")]  # one patient was seen at two sites
+    dataset = dataset_of(tmp_path / "set", patients)
+    everything, group = split_dataset(dataset, [70, 15, 15], ["HK,BMC"], leave_out="UCL", folder=tmp_path / "splits")
+    assert {item["case"] for item in everything["test"]} == {*(f"UCL_{n:02d}" for n in range(10, 15)), "BMC_17"}
+    assert [len(everything[key]) for key in LISTS] == [9, 3, 6]  # HK 8 + 2, BMC 1 + 1
+    assert group["test"] == everything["test"]
+    assert sorted(path.name for path in (tmp_path / "splits").iterdir()) == ["HK+BMC.json", "all.json"]
+    assert not (dataset / "splits").exists()
+    with pytest.raises(InputError, match="--leave-out Oslo: unknown site; the dataset has BMC, HK, UCL"):
+        split_dataset(dataset, leave_out="Oslo")
+
+
 def test_fractions_that_leave_no_training_still_leave_one_case(tmp_path):
     split = split_dataset(dataset_of(tmp_path / "set", sites_of({"HK": 4})), [2, 49, 49])[0]
     assert [len(split[key]) for key in LISTS] == [1, 1, 2]

@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 
 from custom_components.errors import InputError
@@ -45,6 +47,45 @@ def test_size_and_epochs_can_be_given(plan_file):
     assert {row.settings[EPOCHS] for row in plan.rows} == {7}
 
 
+def test_a_row_is_picked_with_its_teachers(plan_file):
+    plan = load_plan(plan_file, SITES)
+    assert [row.name for row in plan.with_teachers(["sm*"])] == ["big", "small"]
+    assert [row.name for row in plan.with_teachers(["big"])] == ["big"]
+    with pytest.raises(InputError, match="--only tall: no such row; the plan has big, small"):
+        plan.with_teachers(["big", "tall"])
+
+
+def test_a_site_left_out_takes_a_teacher_that_has_no_other_with_it():
+    groups = [["RUNMC", "BMC"], ["HK"], ["UCL"]]
+    plan = load_plan("demo", SITES, groups, leave_out="HK")
+    assert plan.groups == (("RUNMC", "BMC"), ("UCL",))
+    student = next(row for row in plan.rows if row.role == "student")
+    assert student.teachers == tuple(row.name for row in plan.rows if row.role == "teacher")
+    assert [row.sites for row in plan.rows if row.role == "teacher"] == list(plan.groups)
+    assert load_plan("demo", SITES, groups, leave_out="BMC").groups == (("RUNMC",), ("HK",), ("UCL",))
+
+
+def test_the_papers_plan_has_every_row_of_its_tables():
+    plan = load_plan("paper", SITES)
+    assert plan.image_size == 384
+    first = [row for row in plan.rows if row.seed == 0]
+    roles = Counter((row.role, len(row.teachers), bool(row.sites)) for row in first)
+    assert roles == {
+        ("teacher", 0, False): 4,
+        ("teacher", 0, True): 3,
+        ("baseline", 0, False): 6,  # each student with equation 4, and with cross-entropy beside it
+        ("student", 1, False): 12,
+        ("student", 3, False): 3,
+    }
+
+
+@pytest.mark.parametrize("name", ["demo", "cpu", "paper"])
+def test_shipped_plans_fit_six_sites(name):
+    plan = load_plan(name, SITES)
+    assert len({row.name for row in plan.rows}) == len(plan.rows)
+    assert plan.scored_on == "test"
+
+
 def test_the_demo_spreads_six_sites_over_its_three_teachers():
     plan = load_plan("demo", SITES)
     assert plan.groups == (("BIDMC", "BMC"), ("HK", "I2CVB"), ("RUNMC", "UCL"))
@@ -72,6 +113,8 @@ def test_a_plan_that_does_not_fit_is_refused(arguments, message):
         ("role: student", "role: pupil", "row small: role 'pupil' is none of teacher, baseline, student"),
         ("teachers: [big]", "teachers: [bigger]", "row small: no row is called bigger"),
         (", train::trainer::max_epochs: 2", "", "row big: no train::trainer::max_epochs"),
+        ("title: Small", "scored_on: training\ntitle: Small", "scored_on 'training' is none of validation, test"),
+        (", teachers: [big]", "", "row small: a student needs teachers"),
         ("title: Small", "", "lacks 'title'"),
         ("rows:", "rows: [", "not a YAML file"),
     ],

@@ -11,8 +11,10 @@ import pytest
 from custom_components.errors import InputError
 from custom_components.metrics import summarise, volume_scores
 from experiments.report import load_study, render_table, write_report
-from experiments.report.comparison import compare, comparisons
+from experiments.report.comparison import compare, comparisons, findings
+from experiments.report.paper import table_1, table_2
 from experiments.report.pictures import chosen_cases
+from experiments.report.study import Model
 
 SPACING = (0.8, 0.8, 3.5)
 SHAPE = (72, 72, 8)
@@ -20,12 +22,18 @@ CASES = [("RUNMC", "RUNMC_Case01"), ("RUNMC", "RUNMC_Case02"), ("HK", "HK_Case01
 TEACHERS = ("deeplabv3plus", "pspnet")
 SPLIT_SHA256 = hashlib.sha256(b"split").hexdigest()
 ROWS = [
-    {"name": "deeplabv3plus", "label": "DeepLabV3+", "role": "teacher", "network": "DeepLabV3+", "sites": ["RUNMC"]},
-    {"name": "pspnet", "label": "PSPNet", "role": "teacher", "network": "PSPNet", "sites": ["HK"]},
-    {"name": "enet", "label": "ENet alone", "role": "baseline", "network": "ENet", "sites": ["RUNMC", "HK"]},
-    {"name": "enet_kd", "label": "ENet <distilled>", "role": "student", "network": "ENet", "sites": ["RUNMC", "HK"]},
-    {"name": "espnet", "label": "ESPNet alone", "role": "baseline", "network": "ESPNet", "sites": ["HK"]},
-    {"name": "espnet_kd", "label": "ESPNet distilled", "role": "student", "network": "ESPNet", "sites": ["HK"]},
+    {"name": "deeplabv3plus", "label": "DeepLabV3+", "role": "teacher", "network": "deeplabv3plus", "sites": ["RUNMC"]},
+    {"name": "pspnet", "label": "PSPNet", "role": "teacher", "network": "pspnet"},
+    {"name": "enet", "label": "ENet alone", "role": "baseline", "network": "enet"},
+    {
+        "name": "enet_kd",
+        "label": "ENet <distilled>",
+        "role": "student",
+        "network": "enet",
+        "teachers": ["deeplabv3plus", "pspnet"],
+    },
+    {"name": "espnet", "label": "ESPNet alone", "role": "baseline", "network": "espnet"},
+    {"name": "espnet_kd", "label": "ESPNet distilled", "role": "student", "network": "espnet", "teachers": ["pspnet"]},
 ]
 # How far, in voxels, the row's predictions are moved aside, case by case.
 OFFSETS = {
@@ -102,7 +110,7 @@ def write_study(folder, rows):
         write_run(folder / "bundles" / row["name"], row)
     study = {
         "title": "Sample study",
-        "rows": [{"seed": 0, **row} for row in rows],
+        "rows": [{"seed": 0, "sites": [], "teachers": [], "settings": {}, **row} for row in rows],
         "dataset": str(folder / "dataset"),
         "split": {
             "name": "all",
@@ -110,7 +118,7 @@ def write_study(folder, rows):
             "counts": {"training": 20, "validation": 4, "test": len(CASES)},
         },
         "machine": {"processor": "x86_64", "cores": 2},
-        "settings": {"image_size": 96, "site groups": ["RUNMC", "HK"]},
+        "settings": {"image_size": 96, "scored_on": "test", "site groups": ["RUNMC"]},
     }
     (folder / "study.json").write_text(json.dumps(study))
     return folder
@@ -123,8 +131,8 @@ def sample(tmp_path_factory):
 
 @pytest.fixture
 def small(tmp_path):
-    """A study that a test may change: one baseline and its student."""
-    return write_study(tmp_path, ROWS[2:4])
+    """A study that a test may change: a teacher, a baseline and its student."""
+    return write_study(tmp_path, [*ROWS[1:3], {**ROWS[3], "teachers": ["pspnet"]}])
 
 
 def change(path, **changes):
@@ -158,46 +166,94 @@ def test_table_for_the_terminal(sample):
     assert len(lines) == len(ROWS)
     scores = study.rows[2].evaluation["summary"]
     cells = re.split(r"\s{2,}", lines[2])
-    assert cells[:3] == ["ENet alone", "baseline", "RUNMC + HK"]
+    assert cells[:3] == ["ENet alone", "baseline", "all sites"]
     assert cells[3] == f"{100 * scores['all']['dice_mean']:.1f} ± {100 * scores['all']['dice_std']:.1f}"
     assert cells[6:] == ["1 of 4", f"{100 * scores['sites']['HK']['dice_mean']:.1f}", cells[8], "354 k"]
     assert lines[0].endswith("58.00 M")
 
 
 def test_seeds_get_a_column_only_where_they_differ(small):
-    row = ROWS[3]
-    write_run(small / "bundles/enet_kd_1", {**row, "name": "enet_kd"})
+    write_run(small / "bundles/enet_kd_1", ROWS[3])
     rows = json.loads((small / "study.json").read_text())["rows"]
     assert "seed" not in render_table(load_study(small).rows)
-    change(small / "study.json", rows=[*rows, {**row, "name": "enet_kd_1", "seed": 1}])
+    change(small / "study.json", rows=[*rows, {**rows[2], "name": "enet_kd_1", "seed": 1}])
     study = load_study(small)
     assert "seed" in render_table(study.rows).splitlines()[0]
     assert [found.seeds for found in comparisons(study)] == [1]  # the baseline has one seed
-    assert "ENet &lt;distilled&gt;</th><td>RUNMC + HK</td><td>1</td>" in write_report(small).read_text()
+    assert (
+        'ENet &lt;distilled&gt;</th><td class="words">student</td><td class="words">all sites</td><td>1</td>'
+        in write_report(small).read_text()
+    )
 
 
 def test_paired_difference(small):
-    baseline, student = load_study(small).rows
+    _, baseline, student = load_study(small).rows
     for case, (alone, distilled) in enumerate([(0.5, 0.6), (0.6, 0.7), (0.7, 0.8), (0.8, 0.9)]):
         name = CASES[case][1]
         baseline.cases[name]["dice"], student.cases[name]["dice"] = alone, distilled
-    found = compare([student], [baseline])
+    found = compare(Model([student]), Model([baseline]))
     # Each case gains 10 points, so does each resample of them: the interval has no width.
     assert (found.difference, found.low, found.high) == pytest.approx((10, 10, 10))
     assert str(found) == (
-        "ENet <distilled> minus ENet alone: +10.0 Dice points "
-        "(95 % interval +10.0 to +10.0, over 4 test cases, one seed)"
+        "ENet <distilled> minus ENet alone: +10.0 Dice points (95 % interval +10.0 to +10.0, over 4 cases, one seed)"
     )
     student.cases[CASES[0][1]]["dice"] = 0.1
-    found = compare([student], [baseline])
+    found = compare(Model([student]), Model([baseline]))
     assert found.difference == pytest.approx((-40 + 10 + 10 + 10) / 4)
     assert found.low < found.difference < found.high == pytest.approx(10)
     assert "cannot tell" in found.verdict
 
 
 def test_students_are_compared_with_baselines_of_their_network(sample):
-    pairs = [(found.student, found.baseline) for found in comparisons(load_study(sample))]
+    pairs = [(found.student.label, found.baseline.label) for found in comparisons(load_study(sample))]
     assert pairs == [("ENet <distilled>", "ENet alone"), ("ESPNet distilled", "ESPNet alone")]
+
+
+def test_paper_tables_set_each_student_beside_its_counterpart(sample):
+    study = load_study(sample)
+    one, several = table_1(study), table_2(study)
+    # PSPNet has seen all sites, DeepLabV3+ one: only the student of PSPNet alone has a counterpart in the paper.
+    assert [(line.cells[0], line.cells[3]) for line in one.lines] == [
+        ("PSPNet", "86.3"),
+        ("ESPNet alone", "75.2"),
+        ("ESPNet distilled", "81.7"),
+    ]
+    student = one.lines[-1].cells
+    found = next(found for found in comparisons(study) if found.student.network == "espnet")
+    assert student[4] == f"{found.difference:+.1f} ({found.low:+.1f} to {found.high:+.1f})"
+    assert student[5] == "+6.5"
+    assert [line.cells[0] for line in several.lines] == ["DeepLabV3+", "ENet alone", "ENet <distilled>"]
+    assert [line.cells[3] for line in several.lines] == ["–", "80.0", "–"]
+
+
+def test_a_baseline_with_cross_entropy_is_another_baseline(small):
+    rows = json.loads((small / "study.json").read_text())["rows"]
+    fair = {**rows[1], "name": "enet_ce", "label": "ENet fair", "settings": {"loss::cross_entropy_weight": 0.5}}
+    write_run(small / "bundles/enet_ce", ROWS[2])
+    change(small / "study.json", rows=[*rows, fair])
+    lines = {line.cells[0]: line.cells for line in table_1(load_study(small)).lines}
+    assert lines["ENet fair"][3] == "–"
+    assert lines["ENet <distilled>"][4] == lines["ENet <distilled>"][6]  # the same scores as the other baseline's
+
+
+def test_many_comparisons_are_counted(sample, monkeypatch):
+    assert len(findings(load_study(sample))) == 2
+    monkeypatch.setattr("experiments.report.comparison.TOLD", 1)
+    (sentence,) = findings(load_study(sample))
+    assert sentence.startswith("Against the same network trained alone, 1 of 2 distilled students are better")
+
+
+def test_markdown_and_figures_hold_what_the_page_holds(sample):
+    write_report(sample)
+    text = (sample / "report.md").read_text(encoding="utf-8")
+    assert "| ENet <distilled> | student | all sites |" in text
+    assert SPLIT_SHA256 in text
+    assert "Pictures" not in text
+    kept = json.loads((sample / "results.json").read_text())
+    assert [row["name"] for row in kept["rows"]] == [row["name"] for row in ROWS]
+    assert kept["rows"][1]["paper_dice_percent"] == 86.3
+    assert len(kept["rows"][0]["cases"]) == len(CASES)
+    assert {found["student"] for found in kept["comparisons"]} == {"ENet <distilled>", "ESPNet distilled"}
 
 
 def test_best_median_and_worst_case(sample):
@@ -208,15 +264,15 @@ def test_best_median_and_worst_case(sample):
 def test_a_study_under_way_is_reported(small):
     (small / "bundles/enet_kd/output/evaluation.json").unlink()
     page = write_report(small).read_text()
-    assert "1 of 2 runs so far" in page
-    assert "ENet &lt;distilled&gt;</th><td>RUNMC + HK</td><td>–</td>" in page
+    assert "2 of 3 runs so far" in page
+    assert 'ENet &lt;distilled&gt;</th><td class="words">student</td><td class="words">all sites</td><td>–</td>' in page
 
 
 def test_a_study_without_any_result_is_reported(small):
-    for row in ROWS[2:4]:
+    for row in ROWS[1:4]:
         (small / "bundles" / row["name"] / "output/evaluation.json").unlink()
         (small / "bundles" / row["name"] / "output/training.csv").unlink()
-    assert "0 of 2 runs so far" in write_report(small).read_text()
+    assert "0 of 3 runs so far" in write_report(small).read_text()
 
 
 def test_faults_are_named(small):
@@ -230,6 +286,10 @@ def test_faults_are_named(small):
     (small / "bundles/enet_kd/output/predictions/HK_Case02.nii.gz").unlink()
     with pytest.raises(InputError, match=r"predictions.HK_Case02\.nii\.gz: cannot be read"):
         write_report(small)
-    change(small / "study.json", rows=[{**ROWS[0], "seed": 0, "role": "pupil"}])
-    with pytest.raises(InputError, match=r"study\.json: row deeplabv3plus has the role pupil"):
+    rows = json.loads((small / "study.json").read_text())["rows"]
+    change(small / "study.json", rows=[{**rows[0], "role": "pupil"}])
+    with pytest.raises(InputError, match=r"study\.json: row pspnet has the role pupil"):
+        write_report(small)
+    change(small / "study.json", rows=rows[1:])
+    with pytest.raises(InputError, match=r"row enet_kd was distilled from pspnet, which is no row"):
         write_report(small)

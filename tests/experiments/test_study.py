@@ -38,6 +38,15 @@ def run(study, *options: str) -> int:
 
 
 def test_a_study_runs_is_reused_grows_and_is_not_mixed_with_another(study, capsys):
+    assert run(study, "--time-budget", "0s") == 0
+    assert "the time is over; the same command goes on" in capsys.readouterr().out
+    assert main(["status", "--out", str(study / "out")]) == 0
+    assert capsys.readouterr().out.count("not started") == 3
+
+    assert run(study, "--only", "alone") == 0
+    assert main(["status", "--out", str(study / "out")]) == 0
+    assert "1 of 3 rows done" in capsys.readouterr().out
+
     assert run(study) == 0
     printed = capsys.readouterr().out
     assert all(label in printed for label in ("MobileNetV2", "ENet alone", "ENet distilled"))
@@ -55,7 +64,7 @@ def test_a_study_runs_is_reused_grows_and_is_not_mixed_with_another(study, capsy
     assert {model: model.stat().st_mtime_ns for model in models} == models
     assert (bundles / "alone" / "output" / "done.json").is_file()
 
-    for faulty in (["--jobs", "0"], ["--epochs", "0"], ["--size", "50"]):
+    for faulty in (["--jobs", "0"], ["--epochs", "0"], ["--size", "50"], ["--only", "nobody"]):
         assert run(study, *faulty) == 2
         assert faulty[0] in capsys.readouterr().err
     assert run(study, "--epochs", "2") == 2

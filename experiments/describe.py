@@ -1,0 +1,75 @@
+"""``study.json``: what a study is, for its report and for the next call."""
+
+import json
+import os
+import platform
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from custom_components.errors import InputError
+from custom_components.files import read_json, write_json
+from experiments.plan import Plan
+
+# Two calls with the same of these go on with one study.
+SAME_STUDY = ("dataset", "split", "settings")
+
+
+def keep_description(plan: Plan, dataset: Path, out: Path) -> None:
+    """Write ``study.json``, or add the plan's new rows to it: nothing trained is thrown away for another setting.
+
+    Args:
+        plan: of the study.
+        dataset: canonical dataset folder.
+        out: the study's folder, which holds its splits.
+
+    Raises:
+        InputError: if the folder holds another study; names the first difference.
+    """
+    file = out / "study.json"
+    study = json.loads(json.dumps(_describe(plan, dataset, read_json(out / "splits" / "all.json"))))
+    if file.is_file():
+        _require_same(read_json(file), study, out)
+    write_json(file, study)
+
+
+def _describe(plan: Plan, dataset: Path, split: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "title": plan.title,
+        "dataset": str(dataset),
+        "split": {
+            "name": split["name"],
+            "sha256": split["sha256"],
+            "counts": {part: len(split[part]) for part in ("training", "validation", "test")},
+        },
+        "settings": {
+            "image_size": plan.image_size,
+            "scored_on": plan.scored_on,
+            "site groups": [" + ".join(group) for group in plan.groups],
+        },
+        "rows": [asdict(row) | {"network": row.bundle} for row in plan.rows],
+        "machine": machine(),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """What figures of time depend on."""
+    gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GB",
+        **gpu,
+        "torch": torch.__version__,
+    }
+
+
+def _require_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
+    differing = [key for key in SAME_STUDY if before.get(key) != now[key]]
+    rows = {row["name"]: row for row in now["rows"]}
+    differing += [f"row {row['name']}" for row in before["rows"] if rows.get(row["name"], row) != row]
+    if differing:
+        raise InputError(f"{out} holds a study with other {differing[0]}; choose another folder, or delete it")

@@ -1,0 +1,87 @@
+"""The paper's tables 1 and 2, with its figures beside the study's."""
+
+from experiments.report.comparison import compare
+from experiments.report.study import Model, Row, Study
+from experiments.report.table import NOTHING, Line, Table
+
+# Volume Dice in percent.
+TEACHERS = {"deeplabv3plus": 89.01, "fcn_resnet101": 90.0, "pspnet": 86.3, "resnext101": 85.02}
+BASELINES = {"enet": 80.03, "espnet": 75.2, "mobilenetv2": 78.4}
+ONE_TEACHER = {
+    "enet": {"deeplabv3plus": 84.6, "fcn_resnet101": 85.9, "pspnet": 84.2, "resnext101": 83.7},
+    "espnet": {"deeplabv3plus": 81.9, "fcn_resnet101": 84.3, "pspnet": 81.7, "resnext101": 80.5},
+    "mobilenetv2": {"deeplabv3plus": 82.3, "fcn_resnet101": 81.2, "pspnet": 85.3, "resnext101": 80.1},
+}
+THREE_TEACHERS = {"enet": 83.8, "espnet": 83.4, "mobilenetv2": 84.8}
+LIMITED = {"deeplabv3plus", "fcn_resnet101", "pspnet"}
+
+COLUMNS = ("model", "seeds", "Dice %", "paper", "over alone", "paper", "over alone with cross-entropy")
+
+
+def paper_dice(row: Row, study: Study) -> float | None:
+    """The paper's Dice (%) of a row's counterpart; None where it has none."""
+    teachers = study.teachers_of(row)
+    if row.role == "teacher":
+        return TEACHERS.get(row.network) if not row.sites else None
+    if row.role == "baseline":
+        return BASELINES.get(row.network) if not Model([row]).with_cross_entropy else None
+    if len(teachers) == 1 and not teachers[0].sites:
+        return ONE_TEACHER.get(row.network, {}).get(teachers[0].network)
+    if {teacher.network for teacher in teachers} == LIMITED and all(teacher.sites for teacher in teachers):
+        return THREE_TEACHERS.get(row.network)
+    return None
+
+
+def table_1(study: Study) -> Table:
+    """One teacher that has seen all sites: each teacher, each student alone and distilled."""
+    return _table(study, limited=False)
+
+
+def table_2(study: Study) -> Table:
+    """Several teachers of some sites each, together."""
+    return _table(study, limited=True)
+
+
+def _table(study: Study, limited: bool) -> Table:
+    """Empty when the study has no such student."""
+    students = [model for model in study.models("student") if (len(model.rows[0].teachers) > 1) == limited]
+    if not students:
+        return Table(COLUMNS, [])
+    teachers = [model for model in study.models("teacher") if bool(model.rows[0].sites) == limited]
+    lines = [Line(_cells(model, study, []), "teacher") for model in teachers]
+    for network in dict.fromkeys(model.network for model in students):
+        baselines = [model for model in study.models("baseline") if model.network == network]
+        lines += [Line(_cells(model, study, []), "baseline") for model in baselines]
+        own = [model for model in students if model.network == network]
+        lines += [Line(_cells(model, study, baselines), "student") for model in own]
+    return Table(COLUMNS, lines)
+
+
+def _cells(model: Model, study: Study, baselines: list[Model]) -> list[str]:
+    printed = paper_dice(model.rows[0], study)
+    alone = [baseline for baseline in baselines if not baseline.with_cross_entropy]
+    fair = [baseline for baseline in baselines if baseline.with_cross_entropy]
+    gain = printed - BASELINES[model.network] if printed is not None and baselines else None
+    return [
+        model.label,
+        str(len(model.rows)),
+        _dice(model),
+        f"{printed:.1f}" if printed is not None else NOTHING,
+        _gain(model, alone),
+        f"{gain:+.1f}" if gain is not None else NOTHING,
+        _gain(model, fair),
+    ]
+
+
+def _dice(model: Model) -> str:
+    """The mean over the seeds and, in brackets, the seeds' range."""
+    seeds = [100 * dice for dice in model.dice_by_seed]
+    mean = f"{sum(seeds) / len(seeds):.1f}"
+    return f"{mean} ({min(seeds):.1f} to {max(seeds):.1f})" if len(seeds) > 1 else mean
+
+
+def _gain(model: Model, baselines: list[Model]) -> str:
+    if not baselines:
+        return NOTHING
+    found = compare(model, baselines[0])
+    return f"{found.difference:+.1f} ({found.low:+.1f} to {found.high:+.1f})"
