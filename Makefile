@@ -16,7 +16,7 @@ OUT ?= runs/$(if $(DATASET),$(notdir $(abspath $(DATASET))),demo)
 RAW := $(if $(DATASET),$(DATASET),$(OUT)/phantom)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint configs card package
+.PHONY: help venv demo test lint configs card package bundle-given
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -56,9 +56,13 @@ configs: $(READY)  ## write every bundle's configs from bundles/_base and bundle
 	$(PY) bundles/build.py
 
 # make card BUNDLE=enet [TRAINED=runs/mine/bundles/enet_kd]
-card: $(READY)  ## take a trained bundle's evaluation into the model card of BUNDLE
-	$(PY) bundles/facts.py $(or $(BUNDLE),$(error give the bundle, for example BUNDLE=enet)) $(TRAINED)
+card: bundle-given $(READY)  ## take a trained bundle's evaluation into the model card of BUNDLE
+	$(PY) bundles/facts.py $(BUNDLE) $(TRAINED)
 	$(PY) bundles/build.py
 
-package: $(READY)  ## one zip of the trained BUNDLE (name or folder) that runs with MONAI alone
-	$(PY) bundles/package.py $(or $(BUNDLE),$(error give the bundle, for example BUNDLE=enet))
+package: bundle-given $(READY)  ## one zip of the trained BUNDLE (name or folder) that runs with MONAI alone
+	$(PY) bundles/package.py $(BUNDLE)
+
+# Before a first .venv is made, which takes minutes.
+bundle-given:
+	@test -n "$(BUNDLE)" || { echo "error: give the bundle, for example BUNDLE=enet" >&2; exit 1; }

@@ -4,7 +4,7 @@ As a command it takes these facts into the bundle's ``docs/facts.json``, from wh
 """
 
 import argparse
-import sys
+import logging
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from custom_components.files import file_sha256, read_json, write_json
 from custom_components.teachers import Bundle, find_bundle, read_bundle
 
 BUNDLES = Path(__file__).resolve().parent
+# It tells of an optional decoder, for DICOM on a GPU, whenever a reader of images is made.
+logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
 
 
 def find_student_or_teacher(name_or_path: str) -> Bundle:
@@ -106,4 +108,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from monai.data import load_net_with_metadata
 
 from card import model_card, package_commands
 from custom_components.checkpoint import read_checkpoint
@@ -110,7 +111,8 @@ def _models(bundle: Bundle) -> dict[str, bytes]:
     files = {"models/model.pt": bundle.model_file.read_bytes()}
     script = bundle.path / "models" / "model.ts"
     if script.is_file():
-        exported, weights = torch.jit.load(script, map_location="cpu").state_dict(), read_checkpoint(bundle.model_file)
+        exported = load_net_with_metadata(script, map_location="cpu")[0].state_dict()
+        weights = read_checkpoint(bundle.model_file)
         if exported.keys() != weights.keys() or not all(torch.equal(exported[key], weights[key]) for key in weights):
             raise InputError(f"{script}: exported from other weights than model.pt; export it again or delete it")
         files["models/model.ts"] = script.read_bytes()
