@@ -16,7 +16,7 @@ OUT ?= runs/$(if $(DATASET),$(notdir $(abspath $(DATASET))),demo)
 RAW := $(if $(DATASET),$(DATASET),$(OUT)/phantom)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo complexity test lint configs
+.PHONY: help venv demo complexity test lint configs card package bundle-given
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -57,3 +57,15 @@ lint: $(READY)  ## ruff, and whether the generated configs are up to date
 
 configs: $(READY)  ## write every bundle's configs from bundles/_base and bundle.yaml
 	$(PY) bundles/build.py
+
+# make card BUNDLE=enet [TRAINED=runs/mine/bundles/enet_kd]
+card: bundle-given $(READY)  ## take a trained bundle's evaluation into the model card of BUNDLE
+	$(PY) bundles/facts.py $(BUNDLE) $(TRAINED)
+	$(PY) bundles/build.py
+
+package: bundle-given $(READY)  ## one zip of the trained BUNDLE (name or folder) that runs with MONAI alone
+	$(PY) bundles/package.py $(BUNDLE)
+
+# Before a first .venv is made, which takes minutes.
+bundle-given:
+	@test -n "$(BUNDLE)" || { echo "error: give the bundle, for example BUNDLE=enet" >&2; exit 1; }

@@ -14,8 +14,11 @@ from typing import Any
 
 import yaml
 
+from card import model_card, repository_commands
+
 BUNDLES = Path(__file__).resolve().parent
 BASE = BUNDLES / "_base"
+GENERATED = "\nGenerated from `bundles/_base` and `bundle.yaml` by `make configs`, figures by `make card`.\n"
 LAYERS = {
     "preprocessing": ["common", "preprocessing"],
     "train": ["common", "train"],
@@ -59,31 +62,18 @@ def build(bundle: Path) -> dict[Path, str]:
         files[Path("configs") / f"{kind}.json"] = text + "\n"
     files[Path("configs/logging.conf")] = (BASE / "logging.conf").read_text(encoding="utf-8")
     files[Path("LICENSE")] = (BUNDLES.parent / "LICENSE").read_text(encoding="utf-8")
-    files[Path("docs/README.md")] = model_card(bundle.name, special)
+    configs = {kind: json.loads(files[Path("configs") / f"{kind}.json"]) for kind in ("metadata", "inference")}
+    files[Path("docs/README.md")] = checked_in_card(bundle, special.get("options", {}), configs)
     return files
 
 
-def model_card(name: str, special: dict[str, Any]) -> str:
-    config = f"--config_file bundles/{name}/configs"
-    options = special.get("options", {})
-    steps = [("training", "train"), ("evaluating", "evaluate"), ("inference", "inference")]
-    commands = [
-        " ".join(
-            ["python -m monai.bundle run", step, f"{config}/{file}.json --dataset_dir <folder>", options.get(file, "")]
-        )
-        for step, file in steps
-    ]
-    return (
-        (BASE / "README.md")
-        .read_text(encoding="utf-8")
-        .format(
-            title=special["metadata"]["name"],
-            description=special["metadata"]["description"],
-            size=read_yaml(BASE / "common.yaml")["image_size"],
-            commands="\n".join(command.rstrip() for command in commands),
-            reference=special["metadata"]["references"][0],
-        )
-    )
+def checked_in_card(bundle: Path, options: dict[str, str], configs: dict[str, dict[str, Any]]) -> str:
+    """The model card in the repository, with the figures that ``make card`` took from an evaluation, if it did."""
+    facts = bundle / "docs" / "facts.json"
+    # The weights of a distillation are in its student's bundle.
+    commands = repository_commands(bundle.name, options, has_weights="student" not in configs["inference"])
+    known = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else None
+    return model_card(configs["metadata"], configs["inference"], known, commands) + GENERATED
 
 
 def main() -> int:

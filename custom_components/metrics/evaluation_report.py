@@ -9,7 +9,7 @@ from ignite.engine import Engine, Events
 from torch import nn
 
 from custom_components.errors import InputError
-from custom_components.files import read_json, write_json, write_text
+from custom_components.files import file_sha256, read_json, write_json, write_text
 from custom_components.metrics.volume import summarise, volume_scores
 
 COLUMNS = ("case", "site", "dice", "hd95_mm", "asd_mm", "missed", "truth_ml", "prediction_ml")
@@ -26,16 +26,18 @@ class EvaluationReport:
         bundle: name of the evaluated bundle.
         datalist: split file that the cases come from; its name and hash go into the report.
         network: the evaluated network, for its number of parameters.
+        weights: file of the network's weights, whose hash says later which weights the scores are of.
 
     Raises:
         InputError: When the datalist is not a split file, or when an evaluation saw no case.
     """
 
-    def __init__(self, output_dir: str, bundle: str, datalist: str, network: nn.Module) -> None:
+    def __init__(self, output_dir: str, bundle: str, datalist: str, network: nn.Module, weights: str) -> None:
         self.output_dir = Path(output_dir)
         self.bundle = bundle
         self.split = _split_identity(Path(datalist))
         self.params = sum(parameter.numel() for parameter in network.parameters())
+        self.weights_sha256 = file_sha256(weights)
         self.cases: list[dict[str, Any]] = []
 
     def attach(self, engine: Engine) -> None:
@@ -67,6 +69,7 @@ class EvaluationReport:
             "bundle": self.bundle,
             "split": self.split,
             "params": self.params,
+            "weights_sha256": self.weights_sha256,
             "cases": self.cases,
             "summary": summarise(self.cases),
         }

@@ -44,6 +44,13 @@ def network():
     return Echo()
 
 
+@pytest.fixture
+def weights(tmp_path):
+    path = tmp_path / "model.pt"
+    path.write_bytes(b"abc")
+    return path
+
+
 def evaluator(data, network, report):
     """MONAI's own evaluator."""
     return SupervisedEvaluator(
@@ -63,13 +70,14 @@ def data():
     ]
 
 
-def test_files_of_an_evaluation(tmp_path, datalist, network, data, capsys):
+def test_files_of_an_evaluation(tmp_path, datalist, network, weights, data, capsys):
     config = {
         "_target_": "custom_components.metrics.EvaluationReport",
         "output_dir": str(tmp_path / "output"),
         "bundle": "enet",
         "datalist": str(datalist),
         "network": "@network",
+        "weights": str(weights),
     }
     report = ConfigParser({"report": config, "network": network}).get_parsed_content("report")
     evaluator(data, network, report).run()
@@ -77,6 +85,8 @@ def test_files_of_an_evaluation(tmp_path, datalist, network, data, capsys):
     written = json.loads((tmp_path / "output/evaluation.json").read_text())
     assert (written["bundle"], written["params"]) == ("enet", 2)
     assert written["split"] == {"name": "all", "sha256": "abc"}
+    # SHA-256 of "abc", the standard's own example.
+    assert written["weights_sha256"] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert written["summary"]["sites"]["HK"]["missed"] == 1
     hk, ucl = written["cases"]
     assert (ucl["case"], ucl["site"], ucl["dice"], ucl["hd95_mm"]) == ("UCL_Case02", "UCL", 0.75, 3.0)
@@ -95,30 +105,30 @@ def test_files_of_an_evaluation(tmp_path, datalist, network, data, capsys):
     assert len({len(line) for line in table[-4:]}) == 1
 
 
-def test_a_second_run_starts_anew(tmp_path, datalist, network, data):
-    report = EvaluationReport(str(tmp_path), "enet", str(datalist), network)
+def test_a_second_run_starts_anew(tmp_path, datalist, network, weights, data):
+    report = EvaluationReport(str(tmp_path), "enet", str(datalist), network, weights)
     engine = evaluator(data, network, report)
     engine.run()
     engine.run()
     assert len(json.loads((tmp_path / "evaluation.json").read_text())["cases"]) == 2
 
 
-def test_an_interrupted_evaluation_leaves_the_former_report(tmp_path, datalist, network, data):
+def test_an_interrupted_evaluation_leaves_the_former_report(tmp_path, datalist, network, weights, data):
     (tmp_path / "evaluation.json").write_text("former")
     del data[1]["case"]
     with pytest.raises(KeyError, match="case"):
-        evaluator(data, network, EvaluationReport(str(tmp_path), "enet", str(datalist), network)).run()
+        evaluator(data, network, EvaluationReport(str(tmp_path), "enet", str(datalist), network, weights)).run()
     assert (tmp_path / "evaluation.json").read_text() == "former"
 
 
-def test_bad_split_file_is_named(tmp_path, network):
+def test_bad_split_file_is_named(tmp_path, network, weights):
     with pytest.raises(InputError, match=r"absent\.json: no such file"):
-        EvaluationReport(str(tmp_path), "enet", str(tmp_path / "absent.json"), network)
+        EvaluationReport(str(tmp_path), "enet", str(tmp_path / "absent.json"), network, weights)
     (tmp_path / "mine.json").write_text('{"name": "mine"}')
     with pytest.raises(InputError, match=r"mine\.json: not a split file"):
-        EvaluationReport(str(tmp_path), "enet", str(tmp_path / "mine.json"), network)
+        EvaluationReport(str(tmp_path), "enet", str(tmp_path / "mine.json"), network, weights)
 
 
-def test_nothing_evaluated_is_an_error(tmp_path, datalist, network):
+def test_nothing_evaluated_is_an_error(tmp_path, datalist, network, weights):
     with pytest.raises(InputError, match="nothing was evaluated"):
-        EvaluationReport(str(tmp_path), "enet", str(datalist), network).write(None)
+        EvaluationReport(str(tmp_path), "enet", str(datalist), network, weights).write(None)

@@ -1,0 +1,126 @@
+"""The text of a bundle's model card, from its configs and from what is known of its weights."""
+
+from pathlib import Path
+from typing import Any
+
+TEMPLATE = Path(__file__).resolve().parent / "_base" / "README.md"
+NO_WEIGHTS = "No weights are part of this repository: train it on your own cases."
+NOT_EVALUATED = "None yet: no evaluation is on record."
+
+
+def model_card(metadata: dict[str, Any], inference: dict[str, Any], facts: dict[str, Any] | None, commands: str) -> str:
+    """``docs/README.md``.
+
+    Args:
+        metadata: content of ``metadata.json``.
+        inference: content of ``inference.json``.
+        facts: of trained weights, as ``facts.read_facts`` gives them; None where nothing is known of any.
+        commands: how it is used from where it is: ``repository_commands`` or ``package_commands``.
+    """
+    return TEMPLATE.read_text(encoding="utf-8").format(
+        title=metadata["name"],
+        description=metadata["description"],
+        size=inference["image_size"],
+        data=_training_data(facts) if facts else NO_WEIGHTS,
+        figures=_figures(facts["evaluation"]) if facts and facts["evaluation"] else NOT_EVALUATED,
+        commands=commands,
+        reference=metadata["references"][0],
+    )
+
+
+def repository_commands(name: str, options: dict[str, str], has_weights: bool) -> str:
+    """For a bundle in the repository.
+
+    Args:
+        name: of the bundle's folder.
+        options: what its train, evaluate and inference need beside the usual.
+        has_weights: whether the weights go into this bundle, so that they can be exported from it.
+    """
+    return f"""Weights are not part of the repository, so training comes first. From the repository's root:
+
+{_shell(f"bundles/{name}", options, has_weights)}
+
+Every value of `configs/train.json` can be overridden on the command line, for example `--train::trainer::max_epochs 1`,
+`--device cpu`, `--batch_size 4`, `--learning_rate 0.001`, `--augmentation 0.5`."""
+
+
+def package_commands(metadata: dict[str, Any]) -> str:
+    """For an unpacked package; ``metadata`` is the content of its ``metadata.json``."""
+    pins = {
+        "monai": metadata["monai_version"],
+        "torch": metadata["pytorch_version"],
+        "numpy": metadata["numpy_version"],
+        **metadata["required_packages_version"],
+    }
+    requirements = " ".join(f"{name}=={version}" for name, version in pins.items())
+    return f"""From this bundle's folder (the one with `SHA256SUMS`), in any environment with these packages:
+
+```bash
+pip install {requirements}
+sha256sum -c SHA256SUMS
+```
+
+{_shell(".", {}, has_weights=True)}
+
+Its weights can teach: in the project's repository, name this folder in `--teachers` of the distillation bundle. Of the
+cases that it was trained on, `models/provenance.json` keeps site and hash only; by the hash, a distillation refuses to
+be tested on them."""
+
+
+def _shell(folder: str, options: dict[str, str], has_weights: bool) -> str:
+    def config(kind: str) -> str:
+        return f"--config_file {(Path(folder) / 'configs' / kind).as_posix()}.json"
+
+    lines = [
+        f"{config('train')} --dataset_dir <dataset> {options.get('train', '')}",
+        f"{config('evaluate')} --dataset_dir <dataset> {options.get('evaluate', '')}",
+        f"{config('inference')} --dataset_dir <volumes> --output_dir <folder> {options.get('inference', '')}",
+    ]
+    commands = [
+        f"python -m monai.bundle run {step} {line}".rstrip()
+        for step, line in zip(("training", "evaluating", "inference"), lines, strict=True)
+    ]
+    if has_weights:
+        commands.append(f"python -m monai.bundle ckpt_export network_def --bundle_root {folder} {config('inference')}")
+    return "\n".join(["```bash", *commands, "```"])
+
+
+def _training_data(facts: dict[str, Any]) -> str:
+    lines = [
+        f"Weights with SHA-256 `{facts['weights_sha256']}`:",
+        "",
+        f"- trained on {_cases(facts['trained_on']['training'])}",
+        f"- epoch chosen on {_cases(facts['trained_on']['validation'])}",
+    ]
+    if facts["split"]:
+        lines.append(f"- split `{facts['split']['name']}`, SHA-256 `{facts['split']['sha256']}`")
+    lines += [f"- teacher `{name}`, SHA-256 `{sha256}`" for name, sha256 in facts["teachers"].items()]
+    return "\n".join(lines)
+
+
+def _cases(sites: dict[str, int]) -> str:
+    each = ", ".join(f"{site} {count}" for site, count in sites.items())
+    total = sum(sites.values())
+    return f"{total} {'case' if total == 1 else 'cases'}" + (f" ({each})" if each else "")
+
+
+def _figures(evaluation: dict[str, Any]) -> str:
+    summary, split = evaluation["summary"], evaluation["split"]
+    lines = [
+        f"These weights on {summary['all']['n']} test cases of split `{split['name']}`, SHA-256 `{split['sha256']}`:",
+        "",
+        "| site | cases | Dice | HD95 (mm) | ASD (mm) | missed |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for site, scores in [*summary["sites"].items(), ("**all**", summary["all"])]:
+        dice, hd95, asd = (
+            f"{scores[f'{score}_mean']:.{digits}f} ± {scores[f'{score}_std']:.{digits}f}"
+            for score, digits in (("dice", 3), ("hd95_mm", 1), ("asd_mm", 1))
+        )
+        lines.append(f"| {site} | {scores['n']} | {dice} | {hd95} | {asd} | {scores['missed']} |")
+    lines += [
+        "",
+        "Scores per volume, mean ± standard deviation over the cases. Where no prostate was found, the diagonal of the",
+        "image counts as its distance. A case is missed if its mask has no voxel in common with the prostate.",
+    ]
+    return "\n".join(lines)

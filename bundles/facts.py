@@ -1,0 +1,111 @@
+"""What may be told of a trained bundle: its provenance and its evaluation, without any case's or patient's name.
+
+As a command it takes these facts into the bundle's ``docs/facts.json``, from which build.py writes the model card.
+"""
+
+import argparse
+import logging
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from monai.bundle import ConfigParser
+
+from custom_components.data.describe import describe
+from custom_components.errors import InputError
+from custom_components.files import file_sha256, read_json, write_json
+from custom_components.teachers import Bundle, find_bundle, read_bundle
+
+BUNDLES = Path(__file__).resolve().parent
+# It tells of an optional decoder, for DICOM on a GPU, whenever a reader of images is made.
+logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
+
+
+def find_student_or_teacher(name_or_path: str) -> Bundle:
+    """The bundle of this name in the repository, or in this folder, if it is one that has weights of its own.
+
+    Raises:
+        InputError: if there is no such bundle, or if it is the distillation, whose weights are the student's.
+    """
+    path = find_bundle(name_or_path, BUNDLES)
+    student = read_json(path / "configs" / "train.json").get("student")
+    if student is not None:
+        raise InputError(
+            f"{path}: a distillation has no weights of its own; name its student's bundle (BUNDLE={student})"
+        )
+    return read_bundle(str(path))
+
+
+def read_provenance(trained: Bundle, configs: Path) -> dict[str, Any]:
+    """The provenance of a bundle's weights.
+
+    Args:
+        trained: the bundle with the weights.
+        configs: the folder of the configs with which they are to be used.
+
+    Raises:
+        InputError: if there are no weights or others than those of the provenance, or if the configs have another
+            network or another preprocessing than those that were trained with.
+    """
+    if not trained.model_file.is_file():
+        raise InputError(f"{trained.model_file}: no trained weights; train the bundle first")
+    provenance = read_json(trained.provenance_file)
+    if file_sha256(trained.model_file) != provenance.get("weights_sha256"):
+        raise InputError(
+            f"{trained.model_file}: not the weights that provenance.json names (sha256 differs); train again"
+        )
+    parser = ConfigParser()
+    parser.read_config(configs / "inference.json")
+    preprocessing = describe(parser.get_parsed_content("preprocessing").transforms)
+    for key, used in (("network_def", parser.get("network_def")), ("preprocessing", preprocessing)):
+        if used != provenance.get(key):
+            raise InputError(
+                f"{configs}/inference.json: its {key} is not the one that {trained.model_file} was trained with; "
+                "give the configs the settings of the training (image_size?) or train with these"
+            )
+    return provenance
+
+
+def read_facts(trained: Bundle, provenance: dict[str, Any]) -> dict[str, Any]:
+    """The facts for the card: ``weights_sha256``, ``trained_on`` (cases per site), ``split``, ``teachers`` (name to
+    SHA-256 of the weights), and ``evaluation`` (split, summary; lengths in mm), None without one of just these weights.
+    """
+    return {
+        "weights_sha256": provenance["weights_sha256"],
+        "trained_on": {
+            part: dict(sorted(Counter(case.get("site", "unknown site") for case in provenance["cases"][part]).items()))
+            for part in ("training", "validation")
+        },
+        "split": provenance["split"],
+        "teachers": provenance["teachers"],
+        "evaluation": _evaluation(trained.path / "output" / "evaluation.json", provenance["weights_sha256"]),
+    }
+
+
+def _evaluation(file: Path, weights_sha256: str) -> dict[str, Any] | None:
+    report = read_json(file) if file.is_file() else {}
+    if report.get("weights_sha256") != weights_sha256:
+        return None
+    return {"split": report["split"], "summary": report["summary"]}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bundle", help="bundle whose card is written")
+    parser.add_argument(
+        "trained", nargs="?", help="folder of the trained and evaluated bundle (default: the bundle itself)"
+    )
+    arguments = parser.parse_args()
+    bundle = find_student_or_teacher(arguments.bundle)
+    trained = find_student_or_teacher(arguments.trained) if arguments.trained else bundle
+    facts = read_facts(trained, read_provenance(trained, bundle.path / "configs"))
+    if facts["evaluation"] is None:
+        raise InputError(
+            f"{trained.path}/output/evaluation.json: no evaluation of the weights in models/model.pt; "
+            f"run evaluating with {trained.path}/configs/evaluate.json first"
+        )
+    write_json(bundle.path / "docs" / "facts.json", facts)
+
+
+if __name__ == "__main__":
+    main()

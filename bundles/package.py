@@ -1,0 +1,144 @@
+"""Packs a trained bundle into one zip that runs where MONAI is installed, named as the model zoo names bundles."""
+
+import argparse
+import hashlib
+import json
+import re
+import zipfile
+from collections.abc import Iterable
+from modulefinder import ModuleFinder
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.data import load_net_with_metadata
+
+from card import model_card, package_commands
+from custom_components.checkpoint import read_checkpoint
+from custom_components.errors import InputError
+from custom_components.files import read_json, replace_file
+from custom_components.teachers import Bundle
+from facts import BUNDLES, find_student_or_teacher, read_facts, read_provenance
+
+REPOSITORY = BUNDLES.parent
+# Everything else stays at home: paths and user names in the command, and what other keys may hold one day.
+PUBLIC = (
+    "bundle",
+    "network_def",
+    "preprocessing",
+    "pretrained",
+    "split",
+    "teachers",
+    "seed",
+    "git_revision",
+    "versions",
+    "weights_sha256",
+    "epoch",
+    "metrics",
+)
+
+
+def package(name_or_path: str, out: Path) -> Path:
+    """Write ``prostate_mri_<bundle>_v<version>.zip``; the same bundle always gives the same bytes.
+
+    Args:
+        name_or_path: a trained bundle: its name in the repository, or its folder.
+        out: folder of the zip; made if missing.
+
+    Returns:
+        The path of the zip.
+
+    Raises:
+        InputError: if the bundle has no weights, or if they do not fit its provenance, its configs or its ``model.ts``.
+    """
+    bundle = find_student_or_teacher(name_or_path)
+    metadata = read_json(bundle.path / "configs" / "metadata.json")
+    provenance = read_provenance(bundle, bundle.path / "configs")
+    facts = read_facts(bundle, provenance)
+    if facts["evaluation"] is None:
+        print("note: no figures in the model card: the weights were not evaluated (output/evaluation.json)")
+
+    name = f"prostate_mri_{bundle.name}"
+    configs = _configs(bundle.path / "configs", name)
+    card = model_card(metadata, json.loads(configs["configs/inference.json"]), facts, package_commands(metadata))
+    files = {
+        **configs,
+        **{path: (REPOSITORY / path).read_bytes() for path in needed_modules(configs.values())},
+        **_models(bundle),
+        "models/provenance.json": _json(public_provenance(provenance)),
+        "docs/README.md": card.encode(),
+        "docs/facts.json": _json(facts),
+        "LICENSE": (bundle.path / "LICENSE").read_bytes(),
+    }
+    sums = "".join(f"{hashlib.sha256(files[path]).hexdigest()}  {path}\n" for path in sorted(files))
+    files["SHA256SUMS"] = sums.encode()
+    target = out / f"{name}_v{metadata['version']}.zip"
+    replace_file(target, lambda partial: _zip(partial, {f"{name}/{path}": content for path, content in files.items()}))
+    return target
+
+
+def needed_modules(configs: Iterable[bytes]) -> list[str]:
+    """The files of ``custom_components``, relative to the repository, that are imported for what the configs name."""
+    finder = ModuleFinder(path=[str(REPOSITORY)])
+    for named in {name for config in configs for name in re.findall(r"custom_components[.\w]*\.\w+", config.decode())}:
+        finder.import_hook(named.rpartition(".")[0])
+    files = [Path(module.__file__) for module in finder.modules.values() if module.__file__]
+    return sorted(file.relative_to(REPOSITORY).as_posix() for file in files)
+
+
+def public_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
+    """What a receiver needs of a provenance, without names of cases, patients, users and folders.
+
+    Of the cases stay site and hash of the voxels, sorted: by the hash a distillation tells whether a teacher has seen
+    the student's test cases, and only who has the image can compute it.
+    """
+    cases = {
+        part: sorted(
+            ({key: case[key] for key in ("voxel_sha256", "site") if key in case} for case in cases),
+            key=lambda case: list(case.values()),
+        )
+        for part, cases in provenance["cases"].items()
+    }
+    return {key: provenance[key] for key in PUBLIC if key in provenance} | {"cases": cases}
+
+
+def _configs(folder: Path, name: str) -> dict[str, bytes]:
+    """The configs, in which the bundle is looked for under its new name."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+    return {f"configs/{file}": re.sub(r"'bundles/[^']+'", f"'{name}'", text).encode() for file, text in texts.items()}
+
+
+def _models(bundle: Bundle) -> dict[str, bytes]:
+    files = {"models/model.pt": bundle.model_file.read_bytes()}
+    script = bundle.path / "models" / "model.ts"
+    if script.is_file():
+        exported = load_net_with_metadata(script, map_location="cpu")[0].state_dict()
+        weights = read_checkpoint(bundle.model_file)
+        if exported.keys() != weights.keys() or not all(torch.equal(exported[key], weights[key]) for key in weights):
+            raise InputError(f"{script}: exported from other weights than model.pt; export it again or delete it")
+        files["models/model.ts"] = script.read_bytes()
+    return files
+
+
+def _json(content: dict[str, Any]) -> bytes:
+    return (json.dumps(content, indent=2) + "\n").encode()
+
+
+def _zip(path: Path, files: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in sorted(files):
+            # A ZipInfo of its own has the same time stamp always.
+            entry = zipfile.ZipInfo(name)
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, files[name], zipfile.ZIP_DEFLATED)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bundle", help="name or folder of a trained bundle")
+    target = package(parser.parse_args().bundle, REPOSITORY / "dist")
+    print(f"{target.relative_to(REPOSITORY)}: {target.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""Model cards: their figures are those of an evaluation of the weights that they name, and nobody's name is in them."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import build
+import facts
+from card import model_card
+from custom_components.errors import InputError
+
+BUNDLES = sorted(path.parent for path in Path(__file__).parents[2].glob("bundles/*/bundle.yaml"))
+
+SCORES = {"dice_mean": 0.8126, "dice_std": 0.01, "hd95_mm_mean": 7.25, "hd95_mm_std": 3.0, "asd_mm_mean": 1.96}
+KNOWN = {
+    "weights_sha256": "aaaa",
+    "trained_on": {"training": {"BMC": 12, "HK": 8}, "validation": {"HK": 1}},
+    "split": {"name": "all", "sha256": "bbbb"},
+    "teachers": {"pspnet": "cccc"},
+    "evaluation": {
+        "split": {"name": "all", "sha256": "bbbb"},
+        "summary": {
+            "all": {**SCORES, "asd_mm_std": 0.04, "n": 3, "missed": 1},
+            "sites": {"BMC": {**SCORES, "asd_mm_std": 0.06, "n": 3, "missed": 1}},
+        },
+    },
+}
+
+
+def read(bundle: Path, file: str) -> dict:
+    return json.loads((bundle / "configs" / file).read_text())
+
+
+def card(known: dict | None) -> str:
+    enet = next(bundle for bundle in BUNDLES if bundle.name == "enet")
+    return model_card(read(enet, "metadata.json"), read(enet, "inference.json"), known, "COMMANDS")
+
+
+@pytest.fixture
+def evaluated(make_trained, workflow):
+    bundle = make_trained("enet")
+    workflow(bundle.path, "evaluate").run()
+    return bundle
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda path: path.name)
+def test_a_checked_in_card_says_what_a_reader_must_know(bundle):
+    text = (bundle / "docs" / "README.md").read_text()
+    assert text.startswith(f"# {read(bundle, 'metadata.json')['name']}\n")
+    assert "not for diagnosis" in text
+    assert "384x384" in text
+    headings = ["Input and output", "Training data", "Figures", "Commands", "Limits", "Reference"]
+    assert re.findall("^## (.*)$", text, re.MULTILINE) == headings
+    configs = re.findall(r"--config_file (\S+)", text)
+    assert {Path(config).name for config in configs} == {"train.json", "evaluate.json", "inference.json"}
+    assert all((bundle.parents[1] / config).is_file() for config in configs)
+    assert ("ckpt_export" in text) == (bundle.name != "distillation")
+
+
+def test_the_figures_are_those_of_the_evaluation():
+    text = card(KNOWN)
+    assert "| BMC | 3 | 0.813 ± 0.010 | 7.2 ± 3.0 | 2.0 ± 0.1 | 1 |\n" in text
+    assert "| **all** | 3 | 0.813 ± 0.010 | 7.2 ± 3.0 | 2.0 ± 0.0 | 1 |\n" in text
+    assert "These weights on 3 test cases of split `all`, SHA-256 `bbbb`:" in text
+    assert "SHA-256 `aaaa`:\n\n- trained on 20 cases (BMC 12, HK 8)\n- epoch chosen on 1 case (HK 1)\n" in text
+    assert "- teacher `pspnet`, SHA-256 `cccc`" in text
+
+
+def test_what_is_not_known_is_said():
+    assert card(None).count("No weights are part of this repository") == 1
+    assert "None yet: no evaluation" in card(None)
+    assert "None yet: no evaluation" in card({**KNOWN, "evaluation": None})
+    bare = card({**KNOWN, "split": None, "teachers": {}, "trained_on": {"training": {"HK": 2}, "validation": {}}})
+    assert "- trained on 2 cases (HK 2)\n- epoch chosen on 0 cases\n\n## Figures" in bare
+
+
+def test_a_command_takes_the_figures_into_the_card(evaluated, dataset_dir, copy_bundles_to, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "argv", ["facts.py", str(evaluated.path)])
+    facts.main()
+    text = (evaluated.path / "docs" / "facts.json").read_text()
+    known = json.loads(text)
+    split = json.loads((dataset_dir / "splits" / "all.json").read_text())
+    report = json.loads((evaluated.path / "output" / "evaluation.json").read_text())
+    assert known["trained_on"]["training"] == {"BMC": 2, "HK": 2, "UCL": 2}
+    assert known["split"] == known["evaluation"]["split"] == {"name": "all", "sha256": split["sha256"]}
+    assert known["evaluation"]["summary"] == report["summary"]
+    assert not [case for part in ("training", "validation", "test") for case in split[part] if case["case"] in text]
+
+    checked_in = copy_bundles_to(tmp_path / "repo", "enet") / "enet"
+    (checked_in / "docs" / "facts.json").write_text(text)
+    dice = f"{report['summary']['all']['dice_mean']:.3f}"
+    assert f"| **all** | 3 | {dice} ± " in build.build(checked_in)[Path("docs/README.md")]
+
+
+def test_figures_of_other_weights_are_no_figures_of_these(evaluated, monkeypatch):
+    file = evaluated.path / "output" / "evaluation.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"weights_sha256": "0" * 64}))
+    monkeypatch.setattr(sys, "argv", ["facts.py", str(evaluated.path)])
+    with pytest.raises(
+        InputError, match=r"\A.*evaluation.json: no evaluation of the weights in models/model.pt; run .*\Z"
+    ):
+        facts.main()
+    assert not (evaluated.path / "docs" / "facts.json").exists()
+
+
+def test_figures_at_another_image_size_do_not_go_into_a_bundles_card(evaluated, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["facts.py", "enet", str(evaluated.path)])
+    with pytest.raises(
+        InputError, match=r"\A.*inference.json: its preprocessing is not the one that .* trained with.*\Z"
+    ):
+        facts.main()
