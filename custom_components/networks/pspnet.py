@@ -19,7 +19,7 @@ from custom_components.networks.resnet_trunk import ResNetTrunk
 
 
 def bin_averages(bins: int, length: int) -> torch.Tensor:
-    """The matrix (bins, length) whose row i averages positions floor(i length / bins) to ceil((i + 1) length / bins)."""
+    """The matrix (bins, length) whose row i averages positions floor(i length / bins) to ceil((i+1) length / bins)."""
     edges = torch.arange(bins + 1) * length
     start, end = edges[:-1, None] // bins, (edges[1:, None] + bins - 1) // bins
     position = torch.arange(length)

@@ -182,6 +182,13 @@ def test_an_evaluation_names_a_bad_volume_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
+def test_an_evaluation_scores_the_masks_on_their_own_grids(bundle, workflow, tmp_path):
+    options = {"network_def": NETWORK, "image_size": 64, "output_dir": str(tmp_path / "out")}
+    workflow(bundle, "evaluate", **options).run()
+    report = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    assert min(case["dice"] for case in report["cases"]) > 0.9
+
+
 def test_two_volumes_of_one_name_are_refused(infer, dataset_dir, tmp_path):
     folder = tmp_path / "volumes"
     folder.mkdir()

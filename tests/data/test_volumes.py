@@ -64,7 +64,7 @@ def test_a_damaged_file_is_named_among_good_ones(tmp_path, name, spoil):
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(InputError, match="none.nii.gz: no such file"):
+    with pytest.raises(InputError, match=r"none.nii.gz: no such file"):
         check_volumes([tmp_path / "none.nii.gz"])
 
 
@@ -79,5 +79,5 @@ def test_values_that_are_not_finite(tmp_path, value):
     voxels = np.zeros((6, 5, 4), np.float32)
     voxels[1, 2, 3] = value
     nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), tmp_path / "case.nii.gz")
-    with pytest.raises(InputError, match="case.nii.gz: holds voxels that are NaN or infinite"):
+    with pytest.raises(InputError, match=r"case.nii.gz: holds voxels that are NaN or infinite"):
         check_volumes([tmp_path / "case.nii.gz"])
