@@ -89,7 +89,7 @@ def exported(request, tmp_path_factory, copy_bundles_to, slices) -> SimpleNamesp
 
 def assert_says_the_same(logits: torch.Tensor, expected: torch.Tensor) -> None:
     probs = expected.softmax(dim=1)
-    assert probs.std() > 0.01, "a network that says the same everywhere proves nothing"
+    assert probs.std() > 0.005, "a network that says the same everywhere proves nothing"
     torch.testing.assert_close(logits.softmax(dim=1), probs, rtol=0, atol=1e-4)
     assert torch.equal(logits.argmax(dim=1), expected.argmax(dim=1))
 
