@@ -5,8 +5,6 @@ import json
 import shutil
 from pathlib import Path
 
-import mlflow
-import monai
 import nibabel
 import numpy as np
 import pytest
@@ -195,15 +193,3 @@ def test_cached_teachers_distil_the_same_student(repo, workflow, tmp_path):
         losses.append([float(row["loss"]) for row in rows])
     assert len(losses[0]) == 2
     assert losses[0] == pytest.approx(losses[1], rel=0.01)
-
-
-def test_mlflow_logs_every_term_under_a_named_run(copy_bundles, workflow, tmp_path):
-    bundle = copy_bundles("enet") / "enet"
-    folder = tmp_path / "output"
-    training = workflow(bundle, "train", tracking="mlflow", output_dir=str(folder), **{EPOCHS: 1})
-    training.run()
-    training.finalize()
-    client = mlflow.tracking.MlflowClient(monai.utils.path_to_sqlite_uri(str(folder / "mlruns.db")))
-    (run,) = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
-    assert run.info.run_name.startswith("enet-seed0-")
-    assert {"loss", "dice", "lovasz", "val_mean_dice"} <= run.data.metrics.keys()
