@@ -60,7 +60,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(make_training, log
 def test_a_term_that_is_not_finite_is_named(make_training, log):
     training = make_training()
     handler = log(training)
-    training.trainer.state.output = {"loss": torch.tensor(1.0)}
+    training.trainer.state.output = {"loss": torch.tensor(1.0), "image": torch.zeros(2, 1), "pred": torch.zeros(2, 1)}
     training.trainer.state.batch = BATCHES[0]
     training.loss.last_terms = {"dice": torch.tensor(0.5), "lovasz": torch.tensor(math.nan)}
     with pytest.raises(InputError, match="loss term 'lovasz' is nan"):
