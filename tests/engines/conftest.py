@@ -1,5 +1,6 @@
 """Distillation in small: random teachers, a student, one case of the tiny dataset."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from monai.data import DataLoader
 from monai.inferers import SimpleInferer
+from torch import nn
 
 from custom_components.data import SliceDataset
 from custom_components.engines import DistillationTrainer
@@ -17,7 +19,18 @@ from custom_components.teachers import Taps, TeacherEnsemble
 from custom_components.teachers.bundle import Bundle
 from custom_components.teachers.load import Teacher
 
+
+class Tiny(nn.Sequential):
+    """A network of three layers, for what does not depend on the architecture."""
+
+    def __init__(self) -> None:
+        low = nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU())
+        high = nn.Sequential(nn.Conv2d(4, 6, 3, 4, 1), nn.ReLU())
+        super().__init__(OrderedDict(low=low, high=high, head=nn.ConvTranspose2d(6, 2, 8, 8)))
+
+
 TAPS = {
+    Tiny: {"stride2": "low", "stride8": "high"},
     ENet: {"stride2": "initial", "stride8": "stage3"},
     ESPNet: {"stride2": "level1", "stride8": "merge3"},
     MobileNetV2: {"stride2": "features.0", "stride8": "features.18"},
@@ -27,12 +40,17 @@ TAPS = {
 class Distillation(SimpleNamespace):
     trainer: DistillationTrainer
     log: TrainingLog
-    student: ENet
+    student: nn.Module
+
+
+@pytest.fixture
+def tiny() -> type:
+    return Tiny
 
 
 @pytest.fixture
 def make_distillation(cases, preprocessing, tmp_path) -> Callable[..., Distillation]:
-    """``make_distillation([ESPNet, ...], epochs)``: an ENet that is to overfit the four slices of one case."""
+    """``make_distillation([ESPNet, ...], epochs)``: a student that is to overfit the four slices of one case."""
 
     def teacher(kind: type) -> Teacher:
         torch.manual_seed(1)
@@ -40,12 +58,17 @@ def make_distillation(cases, preprocessing, tmp_path) -> Callable[..., Distillat
         return Teacher(Bundle(tmp_path / kind.__name__, {}, TAPS[kind]), network, Taps(network, TAPS[kind]), "hash")
 
     def make(
-        kinds: list[type], epochs: int = 1, batch_size: int = 4, wrap: Callable = lambda network: network, **options
+        kinds: list[type],
+        epochs: int = 1,
+        student_kind: type = Tiny,
+        batch_size: int = 4,
+        wrap: Callable = lambda network: network,
+        **options,
     ) -> Distillation:
         slices = SliceDataset(cases[:1], preprocessing, tmp_path / "prepared")
         teachers = TeacherEnsemble([teacher(kind) for kind in kinds], ("stride2", "stride8"))
         torch.manual_seed(0)
-        student = ENet()
+        student = student_kind()
         optimizer = torch.optim.Adam(student.parameters(), 1e-2)
         loss = DistillationLoss(**options.pop("loss", {}))
         trainer = DistillationTrainer(
@@ -57,7 +80,7 @@ def make_distillation(cases, preprocessing, tmp_path) -> Callable[..., Distillat
             loss_function=loss,
             inferer=SimpleInferer(),
             teachers=teachers,
-            student_taps=Taps(student, TAPS[ENet]),
+            student_taps=Taps(student, TAPS[student_kind]),
             decollate=False,
             **options,
         )

@@ -266,6 +266,17 @@ def test_wrong_options_in_one_line(options, message):
     assert "\n" not in str(error.value)
 
 
+def test_networks_of_other_classes_than_the_region_contrast():
+    three = torch.randn(2, 3, 8, 8).double()
+    _, target, student_features, _, teacher_features = arguments(n=1)
+    with pytest.raises(InputError, match=r"region_contrast\.num_classes=2, but the student has 3 classes"):
+        DistillationLoss()(three, target, student_features, [three], teacher_features)
+    fitting = DistillationLoss(region_contrast={"num_classes": 3})(
+        three, target, student_features, [three], teacher_features
+    )
+    assert fitting.loss.isfinite()
+
+
 def test_wrong_counts():
     student, target, student_features, teachers, teacher_features = arguments()
     loss = DistillationLoss()
