@@ -142,7 +142,7 @@ def test_pixels_of_both_networks_may_move_together(seed):
 
 
 def test_another_device():
-    with pytest.raises(ValueError, match="one batch size and device, not student .* on cpu and teacher .* on meta"):
+    with pytest.raises(ValueError, match=r"one batch size and device, not student .* on cpu and teacher .* on meta"):
         ImportanceMapLoss()([features(0)], [features(1).to("meta")])
 
 
