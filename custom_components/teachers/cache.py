@@ -11,6 +11,7 @@ from tqdm import tqdm
 from custom_components.data import SliceDataset
 from custom_components.errors import InputError
 from custom_components.teachers.ensemble import TeacherEnsemble
+from custom_components.teachers.online import OnlineTeachers
 
 
 class CachedTeachers(nn.Module):
@@ -25,13 +26,16 @@ class CachedTeachers(nn.Module):
         batch_size: slices a forward pass.
 
     Raises:
-        InputError: if the dataset transforms its slices at random, or the memory does not suffice.
+        InputError: if the teachers still learn, the dataset transforms its slices at random, or the memory does not
+            suffice.
     """
 
     def __init__(
         self, teachers: TeacherEnsemble, dataset: SliceDataset, device: torch.device, batch_size: int = 8
     ) -> None:
         super().__init__()
+        if isinstance(teachers, OnlineTeachers):
+            raise InputError("cache_teachers: online teachers change with every batch; set --cache_teachers False")
         if dataset.transform is not None:
             raise InputError("cache_teachers: slices change at random; set --augmentation 0 or --cache_teachers False")
         self.names, self.weights_sha256 = teachers.names, teachers.weights_sha256

@@ -10,6 +10,7 @@ from monai.utils import ensure_tuple
 from torch import Tensor, nn
 
 from custom_components.errors import InputError
+from custom_components.teachers.bundle import Bundle
 from custom_components.teachers.load import Teacher, load_teacher
 
 
@@ -29,13 +30,10 @@ class TeacherEnsemble(nn.Module):
 
     def __init__(self, teachers: Sequence[Teacher], keys: Sequence[str]) -> None:
         super().__init__()
-        if not teachers:
-            raise InputError("no teacher given; name at least one, e.g. --teachers \"['pspnet']\"")
+        require_one(teachers)
         for teacher in teachers:
-            if lacking := set(keys) - set(teacher.taps.keys):
-                names = ", ".join(sorted(lacking))
-                raise InputError(f"{teacher.bundle.path}/configs/train.json: no tap {names}, which the student has")
-        self.names = _unique([teacher.name for teacher in teachers])
+            require_taps(teacher.bundle, keys)
+        self.names = unique_names([teacher.name for teacher in teachers])
         self.weights_sha256 = [teacher.weights_sha256 for teacher in teachers]
         self.networks = nn.ModuleList(teacher.network for teacher in teachers)
         self._taps = [teacher.taps for teacher in teachers]
@@ -79,6 +77,19 @@ def load_teachers(
     )
 
 
-def _unique(names: list[str]) -> list[str]:
+def require_one(teachers: Sequence[Any]) -> None:
+    """Raises InputError if there is no teacher."""
+    if not teachers:
+        raise InputError("no teacher given; name at least one, e.g. --teachers \"['pspnet']\"")
+
+
+def require_taps(bundle: Bundle, keys: Sequence[str]) -> None:
+    """Raises InputError unless the teacher's bundle has the student's taps."""
+    if lacking := set(keys) - set(bundle.taps):
+        names = ", ".join(sorted(lacking))
+        raise InputError(f"{bundle.path}/configs/train.json: no tap {names}, which the student has")
+
+
+def unique_names(names: list[str]) -> list[str]:
     """Two teachers from folders of the same name get a number, so that their weights are logged apart."""
     return [f"{name}_{names[:i].count(name) + 1}" if names.count(name) > 1 else name for i, name in enumerate(names)]
