@@ -58,6 +58,11 @@ class PreparedCase:
     label: PreparedArray
 
     @property
+    def key(self) -> str:
+        """Says what the volumes are made of: a hash of the files' contents and the preprocessing."""
+        return self.image.path.name.removesuffix("_image.nii")
+
+    @property
     def name(self) -> str:
         return self.info.get("case") or Path(self.info["image"]).name.split(".nii")[0]
 

@@ -10,8 +10,11 @@ from monai.utils import ensure_tuple
 from torch import Tensor, nn
 
 from custom_components.errors import InputError
+from custom_components.files import sha256_of
 from custom_components.teachers.bundle import Bundle
 from custom_components.teachers.load import Teacher, load_teacher
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class TeacherEnsemble(nn.Module):
@@ -23,12 +26,14 @@ class TeacherEnsemble(nn.Module):
     Args:
         teachers: at least one.
         keys: the taps to read, in the order of the student's.
+        precision: of the weights and the forward pass, ``"float32"``, ``"bfloat16"`` or ``"float16"``; the outputs are
+            float32 all the same.
 
     Raises:
-        InputError: if there is no teacher, or one lacks a tap.
+        InputError: if there is no teacher, one lacks a tap, or the precision is another.
     """
 
-    def __init__(self, teachers: Sequence[Teacher], keys: Sequence[str]) -> None:
+    def __init__(self, teachers: Sequence[Teacher], keys: Sequence[str], precision: str = "float32") -> None:
         super().__init__()
         require_one(teachers)
         for teacher in teachers:
@@ -38,7 +43,15 @@ class TeacherEnsemble(nn.Module):
         self.networks = nn.ModuleList(teacher.network for teacher in teachers)
         self._taps = [teacher.taps for teacher in teachers]
         self._keys = tuple(keys)
-        self.to(memory_format=torch.channels_last).requires_grad_(False)
+        if precision not in PRECISIONS:
+            raise InputError(f"teacher_precision: {precision!r} is none of {', '.join(PRECISIONS)}")
+        self.dtype = PRECISIONS[precision]
+        # What each teacher's outputs depend on, the image apart.
+        self.fingerprints = [
+            sha256_of([teacher.bundle.network_def, teacher.weights_sha256, teacher.bundle.taps, list(keys), precision])
+            for teacher in teachers
+        ]
+        self.to(dtype=self.dtype, memory_format=torch.channels_last).requires_grad_(False)
         self.train(False)
 
     def train(self, mode: bool = True) -> "TeacherEnsemble":
@@ -46,18 +59,21 @@ class TeacherEnsemble(nn.Module):
 
     @torch.no_grad()
     def forward(self, image: Tensor, samples: Sequence[tuple[str, int]]) -> tuple[list[Tensor], list[list[Tensor]]]:
-        """Logits (B, C, H, W) of each teacher, and its tapped features (B, K, h, w) in the order of the keys.
+        """Logits (B, C, H, W) of each teacher, and its tapped features (B, K, h, w) in the order of the keys: float32.
 
         Args:
             image: (B, 1, H, W).
             samples: the (case, slice) of each image; only :class:`CachedTeachers` looks at them.
         """
-        logits, features = [], []
-        for network, taps in zip(self.networks, self._taps, strict=True):
-            taps.arm()
-            logits.append(network(image))
-            features.append(taps.collect(self._keys))
-        return logits, features
+        outputs = [self.run(index, image) for index in range(len(self.names))]
+        return [logits for logits, _ in outputs], [features for _, features in outputs]
+
+    @torch.no_grad()
+    def run(self, index: int, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits (B, C, H, W) and tapped features (B, K, h, w) of one teacher on images (B, 1, H, W)."""
+        self._taps[index].arm()
+        logits = self.networks[index](image.to(self.dtype)).float()
+        return logits, [feature.float() for feature in self._taps[index].collect(self._keys)]
 
 
 def load_teachers(
@@ -67,6 +83,7 @@ def load_teachers(
     preprocessing: Compose,
     held_out: Iterable[Mapping[str, Any]],
     out_channels: int = 2,
+    precision: str = "float32",
 ) -> TeacherEnsemble:
     """The ensemble of the teacher bundles named, each loaded and checked by :func:`load_teacher`; one may be
     given as a bare name, as in ``--teachers pspnet``."""
@@ -74,6 +91,7 @@ def load_teachers(
     return TeacherEnsemble(
         [load_teacher(name, bundles_dir, preprocessing, held_out, out_channels) for name in ensure_tuple(teachers)],
         keys,
+        precision,
     )
 
 
