@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 import torch
 from ignite.engine import Engine, Events
 from torch import nn
@@ -59,6 +60,7 @@ class BestModel:
         if self.best is None:
             self._save(trainer, {})
 
+    @idist.one_rank_only()
     def _save(self, trainer: Engine, metrics: dict[str, float]) -> None:
         model_file = self.models_dir / "model.pt"
         replace_file(model_file, lambda partial: torch.save(self.network.state_dict(), partial))

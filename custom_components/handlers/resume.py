@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import ignite.distributed as idist
 import numpy as np
 import torch
 from ignite.engine import Engine, Events
 
 from custom_components.checkpoint import read_checkpoint
+from custom_components.distributed import OfEveryProcess
 from custom_components.errors import InputError
 from custom_components.files import replace_file
 
@@ -69,12 +71,13 @@ class ResumeCheckpoint:
     ) -> None:
         self.path = Path(path)
         self.run = {key: provenance[key] for key in SAME_RUN}
-        self.objects = {**objects, "random": RandomStates()}
+        self.objects = {**objects, "random": OfEveryProcess(RandomStates())}
         self.resume = resume
 
     def attach(self, engine: Engine) -> None:
         """Listen to the trainer."""
         engine.add_event_handler(Events.STARTED, self._load)
+        engine.add_event_handler(Events.STARTED, self._check_all_start_alike)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._save)
 
     def _all(self, engine: Engine) -> dict[str, Stateful]:
@@ -83,6 +86,10 @@ class ResumeCheckpoint:
 
     def _save(self, engine: Engine) -> None:
         state = {"run": self.run, **{name: item.state_dict() for name, item in self._all(engine).items()}}
+        self._write(state)
+
+    @idist.one_rank_only()
+    def _write(self, state: dict[str, Any]) -> None:
         replace_file(self.path, lambda partial: torch.save(state, partial))
 
     def _load(self, engine: Engine) -> None:
@@ -105,6 +112,10 @@ class ResumeCheckpoint:
                     f"{self.path}: does not fit this run ({name}: {reason}); use --resume False"
                 ) from error
         logger.info(f"resumed from {self.path} after epoch {engine.state.epoch} of {max_epochs}")
+
+    def _check_all_start_alike(self, engine: Engine) -> None:
+        if len(set(idist.all_gather(engine.state.iteration))) > 1:
+            raise InputError(f"{self.path}: not every process sees this file; put output_dir where all machines do")
 
     def _check_length(self, checkpoint: Any, engine: Engine) -> None:
         try:

@@ -6,9 +6,9 @@ import psutil
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from custom_components.data import SliceDataset
+from custom_components.distributed import progress_bar
 from custom_components.errors import InputError
 from custom_components.teachers.ensemble import TeacherEnsemble
 
@@ -36,7 +36,7 @@ class CachedTeachers(nn.Module):
             raise InputError("cache_teachers: slices change at random; set --augmentation 0 or --cache_teachers False")
         self.names, self.weights_sha256 = teachers.names, teachers.weights_sha256
         self._outputs: dict[tuple[str, int], list[list[Tensor]]] = {}
-        for batch in tqdm(DataLoader(dataset, batch_size), "teachers", unit="batch", leave=False):
+        for batch in progress_bar(DataLoader(dataset, batch_size), "teachers", unit="batch"):
             samples = list(zip(batch["case"], batch["slice"].tolist(), strict=True))
             logits, features = teachers.to(device)(batch["image"].to(device), samples)
             # One list a teacher: its logits, then its features.
