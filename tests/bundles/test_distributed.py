@@ -135,6 +135,7 @@ def one_of_one(monkeypatch):
     place = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
     for key, value in {**place, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}.items():
         monkeypatch.setenv(key, value)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # torch puts the rank before every error
     yield
     if torch.distributed.is_initialized():
         idist.finalize()
@@ -170,8 +171,8 @@ def test_every_bundle_resolves(one_of_one, multi_gpu_workflow, name):
     normalisations = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     assert normalisations
     assert all(type(m) is CpuSyncBatchNorm for m in normalisations)
-    assert trainer.state.dataloader.sampler is resolve("train#sampler")
-    assert len(trainer.state.dataloader) == 3
+    assert trainer.data_loader.sampler is resolve("train#sampler")
+    assert len(trainer.data_loader) == 3
     assert workflow.check_properties() == []
 
 
