@@ -25,16 +25,23 @@ NAMES = sorted(path.parent.name for path in Path(__file__).parents[2].glob("bund
 # Only means over samples fall apart into halves: Dice and Lovász pool the pixels of a process's own batch, and so do
 # weights of teachers adapted to a batch. Dropout differs from process to process.
 CROSS_ENTROPY = {"dice_weight": 0.0, "lovasz_weight": 0.0, "cross_entropy_weight": 1.0}
+DROPOUT = "$[setattr(m, 'p', {p}) for m in @network_def.modules() if isinstance(m, torch.nn.Dropout2d)]"
+RUN = "$@train#trainer.run()"
 COMMON = {
     "lr_scheduler::step_size_up": 6,
     # With its own 1e-8, Adam takes a whole step along a gradient of nearly 0, whose sign is a matter of rounding.
     "optimizer::eps": 1e-2,
     "learning_rate": 1e-3,
-    "training": [
-        "$[setattr(m, 'p', 0.0) for m in @network_def.modules() if isinstance(m, torch.nn.Dropout2d)]",
-        "$@train#trainer.run()",
-    ],
+    EPOCHS: 2,
 }
+WITHOUT_DROPOUT = {"training": [DROPOUT.format(p=0.0), RUN]}
+# Two more epochs, with ENet's own dropout, after the checkpoint of the second was put by.
+GO_ON = [
+    "$@is_not_rank0 or os.link(@output_dir + '/last.pt', @output_dir + '/half.pt')",
+    DROPOUT.format(p=0.1),
+    "$setattr(@train#trainer.state, 'max_epochs', 4)",
+    RUN,
+]
 ENET = {**COMMON, **{f"loss::{name}": value for name, value in CROSS_ENTROPY.items()}}
 DISTILLATION = {
     **COMMON,
@@ -100,31 +107,33 @@ def assert_same_curves(two: list[dict[str, float]], one: list[dict[str, float]])
 
 
 def test_two_processes_train_as_one_and_resume(bundles, dataset_dir, train_in_one_process):
-    enet = bundles / "enet"
-    printed = train_in_two_processes(enet, dataset_dir, **ENET, **{EPOCHS: 2})
+    enet, half = bundles / "enet", bundles / "enet" / "output" / "half.pt"
+    steps = [*WITHOUT_DROPOUT["training"], *GO_ON]
+    printed = train_in_two_processes(enet, dataset_dir, **ENET, training=steps)
     assert sorted(path.name for path in (enet / "models").iterdir()) == ["model.pt", "provenance.json"]
     events, *others = sorted(path.name for path in (enet / "output").iterdir())
     assert events.startswith("events.out.tfevents")
-    assert others == ["last.pt", "training.csv"]
+    assert others == ["half.pt", "last.pt", "training.csv"]
     assert printed.count("training_log INFO: epoch 2/2") == 1
-    assert printed.count("SupervisedTrainer INFO: Engine run finished") == 1
-
-    # The evaluation's three cases fall to two processes as two and one.
-    expected = train_in_one_process(enet, **ENET, **{EPOCHS: 4})
-    assert_same_curves(rows(enet / "output"), expected[:2])
-
-    printed = train_in_two_processes(enet, dataset_dir, **ENET, **{EPOCHS: 4, "resume": True})
-    assert printed.count("resumed from") == 1
-    assert_same_curves(rows(enet / "output"), expected)
-    first, second = torch.load(enet / "output" / "last.pt", weights_only=True)["random"]["processes"]
-    assert not torch.equal(first["torch"], second["torch"])
+    assert printed.count("SupervisedTrainer INFO: Engine run finished") == 2
     weights = torch.load(enet / "models" / "model.pt", weights_only=True)
     assert not any(key.startswith("module.") for key in weights)
 
+    # The three cases of the validation fall to two processes as two and one.
+    assert_same_curves(rows(enet / "output")[:2], train_in_one_process(enet, **ENET, **WITHOUT_DROPOUT))
+
+    folders = {"output_dir": bundles / "resumed", "models_dir": bundles / "resumed"}
+    options = {**ENET, **folders, EPOCHS: 4, "resume": True, "checkpoint::path": half}
+    printed = train_in_two_processes(enet, dataset_dir, **options)
+    assert printed.count("resumed from") == 1
+    assert rows(bundles / "resumed") == rows(enet / "output")
+    whole, resumed = (torch.load(file, weights_only=True) for file in (enet / "output" / "last.pt", half))
+    assert all(torch.equal(value, resumed["network"][key]) for key, value in whole["network"].items())
+
 
 def test_two_processes_distil_as_one(bundles, dataset_dir, train_in_one_process):
-    train_in_two_processes(bundles / "distillation", dataset_dir, **DISTILLATION, **{EPOCHS: 2})
-    expected = train_in_one_process(bundles / "distillation", **DISTILLATION, **{EPOCHS: 2})
+    train_in_two_processes(bundles / "distillation", dataset_dir, **DISTILLATION, **WITHOUT_DROPOUT)
+    expected = train_in_one_process(bundles / "distillation", **DISTILLATION, **WITHOUT_DROPOUT)
     assert {"importance", "region_contrast", "prediction", "weight_espnet"} <= expected[0].keys()
     assert_same_curves(rows(bundles / "pupil" / "output"), expected)
 
