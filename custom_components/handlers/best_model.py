@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 from ignite.engine import Engine, Events
 from torch import nn
 
@@ -60,6 +61,7 @@ class BestModel:
         if self.best is None:
             self._save(trainer, {})
 
+    @idist.one_rank_only()
     def _save(self, trainer: Engine, metrics: dict[str, float]) -> None:
         def write(weights: Path) -> None:
             write_checkpoint(weights, self.network.state_dict())

@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import ignite.distributed as idist
 import numpy as np
 import torch
 from ignite.engine import Engine, Events
 
 from custom_components.checkpoint import read_checkpoint, write_checkpoint
+from custom_components.distributed import OfEveryProcess
 from custom_components.errors import InputError
 from custom_components.files import remove_partials, replace_file
 
@@ -73,13 +75,14 @@ class ResumeCheckpoint:
         self.path = Path(path)
         self.previous = self.path.with_name(f"{self.path.stem}.previous{self.path.suffix}")
         self.run = {key: provenance[key] for key in SAME_RUN}
-        self.objects = {**objects, "random": RandomStates()}
+        self.objects = {**objects, "random": OfEveryProcess(RandomStates())}
         self.resume = resume
         self._is_whole = False  # whether path is a checkpoint of this training that can be read
 
     def attach(self, engine: Engine) -> None:
         """Listen to the trainer."""
         engine.add_event_handler(Events.STARTED, self._load)
+        engine.add_event_handler(Events.STARTED, self._check_all_start_alike)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._save)
 
     def _all(self, engine: Engine) -> dict[str, Stateful]:
@@ -88,7 +91,10 @@ class ResumeCheckpoint:
 
     def _save(self, engine: Engine) -> None:
         state = {"run": self.run, **{name: item.state_dict() for name, item in self._all(engine).items()}}
+        self._write(state)
 
+    @idist.one_rank_only()
+    def _write(self, state: dict[str, Any]) -> None:
         def write(partial: Path) -> None:
             write_checkpoint(partial, state)
             if self._is_whole:
@@ -97,11 +103,17 @@ class ResumeCheckpoint:
         replace_file(self.path, write)
         self._is_whole = True
 
-    def _load(self, engine: Engine) -> None:
+    @idist.one_rank_only()
+    def _clear(self) -> None:
+        """Remove what a killed writer left and, for a fresh start, the former checkpoints."""
         remove_partials(self.path)
         if not self.resume:
             for former in (self.path, self.previous):
                 former.unlink(missing_ok=True)
+
+    def _load(self, engine: Engine) -> None:
+        self._clear()
+        if not self.resume:
             return
         path, checkpoint = self._read()
         if path is None:
@@ -118,6 +130,10 @@ class ResumeCheckpoint:
                 raise InputError(f"{path}: does not fit this run ({name}: {reason}); use --resume False") from error
         self._is_whole = path == self.path
         logger.info(f"resumed from {path} after epoch {engine.state.epoch} of {max_epochs}")
+
+    def _check_all_start_alike(self, engine: Engine) -> None:
+        if len(set(idist.all_gather(engine.state.iteration))) > 1:
+            raise InputError(f"{self.path}: not every process sees this file; put output_dir where all machines do")
 
     def _read(self) -> tuple[Path | None, Any]:
         """The newest checkpoint that can be read; None if there is none, damaged ones included."""

@@ -9,12 +9,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+import ignite.distributed as idist
 from ignite.engine import Engine, Events
 from monai.engines import IterationEvents
 from monai.utils import CommonKeys
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
+from custom_components.distributed import mean_over_processes
 from custom_components.errors import InputError
 from custom_components.files import write_text
 from custom_components.not_finite import IMAGE, not_finite
@@ -91,13 +93,17 @@ class TrainingLog:
         self._validation = {name: float(value) for name, value in validator.state.metrics.items()}
 
     def _finish(self, engine: Engine) -> None:
-        means = {name: fmean(values) for name, values in self._values.items()}
+        means = mean_over_processes({name: fmean(values) for name, values in self._values.items()})
         engine.state.metrics.update(means)
         rate = self.optimizer.param_groups[0]["lr"]
         self.rows.append({"epoch": engine.state.epoch, "learning_rate": rate, **means, **self._validation})
-        write_text(self.file, self._csv())
+        self._write()
         shown = ", ".join(f"{name} {value:.4f}" for name, value in {**means, **self._validation}.items())
         logger.info(f"epoch {engine.state.epoch}/{engine.state.max_epochs}: {shown}")
+
+    @idist.one_rank_only()
+    def _write(self) -> None:
+        write_text(self.file, self._csv())
 
     def _csv(self) -> str:
         columns = list(dict.fromkeys(name for row in self.rows for name in row))

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.lib import format as npy
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from custom_components.data import SliceDataset
 from custom_components.data.prepared import PreparedCase
+from custom_components.distributed import progress_bar
 from custom_components.errors import InputError
 from custom_components.files import replace_file
 from custom_components.teachers.ensemble import TeacherEnsemble
@@ -67,7 +67,7 @@ class CachedTeachers(nn.Module):
         missing = [(teacher, case) for case in dataset.cases for teacher in files if teacher.outputs(case) is None]
         if missing:
             _require_disk(sum(teacher.size(case) for teacher, case in missing), Path(cache_dir))
-        for teacher, case in tqdm(missing, "teachers", unit="volume", leave=False):
+        for teacher, case in progress_bar(missing, "teachers", unit="volume"):
             teacher.compute(case, batch_size)
         self._outputs = {case.name: [teacher.outputs(case) for teacher in files] for case in dataset.cases}
 

@@ -6,11 +6,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import ignite.distributed as idist
 import numpy as np
 import pytest
 import torch
 
 from custom_components.checkpoint import read_checkpoint
+from custom_components.distributed import OfEveryProcess
 from custom_components.errors import InputError
 from custom_components.handlers import ResumeCheckpoint
 from custom_components.handlers.resume import SAME_RUN, RandomStates
@@ -60,7 +62,7 @@ def assert_equal(whole: Path, parts: Path) -> None:
         assert one.keys() == other.keys()
         assert all(torch.equal(value, other[key]) for key, value in one.items())
     assert last[0]["lr_scheduler"] == last[1]["lr_scheduler"]
-    assert torch.equal(last[0]["random"]["torch"], last[1]["random"]["torch"])
+    assert torch.equal(*(state["random"]["processes"][0]["torch"] for state in last))
 
 
 def test_what_cannot_be_resumed_is_one_clear_line(train, one_error_line, tmp_path):
@@ -195,3 +197,26 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoints_stay(counting, tmp_pat
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
     assert counting(3) == 6
+
+
+def test_each_process_gets_its_own_state_back(monkeypatch):
+    class Number:
+        value = 5
+
+        def state_dict(self) -> int:
+            return self.value
+
+        def load_state_dict(self, state: int) -> None:
+            self.value = state
+
+    number = Number()
+    monkeypatch.setattr(idist, "all_gather", lambda own: [own - 1, own])
+    state = OfEveryProcess(number).state_dict()
+    monkeypatch.setattr(idist, "get_world_size", lambda: 2)
+    for rank in (0, 1):
+        monkeypatch.setattr(idist, "get_rank", lambda rank=rank: rank)
+        OfEveryProcess(number).load_state_dict(state)
+        assert number.value == 4 + rank
+    monkeypatch.setattr(idist, "get_world_size", lambda: 3)
+    with pytest.raises(ValueError, match="saved by 2 processes, this run has 3"):
+        OfEveryProcess(number).load_state_dict(state)
