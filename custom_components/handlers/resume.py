@@ -20,7 +20,7 @@ from custom_components.files import remove_partials, replace_file
 logger = logging.getLogger(__name__)
 
 # What makes a run the same run, of its provenance.
-SAME_RUN = ("network_def", "preprocessing", "split", "cases", "teachers", "pretrained", "seed")
+SAME_RUN = ("network_def", "preprocessing", "pretrained", "split", "cases", "teachers", "online", "seed")
 
 
 class Stateful(Protocol):

@@ -1,18 +1,17 @@
 import gc
 import hashlib
-import sys
 import weakref
 
 import pytest
 import torch
 from ignite.engine import Events
 from monai.engines import IterationEvents
-from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from custom_components.engines import distillation
 from custom_components.errors import InputError
 from custom_components.handlers import ResumeCheckpoint
+from custom_components.handlers.resume import SAME_RUN
 from custom_components.networks import ENet, ESPNet, MobileNetV2
 
 TERMS = ["dice", "lovasz", "importance", "region_contrast", "prediction"]
@@ -81,7 +80,7 @@ def test_teachers_are_frozen_in_every_sense(make_distillation, kinds, tmp_path):
     trainer.add_event_handler(
         IterationEvents.LOSS_COMPLETED, lambda: modes.update(module.training for module in ensemble.modules())
     )
-    provenance = dict.fromkeys(("network_def", "preprocessing", "split", "cases", "teachers", "seed"))
+    provenance = dict.fromkeys(SAME_RUN)
     objects = {"network": run.student, "optimizer": trainer.optimizer}
     ResumeCheckpoint(tmp_path / "last.pt", objects, provenance).attach(trainer)
     trainer.run()
@@ -133,26 +132,20 @@ def test_distils_a_compiled_student_alike(make_distillation, tiny):
         assert compiled.log.rows[0][name] == pytest.approx(value, rel=1e-4), name
 
 
-def test_distils_through_a_ddp_wrapper_alike(make_distillation, tiny, tmp_path, monkeypatch):
+def test_distils_through_a_ddp_wrapper_alike(make_distillation, tiny, process_group):
     plain = make_distillation([tiny], epochs=2)
     plain.trainer.run()
-    # torch.distributed puts its own hook in place.
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
-    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
-    try:
-        wrapped = make_distillation([tiny], epochs=2, wrap=DistributedDataParallel)
-        teachers = {id(parameter) for parameter in wrapped.trainer.teachers.parameters()}
-        assert not teachers & {id(parameter) for parameter in wrapped.trainer.network.parameters()}
-        wrapped.trainer.run()
-    finally:
-        distributed.destroy_process_group()
+    wrapped = make_distillation([tiny], epochs=2, wrap=DistributedDataParallel)
+    teachers = {id(parameter) for parameter in wrapped.trainer.teachers.parameters()}
+    assert not teachers & {id(parameter) for parameter in wrapped.trainer.network.parameters()}
+    wrapped.trainer.run()
     assert wrapped.log.rows == plain.log.rows
     assert hashes(wrapped.student) == hashes(plain.student)
 
 
 def test_a_slice_that_is_not_finite_is_named_alone_and_the_checkpoint_before_stays(make_distillation, tiny, tmp_path):
     run = make_distillation([tiny], epochs=3)
-    provenance = dict.fromkeys(("network_def", "preprocessing", "split", "cases", "teachers", "seed"))
+    provenance = dict.fromkeys(SAME_RUN)
     ResumeCheckpoint(tmp_path / "last.pt", {"network": run.student}, provenance).attach(run.trainer)
     kept = {}
     run.trainer.add_event_handler(Events.EPOCH_COMPLETED(once=1), lambda: kept.update(hashes(run.student)))
