@@ -10,11 +10,12 @@ from pathlib import Path
 from types import ModuleType
 
 from custom_components.errors import InputError
+from data_prep.dicom.selection import TIES
 from data_prep.findings import Finding
-from data_prep.sources import multi_site
+from data_prep.sources import dicom, multi_site
 from data_prep.sources.case import Listing, SourceOptions
 
-SOURCES = (multi_site,)
+SOURCES = (multi_site, dicom)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--site", help="name of the site, where the folder's layout does not tell it")
     parser.add_argument("--source", choices=[source.NAME for source in SOURCES], help="layout (default: recognised)")
     parser.add_argument("--series", metavar="REGEX", help="DICOM: take the series of this description or UID")
+    parser.add_argument("--tie", choices=TIES, help="DICOM: which to take of several series that fit")
     parser.add_argument("--masks", type=Path, metavar="FOLDER", help="DICOM: masks that lie apart from their studies")
 
 
@@ -55,7 +57,7 @@ def find_cases(
 
 
 def _source(folder: Path, name: str | None) -> ModuleType:
-    matching = [source for source in SOURCES if (source.NAME == name if name else source.recognises(folder))]
+    matching = [source for source in SOURCES if (name == source.NAME if name else source.recognises(folder))]
     if len(matching) == 1:
         return matching[0]
     known = ", ".join(source.NAME for source in matching or SOURCES)
