@@ -92,9 +92,8 @@ def _even_spacing(heights_mm: np.ndarray) -> float:
     if doubled:
         advice = "keep one of each, or separate the images (echoes, b-values, repetitions) that share them"
         raise InputError(f"its series has {doubled} doubled slice(s), at the place of another one; {advice}")
-    usual = float(np.median(steps))
-    gaps = np.rint(steps / usual)
-    if np.abs(steps - gaps * usual).max() > POSITION_TOLERANCE_MM:
+    gaps = np.rint(steps / steps.min())
+    if np.abs(steps - gaps * steps.min()).max() > POSITION_TOLERANCE_MM:
         distances = f"{steps.min():.4g} to {steps.max():.4g} mm"
         raise InputError(f"its series has slices at uneven distances, {distances}; export one of even spacing")
     missing = int((gaps - 1).sum())

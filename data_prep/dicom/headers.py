@@ -1,7 +1,9 @@
 """DICOM headers -> one small record for each image slice, classic and enhanced multi-frame alike."""
 
+import logging
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,8 +72,21 @@ class Slice:
     b_value: int | None
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """No word on the many small rules that hospital files break; what changes a voxel raises."""
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(action="ignore"), pydicom.config.disable_value_validation():
+            yield
+    finally:
+        logger.setLevel(level)
+
+
 def read_dataset(path: Path, tags: list | None = None, pixels: bool = False) -> Dataset:
-    """Read a DICOM file, quietly: hospital files break many small rules that change no voxel.
+    """Read a DICOM file.
 
     Args:
         path: a file.
@@ -83,8 +98,7 @@ def read_dataset(path: Path, tags: list | None = None, pixels: bool = False) -> 
         InputError: when it is one, but missing or damaged.
     """
     try:
-        with warnings.catch_warnings(), pydicom.config.disable_value_validation():
-            warnings.simplefilter("ignore")
+        with quietly():
             return pydicom.dcmread(path, stop_before_pixels=not pixels, specific_tags=tags)
     except pydicom.errors.InvalidDicomError as error:
         raise NotDicomError(f"{path}: is no DICOM file; export it again") from error
@@ -105,8 +119,7 @@ def slices_of(dataset: Dataset, path: Path) -> list[Slice]:
         InputError: when a value is not what DICOM wants, or an enhanced image lacks its per-frame groups.
     """
     try:
-        with warnings.catch_warnings(), pydicom.config.disable_value_validation():
-            warnings.simplefilter("ignore")
+        with quietly():
             return [_slice(frame, path, index) for index, frame in enumerate(frames_of(dataset))]
     except InputError as error:
         raise InputError(f"{path}: {error}") from error

@@ -1,17 +1,15 @@
 """Voxel values of a series: decoded, rescaled slice by slice, in the order of the stack."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
-from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
 from pydicom.pixels import get_decoder
 from pydicom.uid import ImplicitVRLittleEndian
 
 from custom_components.errors import InputError
 from data_prep.dicom.geometry import stack
-from data_prep.dicom.headers import frames_of, read_dataset
+from data_prep.dicom.headers import frames_of, quietly, read_dataset
 from data_prep.dicom.series import Series
 from data_prep.volumes import Volume
 
@@ -44,8 +42,7 @@ def _read_frames(path: Path) -> list[np.ndarray]:
     dataset = read_dataset(path, pixels=True)
     _require_readable(dataset, path)
     try:
-        with warnings.catch_warnings(), disable_value_validation():
-            warnings.simplefilter("ignore")
+        with quietly():
             pixels = dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns)
             return [_values(frame, header) for frame, header in zip(pixels, frames_of(dataset), strict=True)]
     except Exception as error:  # every decoder has its own way to fail at broken bytes
@@ -54,7 +51,7 @@ def _read_frames(path: Path) -> list[np.ndarray]:
 
 def _require_readable(dataset: Dataset, path: Path) -> None:
     if "PixelData" not in dataset:
-        raise InputError(f"{path}: has no pixel data; export it again with images")
+        raise InputError(f"{path}: has no pixel data, or lost it; copy or export it again")
     if dataset.get("SamplesPerPixel", 1) != 1:
         raise InputError(f"{path}: holds colour pixels, no grey values; export the original series")
     syntax = dataset.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)

@@ -1,12 +1,11 @@
 """DICOM SEG -> voxels on an image's grid, by geometry; nothing is resampled."""
 
-import warnings
-
 import highdicom
 import numpy as np
 from pydicom.dataset import Dataset
 
 from custom_components.errors import InputError
+from data_prep.dicom.headers import quietly
 
 # In voxels, and in the cosine of an angle: what rounded positions may differ by.
 GRID_TOLERANCE = 0.02
@@ -31,8 +30,7 @@ def place_segments(
     """
     # highdicom counts (slice, row, column).
     grid = highdicom.VolumeGeometry(affine[:, [2, 1, 0, 3]], shape[::-1], "PATIENT", from_reference_convention="RAS")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quietly():
         _add_spacing(dataset, float(grid.spacing[0]))
         segmentation = highdicom.seg.Segmentation.from_dataset(dataset, copy=False)
         try:

@@ -191,7 +191,7 @@ def _other_contrast(series: Series) -> str | None:
     if echo is not None and echo < LEAST_ECHO_TIME_MS:
         return f"proton density (TE {echo:g} ms)"
     if echo is None and not _described(series, "t2"):
-        return "unknown contrast: neither an echo time nor T2 in the description"
+        return "unknown contrast: no echo time, and no T2 in the description"
     return None
 
 

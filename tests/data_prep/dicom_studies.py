@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 MR, ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.4.1"
 RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-SHAPE = (20, 16, 6)  # columns, rows, slices
+SHAPE = (36, 32, 6)  # columns, rows, slices
 SPACING_MM = (0.6, 0.5, 3.0)  # between columns, rows, slices
 # Tilted by 18 degrees about the left-right axis and 5 degrees in the plane, as to a prostate.
 ROW = np.array([np.cos(0.09), np.sin(0.09), 0])
