@@ -25,6 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--masks", type=Path, metavar="FOLDER", help="DICOM: masks that lie apart from their studies")
 
 
+def options_of(arguments: argparse.Namespace) -> SourceOptions:
+    """What the command line of :func:`add_arguments` tells a source."""
+    return SourceOptions(arguments.series, arguments.masks)
+
+
 def find_cases(
     folder: Path, site: str | None = None, source: str | None = None, options: SourceOptions | None = None
 ) -> Listing:
@@ -55,7 +60,7 @@ def find_cases(
 
 
 def _source(folder: Path, name: str | None) -> ModuleType:
-    matching = [source for source in SOURCES if (source.NAME == name if name else source.recognises(folder))]
+    matching = [source for source in SOURCES if (name == source.NAME if name else source.recognises(folder))]
     if len(matching) == 1:
         return matching[0]
     known = ", ".join(source.NAME for source in matching or SOURCES)
