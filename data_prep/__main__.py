@@ -1,4 +1,4 @@
-"""``python -m data_prep import | merge | split | validate | phantom``.
+"""``python -m data_prep import | merge | series | split | validate | phantom``.
 
 Exit codes: 0 done; 1 not done, the lines on stderr say why; 2 wrong usage; 3 done, with findings (import, validate).
 """
@@ -8,9 +8,17 @@ import sys
 
 from custom_components.errors import InputError
 from data_prep import importing, merging, splitting, validating
+from data_prep.dicom import command as series
 from data_prep.phantom import command as phantom
 
-COMMANDS = {"import": importing, "merge": merging, "split": splitting, "validate": validating, "phantom": phantom}
+COMMANDS = {
+    "import": importing,
+    "merge": merging,
+    "series": series,
+    "split": splitting,
+    "validate": validating,
+    "phantom": phantom,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

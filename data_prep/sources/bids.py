@@ -1,4 +1,4 @@
-"""A BIDS-like folder: ``sub-*/[ses-*/]anat/*_T2w.nii.gz``; masks in ``derivatives`` or beside, ``*_mask`` or ``*_dseg``.
+"""A BIDS-like folder: ``sub-*/[ses-*/]anat/*_T2w.nii.gz``, with ``*_mask`` or ``*_dseg`` beside or in ``derivatives``.
 
 Gorgolewski et al., "The brain imaging data structure" (2016), https://bids-specification.readthedocs.io. A mask belongs
 to the image whose entities (``sub-01``, ``ses-2``, ``acq-axial``) it has all of.

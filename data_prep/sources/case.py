@@ -47,10 +47,12 @@ class SourceOptions:
 
     Attributes:
         series: regular expression that a DICOM series' description or UID must match, where the rules alone tie.
+        tie: of several DICOM series that fit, the one to take: ``finest`` or ``last``.
         masks: folder of the DICOM masks (SEG, RTSTRUCT) when they do not lie with their studies.
     """
 
     series: str | None = None
+    tie: str | None = None
     masks: Path | None = None
 
 
