@@ -12,10 +12,11 @@ from types import ModuleType
 from custom_components.errors import InputError
 from data_prep.dicom.selection import TIES
 from data_prep.findings import Finding
-from data_prep.sources import dicom, multi_site
+from data_prep.sources import bids, decathlon, dicom, i2cvb, multi_site, nci_isbi, promise12
 from data_prep.sources.case import Listing, SourceOptions
 
-SOURCES = (multi_site, dicom)
+# DICOM comes last and is asked last: folders of other layouts hold DICOM too.
+SOURCES = (multi_site, promise12, nci_isbi, i2cvb, decathlon, bids, dicom)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--series", metavar="REGEX", help="DICOM: take the series of this description or UID")
     parser.add_argument("--tie", choices=TIES, help="DICOM: which to take of several series that fit")
     parser.add_argument("--masks", type=Path, metavar="FOLDER", help="DICOM: masks that lie apart from their studies")
+
+
+def options_of(arguments: argparse.Namespace) -> SourceOptions:
+    """What the command line of :func:`add_arguments` tells a source."""
+    return SourceOptions(arguments.series, arguments.tie, arguments.masks)
 
 
 def find_cases(
@@ -57,7 +63,11 @@ def find_cases(
 
 
 def _source(folder: Path, name: str | None) -> ModuleType:
-    matching = [source for source in SOURCES if (name == source.NAME if name else source.recognises(folder))]
+    if name:
+        return next(source for source in SOURCES if name == source.NAME)
+    matching = [source for source in SOURCES if source is not dicom and source.recognises(folder)]
+    if not matching and dicom.recognises(folder):
+        return dicom
     if len(matching) == 1:
         return matching[0]
     known = ", ".join(source.NAME for source in matching or SOURCES)
