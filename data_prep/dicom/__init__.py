@@ -3,11 +3,12 @@
 from data_prep.dicom.masks import Mask, MaskFile, choose_mask, read_mask, read_mask_file
 from data_prep.dicom.pixels import read_series
 from data_prep.dicom.selection import Selection, SeriesChoice, select_series
-from data_prep.dicom.series import Series, Study, find_series, scan_folder
+from data_prep.dicom.series import Scan, Series, Study, find_series, scan_folder
 
 __all__ = [
     "Mask",
     "MaskFile",
+    "Scan",
     "Selection",
     "Series",
     "SeriesChoice",

@@ -33,5 +33,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"{'->' if series is selection.picked else '  '} {series.name:{width}}  {reason}")
         if selection.problem:
             problems.append(f"{study.patient_id}: {selection.problem}; choose with --series or --tie")
-    print("\n".join([*problems, f"{options.folder}: {len(scan.studies)} studies, {len(problems) or 'no'} problems"]))
+    studies = "1 study" if len(scan.studies) == 1 else f"{len(scan.studies)} studies"
+    found = "1 problem" if len(problems) == 1 else f"{len(problems) or 'no'} problems"
+    print(*problems, f"{options.folder}: {studies}, {found}", sep="\n")
     return 1 if problems else 0

@@ -11,6 +11,8 @@ from custom_components.errors import InputError
 from data_prep.dicom.headers import TAGS, NotDicomError, Slice, read_dataset, slices_of
 from data_prep.findings import Finding
 
+# Files of these names that are not DICOM are damaged.
+DICOM_SUFFIXES = (".dcm", ".ima")
 MASK_MODALITIES = ("SEG", "RTSTRUCT")
 
 
@@ -54,7 +56,7 @@ class Scan:
     Attributes:
         studies: in the order of their first file.
         mask_files: files of the modalities SEG and RTSTRUCT.
-        findings: DICOM files that could not be read.
+        findings: DICOM files that could not be read, and empty files.
         others: files that are not DICOM.
     """
 
@@ -76,8 +78,11 @@ def scan_folder(folder: Path) -> Scan:
             else:
                 for piece in slices_of(header, path):
                     slices.setdefault(piece.study_uid, []).append(piece)
-        except NotDicomError:
-            scan.others.append(path)
+        except NotDicomError as error:
+            if path.suffix.lower() in DICOM_SUFFIXES or path.stat().st_size == 0:
+                scan.findings.append(Finding.from_error(error))
+            else:
+                scan.others.append(path)
         except InputError as error:
             scan.findings.append(Finding.from_error(error))
     for uid, pieces in slices.items():

@@ -13,6 +13,7 @@ from pathlib import Path
 from custom_components.errors import InputError
 from data_prep.dicom import (
     MaskFile,
+    Scan,
     Series,
     SeriesChoice,
     Study,
@@ -55,7 +56,12 @@ def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listin
     mask_files = scan.mask_files + (scan_folder(options.masks).mask_files if options.masks else [])
     masks = _read_mask_files(mask_files, listing)
     picked = [series for study in scan.studies if (series := _pick(study, choice, listing))]
+    short = _folders_with_damage(scan)
     for series in picked:
+        if any(path.parent in short for path in series.files):
+            problem = "its series may lack the damaged file beside it"
+            listing.findings.append(Finding(str(series.files[0]), problem, "restore that file"))
+            continue
         try:
             listing.cases.append(_case(series, masks, folder, site))
         except InputError as error:
@@ -64,6 +70,19 @@ def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listin
         if not any(file.is_of(series) for series in picked):
             listing.notes.append(f"{file.path.name}: {file.modality} of a series that was not picked")
     return listing
+
+
+def _folders_with_damage(scan: Scan) -> set[Path]:
+    """Folders with a damaged file and one study: it is likely that study's slice, and at an end no gap would tell.
+
+    Where several studies share a folder nobody can say whose slice it is, and none is held back.
+    """
+    studies: dict[Path, set[str]] = {}
+    for study in scan.studies:
+        for path in (path for series in study.series for path in series.files):
+            studies.setdefault(path.parent, set()).add(study.uid)
+    damaged = {Path(finding.file).parent for finding in scan.findings}
+    return {folder for folder in damaged if len(studies.get(folder, ())) == 1}
 
 
 def _read_mask_files(paths: list[Path], listing: Listing) -> list[MaskFile]:
