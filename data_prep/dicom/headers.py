@@ -85,6 +85,18 @@ def quietly() -> Iterator[None]:
         logger.setLevel(level)
 
 
+@contextmanager
+def parsing(path: Path) -> Iterator[None]:
+    """Values are parsed when asked for, and pydicom raises nearly anything; here it becomes one line about a file."""
+    try:
+        with quietly():
+            yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except Exception as error:
+        raise InputError(f"{path}: its DICOM header is damaged ({type(error).__name__}); copy it again") from error
+
+
 def read_dataset(path: Path, tags: list | None = None, pixels: bool = False) -> Dataset:
     """Read a DICOM file.
 
@@ -118,13 +130,8 @@ def slices_of(dataset: Dataset, path: Path) -> list[Slice]:
     Raises:
         InputError: when a value is not what DICOM wants, or an enhanced image lacks its per-frame groups.
     """
-    try:
-        with quietly():
-            return [_slice(frame, path, index) for index, frame in enumerate(frames_of(dataset))]
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    except Exception as error:  # values are parsed when asked for, and pydicom raises nearly anything
-        raise InputError(f"{path}: its DICOM header is damaged ({type(error).__name__}); copy it again") from error
+    with parsing(path):
+        return [_slice(frame, path, index) for index, frame in enumerate(frames_of(dataset))]
 
 
 def frames_of(dataset: Dataset) -> Iterator[Dataset]:

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from custom_components.errors import InputError
 from data_prep.dicom.contours import rasterise
 from data_prep.dicom.geometry import stack
-from data_prep.dicom.headers import read_dataset
+from data_prep.dicom.headers import parsing, quietly, read_dataset
 from data_prep.dicom.segments import place_segments
 from data_prep.dicom.series import Series
 from data_prep.volumes import Volume
@@ -67,11 +67,9 @@ def read_mask_file(path: Path) -> MaskFile:
         InputError: when its header is damaged.
     """
     dataset = read_dataset(path, tags=TAGS)
-    try:
+    with parsing(path):
         references = {str(element.value) for element in dataset.iterall() if element.keyword in REFERENCES}
         return MaskFile(path, str(dataset.get("Modality")), _names(dataset), frozenset(references))
-    except Exception as error:  # values are parsed when asked for, and pydicom raises nearly anything
-        raise InputError(f"{path}: its DICOM header is damaged ({type(error).__name__}); copy it again") from error
 
 
 def choose_mask(series: Series, files: Iterable[MaskFile]) -> Mask | None:
@@ -117,7 +115,8 @@ def read_mask(mask: Mask) -> Volume:
     dataset = read_dataset(mask.path, pixels=True)
     draw = place_segments if mask.modality == "SEG" else rasterise
     try:
-        voxels = draw(dataset, mask.segments, affine, shape)
+        with quietly():
+            voxels = draw(dataset, mask.segments, affine, shape)
     except InputError as error:
         raise InputError(f"{mask.path}: {error}") from error
     except Exception as error:  # both formats hang together by many references, and any of them may be broken

@@ -40,11 +40,13 @@ def read_series(series: Series) -> Volume:
 def _read_frames(path: Path) -> list[np.ndarray]:
     """The frames of one file, (rows, columns) each."""
     dataset = read_dataset(path, pixels=True)
-    _require_readable(dataset, path)
     try:
         with quietly():
+            _require_readable(dataset, path)
             pixels = dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns)
             return [_values(frame, header) for frame, header in zip(pixels, frames_of(dataset), strict=True)]
+    except InputError:
+        raise
     except Exception as error:  # every decoder has its own way to fail at broken bytes
         raise InputError(f"{path}: its pixels are truncated or damaged; copy it again") from error
 

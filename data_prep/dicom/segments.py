@@ -5,7 +5,6 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from custom_components.errors import InputError
-from data_prep.dicom.headers import quietly
 
 # In voxels, and in the cosine of an angle: what rounded positions may differ by.
 GRID_TOLERANCE = 0.02
@@ -30,14 +29,13 @@ def place_segments(
     """
     # highdicom counts (slice, row, column).
     grid = highdicom.VolumeGeometry(affine[:, [2, 1, 0, 3]], shape[::-1], "PATIENT", from_reference_convention="RAS")
-    with quietly():
-        _add_spacing(dataset, float(grid.spacing[0]))
-        segmentation = highdicom.seg.Segmentation.from_dataset(dataset, copy=False)
-        try:
-            drawn = segmentation.get_volume(segment_numbers=segments, skip_overlap_checks=True)
-            placed = drawn.match_geometry(grid, tol=GRID_TOLERANCE)
-        except RuntimeError as error:  # highdicom's word for frames that are no stack, or not this one
-            raise InputError("does not lie on its image's slices; export it on the image's grid") from error
+    _add_spacing(dataset, float(grid.spacing[0]))
+    segmentation = highdicom.seg.Segmentation.from_dataset(dataset, copy=False)
+    try:
+        drawn = segmentation.get_volume(segment_numbers=segments, skip_overlap_checks=True)
+        placed = drawn.match_geometry(grid, tol=GRID_TOLERANCE)
+    except RuntimeError as error:  # highdicom's word for frames that are no stack, or not this one
+        raise InputError("does not lie on its image's slices; export it on the image's grid") from error
     if placed.spatial_shape != grid.spatial_shape:
         raise InputError("reaches beyond its image; export it on the image's grid")
     return (placed.array >= 0.5).any(axis=-1).T.astype(np.uint8)

@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from custom_components.errors import InputError
-from data_prep.dicom.headers import TAGS, NotDicomError, Slice, read_dataset, slices_of
+from data_prep.dicom.headers import TAGS, NotDicomError, Slice, parsing, read_dataset, slices_of
 from data_prep.findings import Finding
 
 # Files of these names that are not DICOM are damaged.
@@ -73,7 +73,9 @@ def scan_folder(folder: Path) -> Scan:
     for path in tqdm(list(_files(folder)), "reading headers", unit="file", disable=None, leave=False):
         try:
             header = read_dataset(path, tags=TAGS)
-            if header.get("Modality") in MASK_MODALITIES:
+            with parsing(path):
+                is_mask = header.get("Modality") in MASK_MODALITIES
+            if is_mask:
                 scan.mask_files.append(path)
             else:
                 for piece in slices_of(header, path):

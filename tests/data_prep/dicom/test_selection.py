@@ -44,7 +44,7 @@ def reason(**tags) -> str:
         ({"Modality": "CT"}, "CT, not MR"),
         (
             {"EchoTime": None, "description": "tse tra"},
-            "unknown contrast: neither an echo time nor T2 in the description",
+            "unknown contrast: no echo time, and no T2 in the description",
         ),
     ],
 )
