@@ -48,7 +48,7 @@ test: $(READY)  ## the tests, within 20 minutes on 2 cores
 	$(PY) -m pytest
 
 fuzz: $(READY)  ## 2,000 damaged files through validate and import
-	$(PY) -m tests.data_prep.fuzzing
+	$(PY) tests/data_prep/fuzzing.py
 
 lint: $(READY)  ## ruff, and whether the generated configs are up to date
 	$(PY) -m ruff check .

@@ -117,7 +117,7 @@ def _case_findings(cases: list[SourceCase], jobs: int) -> list[Finding]:
         own, digest = checked or ([crash_finding(case.image)], None)
         findings += own
         if digest and (twin := first.setdefault(digest, case)) is not case:
-            same.append(same_image_finding(case.image, f"{twin.site}/{twin.name}"))
+            same.append(same_image_finding(case.image, f"{twin.site}_{twin.name}"))
     return findings + same
 
 

@@ -1,8 +1,8 @@
 """NCI-ISBI 2013: a DICOM folder for each patient, and NRRD masks (1 peripheral zone, 2 central gland) named by patient.
 
 Bloch et al., "NCI-ISBI 2013 Challenge: Automated Segmentation of Prostate Structures" (2015),
-doi 10.7937/K9/TCIA.2015.zF0vlOPv. ``Prostate3T`` patients are from Nijmegen, ``ProstateDx`` from Boston: the sites RUNMC
-and BMC of the multi-site data.
+doi 10.7937/K9/TCIA.2015.zF0vlOPv. ``Prostate3T`` patients are from Nijmegen, ``ProstateDx`` from Boston: RUNMC and
+BMC of the multi-site data.
 """
 
 import re
