@@ -18,8 +18,8 @@ IMAGE_TAGS = (
     *("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "PatientID", "Modality", "SeriesNumber"),
     *("SeriesDescription", "ProtocolName", "ImageType", "FrameType", "Rows", "Columns", "NumberOfFrames", "StackID"),
     *("ImageOrientationPatient", "ImagePositionPatient", "PixelSpacing", "EchoTime", "EffectiveEchoTime"),
-    *("RepetitionTime", "ScanningSequence", "EchoPulseSequence", "SequenceName", "PulseSequenceName", "ScanOptions"),
-    *("EchoPlanarPulseSequence", "InversionRecovery", "SpectrallySelectedSuppression", "MRAcquisitionType"),
+    *("RepetitionTime", "ScanningSequence", "EchoPulseSequence", "ScanOptions"),
+    *("EchoPlanarPulseSequence", "InversionRecovery", "SpectrallySelectedSuppression"),
     *("DiffusionBValue", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 )
 # Where Siemens, GE and Philips put the b-value before there was a standard tag for it.
@@ -66,8 +66,6 @@ class Slice:
     echo_time_ms: float | None
     repetition_time_ms: float | None
     sequence: frozenset[str]
-    sequence_name: str
-    acquisition: str
     fat_suppressed: bool
     b_value: int | None
 
@@ -177,8 +175,6 @@ def _slice(header: Dataset, path: Path, index: int) -> Slice:
         echo_time_ms=_number(header.get("EffectiveEchoTime", header.get("EchoTime"))),
         repetition_time_ms=_number(header.get("RepetitionTime")),
         sequence=_sequence(header),
-        sequence_name=str(header.get("SequenceName") or header.get("PulseSequenceName") or ""),
-        acquisition=str(header.get("MRAcquisitionType") or ""),
         fat_suppressed="FS" in _texts(header.get("ScanOptions"))
         or str(header.get("SpectrallySelectedSuppression") or "").startswith("FAT"),
         b_value=_b_value(header),

@@ -14,6 +14,7 @@ import nibabel
 import numpy as np
 import pytest
 import sources_on_disk as layouts
+from broken_dicom import BROKEN_DICOM
 from raw_cases import AFFINE, save, small_image, small_mask
 
 from data_prep.__main__ import main
@@ -183,6 +184,7 @@ BROKEN = [
     ),
     ("BIDS without a readable mask", then(layouts.bids, "sub-02/ses-2/anat/sub-02_ses-2_dseg.nii.gz", content(b"")),
      "is not a NIfTI file"),
+    *BROKEN_DICOM,
 ]  # fmt: skip
 
 

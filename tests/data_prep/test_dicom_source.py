@@ -5,7 +5,6 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
-from broken_dicom import BROKEN_DICOM
 from dicom_studies import SAGITTAL, affine, gland, item, save, segmentation, series_datasets, voxels
 from pydicom import dcmread
 
@@ -178,14 +177,3 @@ def test_nothing_that_identifies_a_patient_leaves(tmp_path, monkeypatch):
         for spelt in (secret, secret.lower(), secret.upper()):
             assert spelt.encode() not in content, what
             assert spelt.encode("utf-16-le") not in content, what
-
-
-@pytest.mark.parametrize(("make", "words"), [pytest.param(*row[1:], id=row[0]) for row in BROKEN_DICOM])
-def test_a_broken_folder_ends_in_one_clear_line(tmp_path, make, words, capfd):
-    make(tmp_path / "raw")
-    arguments = ["import", str(tmp_path / "raw"), "--site", "MGH", "--out", str(tmp_path / "set"), "--keep-ids"]
-    assert main([*arguments, "--jobs", "1"]) not in (0, 2)
-    lines = capfd.readouterr().err.splitlines()
-    assert any(words in line for line in lines), lines
-    assert all(line.startswith(("error: ", "quarantined: ")) for line in lines), lines
-    assert not list((tmp_path / "set").rglob("*.nii.gz"))
