@@ -9,6 +9,7 @@ import os
 import warnings
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from statistics import fmean
 from typing import Any
 
 import ignite.distributed as idist
@@ -66,9 +67,10 @@ def synchronise_batch_norm(network: nn.Module) -> nn.Module:
 
 
 def mean_over_processes(values: Mapping[str, float]) -> dict[str, float]:
-    """The mean of each value over the processes, which must all give the same names in the same order."""
-    total = idist.all_reduce(torch.tensor(list(values.values()), dtype=torch.float64))
-    return dict(zip(values, (total / idist.get_world_size()).tolist(), strict=True))
+    """The mean of each value over the processes that have it."""
+    gathered = idist.all_gather(dict(values))
+    names = dict.fromkeys(name for own in gathered for name in own)
+    return {name: fmean(own[name] for own in gathered if name in own) for name in names}
 
 
 def progress_bar(items: Iterable, what: str, unit: str) -> Iterable:

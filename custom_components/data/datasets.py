@@ -32,7 +32,8 @@ class VolumeDataset(Dataset):
 
 
 class SliceDataset(Dataset):
-    """Axial slices of prepared volumes: ``{"image": (1, H, W), "label": (1, H, W), "case": name, "slice": index}``.
+    """Axial slices of prepared volumes: ``{"image": (1, H, W), "label": (1, H, W), "case", "site", "slice"}``, the last
+    three being the case's name, its site and the slice's number.
 
     The data are given as volumes, so that hosts which know volumes only (MONAI Label) can replace them.
 
@@ -65,4 +66,4 @@ class SliceDataset(Dataset):
             if isinstance(self.transform, Randomizable):
                 self.transform.set_random_state(seed=int(torch.randint(2**31, ())))
             sample = self.transform(sample)
-        return {**sample, "case": case.name, "slice": depth}
+        return {**sample, "case": case.name, "site": case.site, "slice": depth}

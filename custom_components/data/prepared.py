@@ -67,6 +67,11 @@ class PreparedCase:
     def name(self) -> str:
         return self.info.get("case") or Path(self.info["image"]).name.split(".nii")[0]
 
+    @property
+    def site(self) -> str:
+        """Empty where the datalist names none, as a host's may."""
+        return self.info.get("site", "")
+
 
 def prepare_cases(
     data: Iterable[Mapping[str, Any]], preprocessing: Compose, cache_dir: str | Path, progress: str = "preparing"

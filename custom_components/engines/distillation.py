@@ -1,8 +1,9 @@
 """The trainer that distils."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from ignite.engine import Events
 from monai.engines import SupervisedTrainer
 from monai.utils import CommonKeys, convert_to_tensor
@@ -20,9 +21,10 @@ class DistillationTrainer(SupervisedTrainer):
     After the student's forward pass, the loss runs the teachers on the same images and compares logits and tapped
     features (the paper, figure 1 and eq 5; several teachers: eq 6 and its weights).
 
-    For the logs it leaves in ``loss_function.last_terms``: the terms, each teacher's weight (``weight_<teacher>``), the
-    own losses of online teachers (``loss_<teacher>``), and on the first batch of each epoch the gradient norm of each
-    weighted term (``grad_<term>``, see :func:`gradient_norms`), which changes nothing in the training.
+    For the logs it leaves in ``loss_function.last_terms``: the terms, each teacher's weight (see
+    :func:`weights_by_site`), the own losses of online teachers (``loss_<teacher>``), and on the first batch of each
+    epoch the gradient norm of each weighted term (``grad_<term>``, see :func:`gradient_norms`), which changes nothing in
+    the training.
 
     Args:
         loss_function: the combined loss.
@@ -65,7 +67,7 @@ class DistillationTrainer(SupervisedTrainer):
             raise not_finite(terms, self.state.epoch, self.state.batch, tensors)
         self.distillation_loss.last_terms = {
             **result.terms,
-            **{f"weight_{name}": weight for name, weight in zip(self.teachers.names, result.weights, strict=True)},
+            **weights_by_site(result.weights, self.teachers.names, self.state.batch["site"]),
             **(self.teachers.last_losses if self.online else {}),
             **self._gradient_norms(result.weighted_terms),
         }
@@ -85,3 +87,23 @@ class DistillationTrainer(SupervisedTrainer):
         norms = gradient_norms(weighted_terms, parameters, self.scaler.get_scale() if self.scaler else 1.0)
         # The gradient scaler tries scales that overflow, and skips these steps.
         return {f"grad_{name}": norm for name, norm in norms.items() if not self.scaler or norm.isfinite()}
+
+
+def weights_by_site(weights: Tensor, teachers: Sequence[str], sites: Sequence[str]) -> dict[str, Tensor]:
+    """Each teacher's mean weight, as ``weight_<teacher>`` and, where every slice has its own weights, also of the
+    slices of each site, as ``weight_<teacher>@<site>``.
+
+    Args:
+        weights: of the teachers, (n,) or (B, n).
+        teachers: their names.
+        sites: of the B slices; empty where unknown.
+    """
+    if weights.ndim == 1:
+        return {f"weight_{teacher}": weight for teacher, weight in zip(teachers, weights, strict=True)}
+    rows = {"": torch.ones(len(sites), dtype=torch.bool)}
+    rows |= {f"@{site}": torch.tensor([other == site for other in sites]) for site in sorted(filter(None, set(sites)))}
+    return {
+        f"weight_{teacher}{suffix}": weights[chosen.to(weights.device), place].mean()
+        for place, teacher in enumerate(teachers)
+        for suffix, chosen in rows.items()
+    }

@@ -33,7 +33,7 @@ class DistillationLossOutput(NamedTuple):
         terms: the unweighted terms, detached scalars by name: those of the segmentation loss, then ``importance`` and
             ``region_contrast`` unless α is 0, and ``prediction`` unless β is 0.
         weighted_terms: the terms times their weights, with gradient; ``loss`` is their sum.
-        weights: of the teachers (n,), detached, of sum 1; under scope "sample" their mean over the batch.
+        weights: of the teachers, detached, of sum 1: (n,), or (B, n) under scope "sample".
     """
 
     loss: Tensor
@@ -144,7 +144,7 @@ class DistillationLoss(nn.Module):
             loss=sum(weighted_terms.values()),
             terms={name: term.detach() for name, term in terms.items()},
             weighted_terms=weighted_terms,
-            weights=weights.reshape(-1, len(teacher_logits)).mean(dim=0),
+            weights=weights,
         )
 
     def weighted(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:

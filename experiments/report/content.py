@@ -140,27 +140,35 @@ def _training(study: Study) -> list[Block]:
     trained = [row for row in study.rows if row.training]
     if not trained:
         return []
-    distilled = [row for row in trained if figures.has_distillation_terms(row)]
+    first = [row for row in _first_seeds(study) if row.training]
+    distilled = [row for row in first if figures.has_distillation_terms(row)]
     blocks = [
         Heading("Validation Dice"),
         Picture(figures.validation_dice(trained), "Validation Dice over the epochs"),
         Heading("Segmentation terms"),
-        Picture(figures.segmentation_losses(trained), "Segmentation loss terms"),
+        Picture(figures.segmentation_losses(first), "Segmentation loss terms"),
     ]
     if distilled:
         blocks += [
             Heading("Distillation terms (log axis)"),
             Picture(figures.distillation_losses(distilled), "Distillation loss terms"),
         ]
-    return [*blocks, Note("Terms before weighting, mean over an epoch.")]
+    return [*blocks, Note("Terms before weighting, mean over an epoch, of the first seed of each.")]
 
 
 def _weights(study: Study) -> list[Block]:
-    weighted = [row for row in study.rows if figures.weight_columns(row.training)]
+    weighted = [row for row in _first_seeds(study) if len(row.teachers) > 1 and figures.weights_by_site(row.training)]
     if not weighted:
         return []
-    note = "Mean weight of each teacher in an epoch. Dotted: equal weights."
-    return [Picture(figures.adaptive_weights(weighted), "Teachers' weights"), Note(note)]
+    note = "Mean weight of each teacher in an epoch, by the site of the slices where each slice has its own weights. "
+    return [Picture(figures.adaptive_weights(weighted), "Teachers' weights"), Note(note + "Dotted: equal weights.")]
+
+
+def _first_seeds(study: Study) -> list[Row]:
+    lowest = {}
+    for row in sorted(study.rows, key=lambda row: row.seed):
+        lowest.setdefault((row.network, row.label), row.name)
+    return [row for row in study.rows if row.name in lowest.values()]
 
 
 def _what_was_run(study: Study) -> list[Block]:

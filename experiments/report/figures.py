@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable, Mapping, Sequence
 from math import nan
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,7 +25,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 PANEL_WIDTH, PANEL_HEIGHT = 3.5, 2.3  # inches
 INK, GRID = "#334155", "#E5E9EF"
 
-Draw = Callable[[Axes, Mapping[str, Sequence[float]]], None]  # puts the columns of a training.csv on axes
+Draw = Callable[[Axes, Mapping[str, Sequence[float]]], None]  # puts columns of a training.csv on axes
 
 
 def png(figure: Figure) -> bytes:
@@ -66,7 +67,7 @@ def validation_dice(rows: Sequence[Row]) -> Figure:
 
 def segmentation_losses(rows: Sequence[Row]) -> Figure:
     """The unweighted segmentation terms of each run, one panel a run."""
-    figure = _panels(rows, _draw_terms(SEGMENTATION_TERMS, log=False), "loss term")
+    figure = _panels(_trainings(rows), _draw_terms(SEGMENTATION_TERMS, log=False), "loss term")
     # The panels share their scale; fixed before the last one is drawn it would cut off what is larger there.
     figure.axes[0].set_ylim(bottom=0)
     return figure
@@ -74,30 +75,44 @@ def segmentation_losses(rows: Sequence[Row]) -> Figure:
 
 def distillation_losses(rows: Sequence[Row]) -> Figure:
     """The unweighted distillation terms of each distilled run, one panel a run, on a log axis."""
-    return _panels(rows, _draw_terms(DISTILLATION_TERMS, log=True), "loss term")
+    return _panels(_trainings(rows), _draw_terms(DISTILLATION_TERMS, log=True), "loss term")
 
 
 def adaptive_weights(rows: Sequence[Row]) -> Figure:
-    """The weight of each teacher, one panel a distilled run; dotted: the weight that all would share."""
+    """The weight of each teacher, a panel for each distilled run and, where they were logged by site, each site.
 
-    def draw(axes: Axes, training: Mapping[str, Sequence[float]]) -> None:
-        weights = weight_columns(training)
-        for (column, teacher), colour in zip(weights.items(), _cycle(COLOURS, len(weights)), strict=True):
-            axes.plot(training["epoch"], training[column], color=colour, linewidth=1.8, label=teacher)
+    Dotted: the weight that all would share.
+    """
+
+    def draw(axes: Axes, weights: Mapping[str, Sequence[float]]) -> None:
+        for (teacher, values), colour in zip(weights.items(), _cycle(COLOURS, len(weights)), strict=True):
+            axes.plot(range(1, len(values) + 1), values, color=colour, linewidth=1.8, label=teacher)
         axes.axhline(1 / len(weights), color=INK, linewidth=0.8, linestyle=":")
 
-    return _panels(rows, draw, "weight")
+    panels = {}
+    for row in rows:
+        for site, weights in weights_by_site(row.training).items():
+            panels[f"{_name(row, rows)}, {site}" if site else _name(row, rows)] = weights
+    return _panels(panels, draw, "weight")
 
 
-def weight_columns(training: Mapping[str, Sequence[float]]) -> dict[str, str]:
-    """The columns that hold a teacher's weight, with the teacher's name."""
-    prefix = "weight_"
-    return {column: column.removeprefix(prefix) for column in training if column.startswith(prefix)}
+def weights_by_site(training: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Sequence[float]]]:
+    """The weights of each teacher over the epochs, by site; by "" alone where they were not logged by site."""
+    sites: dict[str, dict[str, Sequence[float]]] = {}
+    for column, values in training.items():
+        if column.startswith("weight_"):
+            teacher, _, site = column.removeprefix("weight_").partition("@")
+            sites.setdefault(site, {})[teacher] = values
+    return {site: weights for site, weights in sites.items() if site or len(sites) == 1}
 
 
 def has_distillation_terms(row: Row) -> bool:
     """Whether a run logged a distillation term."""
     return any(term in row.training for term in DISTILLATION_TERMS)
+
+
+def _trainings(rows: Sequence[Row]) -> dict[str, Mapping[str, Sequence[float]]]:
+    return {_name(row, rows): row.training for row in rows}
 
 
 def _draw_terms(terms: Sequence[str], log: bool) -> Draw:
@@ -115,23 +130,21 @@ def _draw_terms(terms: Sequence[str], log: bool) -> Draw:
     return draw
 
 
-def _panels(rows: Sequence[Row], draw: Draw, ylabel: str) -> Figure:
-    """One panel a row, three beside each other on one scale, with one legend above."""
-    across = min(3, len(rows))
-    down = -(-len(rows) // across)
+def _panels(panels: Mapping[str, Any], draw: Draw, ylabel: str) -> Figure:
+    """Titled panels, three beside each other on one scale, one legend above; ``draw`` gets each panel's content."""
+    across = min(3, len(panels))
+    down = -(-len(panels) // across)
     figure = Figure(figsize=(PANEL_WIDTH * across, PANEL_HEIGHT * down + 0.35), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False, sharey=True)
     labels = {}
-    for place, axes in enumerate(grid.flat):
-        if place >= len(rows):
-            axes.set_visible(False)
-            continue
-        row = rows[place]
-        _styled(axes, "epoch" if place + across >= len(rows) else "", ylabel if place % across == 0 else "")
-        axes.set_title(_name(row, rows), fontsize=9, loc="left", color=INK, fontweight="bold")
-        draw(axes, row.training)
+    for place, (axes, (title, content)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
+        _styled(axes, "epoch" if place + across >= len(panels) else "", ylabel if place % across == 0 else "")
+        axes.set_title(title, fontsize=9, loc="left", color=INK, fontweight="bold")
+        draw(axes, content)
         handles, names = axes.get_legend_handles_labels()
         labels.update(zip(names, handles, strict=True))
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
     if labels:
         figure.legend(
             labels.values(), labels.keys(), loc="outside upper left", ncols=6, frameon=False, fontsize=8, labelcolor=INK

@@ -132,6 +132,18 @@ def test_distils_a_compiled_student_alike(make_distillation, tiny):
         assert compiled.log.rows[0][name] == pytest.approx(value, rel=1e-4), name
 
 
+def test_weights_of_each_slice_are_logged_by_site():
+    weights = torch.tensor([[0.2, 0.8], [0.4, 0.6], [0.9, 0.1]])
+    logged = distillation.weights_by_site(weights, ["a", "b"], ["HK", "HK", ""])
+    assert {name: round(value.item(), 6) for name, value in logged.items()} == {
+        "weight_a": 0.5,
+        "weight_a@HK": 0.3,
+        "weight_b": 0.5,
+        "weight_b@HK": 0.7,
+    }
+    assert distillation.weights_by_site(weights[0], ["a", "b"], ["HK"]).keys() == {"weight_a", "weight_b"}
+
+
 def test_distils_through_a_ddp_wrapper_alike(make_distillation, tiny, process_group):
     plain = make_distillation([tiny], epochs=2)
     plain.trainer.run()

@@ -12,6 +12,7 @@ from custom_components.errors import InputError
 from custom_components.metrics import summarise, volume_scores
 from experiments.report import load_study, render_table, write_report
 from experiments.report.comparison import compare, comparisons, findings
+from experiments.report.figures import weights_by_site
 from experiments.report.paper import table_1, table_2
 from experiments.report.pictures import chosen_cases
 from experiments.report.study import Model
@@ -96,7 +97,9 @@ def write_run(folder, row):
             line = {"epoch": epoch, "learning_rate": 0.001, "loss": fall[0], "dice": fall[1], "lovasz": 0.8 * fall[2]}
             if row["role"] == "student":
                 line |= {"importance": 8 * fall[3], "region_contrast": 0.02 * fall[4], "prediction": 0.6 * fall[5]}
-                line |= {"weight_deeplabv3plus": 0.5 + 0.1 * fall[6], "weight_pspnet": 0.5 - 0.1 * fall[6]}
+                for place in ("", "@HK", "@RUNMC"):
+                    line |= {f"weight_deeplabv3plus{place}": 0.5 + 0.1 * fall[6]}
+                    line |= {f"weight_pspnet{place}": 0.5 - 0.1 * fall[6]}
             line["val_mean_dice"] = "" if epoch % 5 else 0.9 - 0.7 * fall[7]
             writer = writer or csv.DictWriter(file, list(line))
             if epoch == 1:
@@ -234,6 +237,15 @@ def test_a_baseline_with_cross_entropy_is_another_baseline(small):
     lines = {line.cells[0]: line.cells for line in table_1(load_study(small)).lines}
     assert lines["ENet fair"][3] == "–"
     assert lines["ENet <distilled>"][4] == lines["ENet <distilled>"][6]  # the same scores as the other baseline's
+
+
+def test_weights_are_shown_by_site_where_they_were_logged_so(sample):
+    training = load_study(sample).rows[3].training
+    assert {site: list(weights) for site, weights in weights_by_site(training).items()} == {
+        "HK": list(TEACHERS),
+        "RUNMC": list(TEACHERS),
+    }
+    assert list(weights_by_site({"epoch": [1.0], "weight_pspnet": [1.0]})) == [""]
 
 
 def test_many_comparisons_are_counted(sample, monkeypatch):
