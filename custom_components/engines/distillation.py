@@ -23,8 +23,8 @@ class DistillationTrainer(SupervisedTrainer):
 
     For the logs it leaves in ``loss_function.last_terms``: the terms, each teacher's weight (see
     :func:`weights_by_site`), the own losses of online teachers (``loss_<teacher>``), and on the first batch of each
-    epoch the gradient norm of each weighted term (``grad_<term>``, see :func:`gradient_norms`), which changes nothing in
-    the training.
+    epoch the gradient norm of each weighted term (``grad_<term>``, see :func:`gradient_norms`), which changes nothing
+    in the training.
 
     Args:
         loss_function: the combined loss.
