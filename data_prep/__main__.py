@@ -1,13 +1,20 @@
-"""``python -m data_prep import | split | validate | phantom``."""
+"""``python -m data_prep import | split | validate | fingerprint | phantom``."""
 
 import argparse
 import sys
 
 from custom_components.errors import InputError
 from data_prep import importing, splitting, validating
+from data_prep.fingerprint import command as fingerprint
 from data_prep.phantom import command as phantom
 
-COMMANDS = {"import": importing, "split": splitting, "validate": validating, "phantom": phantom}
+COMMANDS = {
+    "import": importing,
+    "split": splitting,
+    "validate": validating,
+    "fingerprint": fingerprint,
+    "phantom": phantom,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
