@@ -72,6 +72,7 @@ def note(axes: Axes, text: str, side: str, colour: str = "black") -> None:
         0.03 if side == "bottom" else 0.97,
         text,
         transform=axes.transAxes,
+        parse_math=False,  # a name may hold a $
         fontsize=7.5,
         color="white",
         va=side,

@@ -22,7 +22,7 @@ from reporting import Picture, html_page
 from reporting.plots import png
 
 # A page of a thousand cases stays small enough to open.
-SHEETS_ON_PAGE = 5
+SHEETS_ON_PAGE = 3
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,8 +45,10 @@ def fingerprint(dataset: Path, out: Path) -> str:
         How many cases, sites, masks and outliers there are, in words.
 
     Raises:
-        InputError: when dataset.json has no case, or a file of a case cannot be read.
+        InputError: when dataset.json has no case, a file of a case cannot be read, or ``out`` is a file.
     """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; name a folder")
     entries = _entries(dataset)
     cases = [measure(dataset, entry) for entry in tqdm(entries, "measuring", unit="case", disable=None)]
     sites = by_site(cases)

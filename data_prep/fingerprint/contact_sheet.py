@@ -29,13 +29,14 @@ class Tile:
 def largest_slice(stack: Stack, mask: Stack | None) -> tuple[Slice, Slice | None]:
     """The slice with the largest area of gland, of image and mask; the middle one of an image without mask."""
     if mask is None:
-        return stack[stack.pixels.shape[2] // 2], None
+        return _kept(stack[stack.pixels.shape[2] // 2]), None
     largest = int(np.argmax((mask.pixels > 0).sum(axis=(0, 1))))
-    # Copies, so that a sheet does not hold on to the whole volumes.
-    return (
-        Slice(stack[largest].pixels.copy(), stack.pixel_mm),
-        Slice(mask[largest].pixels.copy(), mask.pixel_mm),
-    )
+    return _kept(stack[largest]), _kept(mask[largest])
+
+
+def _kept(part: Slice) -> Slice:
+    """A copy, so that a sheet does not hold on to the whole volume."""
+    return Slice(part.pixels.copy(), part.pixel_mm)
 
 
 def contact_sheet(tiles: Sequence[Tile]) -> Figure:

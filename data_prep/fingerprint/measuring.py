@@ -28,9 +28,9 @@ class Quantity:
 
 GROUPS = {
     "Spacing": (
-        Quantity("column_spacing_mm", "column spacing mm", 3),
-        Quantity("row_spacing_mm", "row spacing mm", 3),
-        Quantity("slice_spacing_mm", "slice spacing mm", 2),
+        Quantity("column_spacing_mm", "columns mm", 3),
+        Quantity("row_spacing_mm", "rows mm", 3),
+        Quantity("slice_spacing_mm", "slices mm", 2),
     ),
     "Matrix": (
         Quantity("columns", "columns", 0),

@@ -50,11 +50,11 @@ def sections(
 
 
 def _sites(sites: Mapping[str, Sequence[Case]], outliers: Sequence[Outlier]) -> list[Block]:
-    blocks: list[Block] = []
+    blocks: list[Block] = [SITES_NOTE]
     for title, quantities in GROUPS.items():
         plots = spread_plots(sites, quantities, outliers)
         blocks += [Heading(title), _site_table(sites, quantities), Picture(plots, f"{title} of each case, by site")]
-    return [*blocks, SITES_NOTE]
+    return blocks
 
 
 def _site_table(sites: Mapping[str, Sequence[Case]], quantities: Sequence[Quantity]) -> Table:
@@ -75,18 +75,17 @@ def _in_words(quantity: Quantity, measured: Mapping[str, float] | None) -> str:
     mean, median, low, high = (measured[name] for name in ("mean", "median", "min", "max"))
     if low == high:
         return quantity.in_words(low)
-    # A mean of whole numbers has a digit of its own.
-    mean_in_words = f"{mean:.{max(quantity.digits, 1)}f}"
-    return f"{mean_in_words} / {quantity.in_words(median)} ({quantity.in_words(low)} to {quantity.in_words(high)})"
+    digits = max(quantity.digits, 1)  # whole numbers have a mean with a fraction
+    return f"{mean:.{digits}f} / {median:.{digits}f} ({quantity.in_words(low)} to {quantity.in_words(high)})"
 
 
 def _outliers(sites: Mapping[str, Sequence[Case]], outliers: Sequence[Outlier]) -> list[Block]:
     small = [site for site, cases in sites.items() if len(cases) < FEWEST_CASES]
     rule = (
         f"A value stands out where its modified z-score among the cases of its site is beyond ±{LIMIT}: its distance "
-        "from the median, by 1.4826 times the median absolute deviation (Iglewicz and Hoaglin 1993). Gland volume, "
-        "median and 99th percentile of intensity are judged by their logarithms. The usual range is that of scores "
-        f"within ±{LIMIT}. To stand out is no fault: look at the picture."
+        "from the median, divided by 1.4826 times the median absolute deviation (1.2533 times the mean one, where that "
+        "is 0; Iglewicz and Hoaglin 1993). Gland volume, median and 99th percentile of intensity are judged by their "
+        f"logarithms. The usual range is that of scores within ±{LIMIT}. To stand out is no fault: look at the picture."
     )
     if small:
         rule += f" Not judged, with fewer than {FEWEST_CASES} cases: {', '.join(small)}."

@@ -28,7 +28,7 @@ def spread_plots(
     panels = figure.subplots(1, len(quantities), squeeze=False, sharey=True)[0]
     for axes, quantity in zip(panels, quantities, strict=True):
         _draw(axes, sites, quantity, {outlier.case for outlier in outliers if outlier.quantity == quantity})
-    panels[0].set_yticks(range(len(sites)), sites)
+    panels[0].set_yticks(range(len(sites)), sites, parse_math=False)
     panels[0].set_ylim(len(sites) - 0.5, -0.5)
     return figure
 
@@ -49,8 +49,8 @@ def _draw(axes: Axes, sites: Mapping[str, Sequence[Case]], quantity: Quantity, m
             continue
         x = np.array([case.values[quantity.key] for case in cases])
         y = place + random.uniform(-0.22, 0.22, len(cases))
-        axes.scatter(x, y, s=11, color=colour, alpha=0.6, linewidths=0)
-        axes.plot([np.median(x)] * 2, [place - 0.36, place + 0.36], color=INK, linewidth=1.6)
+        axes.scatter(x, y, s=11, color=colour, alpha=0.6, linewidths=0, zorder=3)
+        axes.plot([np.median(x)] * 2, [place - 0.36, place + 0.36], color=INK, linewidth=1.6, zorder=2)
         rings = [case.name in marked for case in cases]
-        axes.scatter(x[rings], y[rings], s=48, facecolors="none", edgecolors=MARK_COLOUR, linewidths=1.3)
+        axes.scatter(x[rings], y[rings], s=48, facecolors="none", edgecolors=MARK_COLOUR, linewidths=1.3, zorder=4)
     axes.margins(x=0.08)
