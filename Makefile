@@ -16,7 +16,7 @@ OUT ?= runs/$(if $(DATASET),$(notdir $(abspath $(DATASET))),demo)
 RAW := $(if $(DATASET),$(DATASET),$(OUT)/phantom)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo complexity test lint configs card package bundle-given
+.PHONY: help venv demo complexity test fuzz lint configs card package bundle-given
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -39,7 +39,7 @@ demo: $(READY) $(OUT)/dataset/dataset.json  ## the main job: three limited teach
 
 $(OUT)/dataset/dataset.json: | $(READY) $(if $(DATASET),,$(RAW))
 	@mkdir -p $(OUT) && echo "$(abspath $(RAW))" > $(OUT)/source
-	$(PY) -m data_prep import $(RAW) --out $(OUT)/dataset
+	$(PY) -m data_prep import $(RAW) --out $(OUT)/dataset --keep-ids || test $$? -eq 3
 
 $(OUT)/phantom: | $(READY)
 	$(PY) -m data_prep phantom $@
@@ -49,6 +49,9 @@ complexity: $(READY)  ## parameters, operations and CPU time of all networks, be
 
 test: $(READY)  ## the tests, within 20 minutes on 2 cores
 	$(PY) -m pytest
+
+fuzz: $(READY)  ## 2,000 damaged files through validate and import
+	$(PY) tests/data_prep/fuzzing.py
 
 lint: $(READY)  ## ruff, and whether the generated configs are up to date
 	$(PY) -m ruff check .

@@ -22,6 +22,7 @@ GENERATED = "\nGenerated from `bundles/_base` and `bundle.yaml` by `make configs
 LAYERS = {
     "preprocessing": ["common", "preprocessing"],
     "train": ["common", "train"],
+    "multi_gpu_train": ["multi_gpu_train"],
     "evaluate": ["common", "volumes", "evaluate"],
     "inference": ["common", "volumes", "inference"],
     "metadata": ["metadata"],
@@ -55,7 +56,7 @@ def build(bundle: Path) -> dict[Path, str]:
         config: dict[str, Any] = {}
         for layer in layers:
             config |= read_yaml(BASE / f"{layer}.yaml")
-        if kind != "metadata":
+        if "common" in layers:
             config = lay_over(config, special.get("all", {}))
         config = lay_over(config, special.get(kind, {}))
         text = json.dumps(config, indent=4, ensure_ascii=False).replace("bundles/NAME", f"bundles/{bundle.name}")

@@ -27,6 +27,7 @@ PUBLIC = (
     "network_def",
     "preprocessing",
     "pretrained",
+    "online",
     "split",
     "teachers",
     "seed",

@@ -1,12 +1,27 @@
-"""Reading checkpoints: tensors and plain values only."""
+"""Checkpoints: tensors and plain values only, and none that is damaged."""
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from custom_components.errors import InputError
+
+
+def write_checkpoint(file: str | Path, content: Any) -> None:
+    """What ``torch.save`` writes, byte for byte the same for the same tensors, whatever the file is called.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    with open(file, "wb") as stream:
+        try:
+            torch.save(content, stream)
+        except RuntimeError as error:
+            # torch reports a full disk as a wrong position in the file.
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
 
 
 def read_checkpoint(file: str | Path) -> Any:
@@ -16,6 +31,7 @@ def read_checkpoint(file: str | Path) -> Any:
         InputError: if the file is no checkpoint, is damaged, or holds more than tensors and plain values.
     """
     try:
+        _check_sums(file)
         return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise InputError(
@@ -24,3 +40,11 @@ def read_checkpoint(file: str | Path) -> Any:
     except Exception as error:  # A damaged file fails in many ways, EOFError and IndexError among them.
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{file}: not a readable checkpoint ({reason})") from None
+
+
+def _check_sums(file: str | Path) -> None:
+    """torch writes a checksum of every tensor, but does not look at it."""
+    if zipfile.is_zipfile(file):
+        with zipfile.ZipFile(file) as archive:
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"{damaged} is damaged")

@@ -1,5 +1,6 @@
 """Small pieces around files: hashes, and writing without ever leaving half a file."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -22,14 +23,29 @@ def sha256_of(content: Any) -> str:
 
 
 def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` make a file under a temporary name in the same folder, then put it at ``path`` in one step."""
+    """Let ``write`` make a file under a temporary name in the same folder, then put it at ``path`` in one step.
+
+    Raises:
+        InputError: if it cannot be written, as on a full disk; what was at ``path`` before is kept.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{os.getpid()}_{path.name}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write(partial)
         os.replace(partial, path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"{path}: cannot be written ({reason}); what was there before is kept") from error
     finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
+def remove_partials(path: str | Path) -> None:
+    """Remove what killed writers of ``path`` left beside it; for files that one process at a time writes."""
+    path = Path(path)
+    for partial in path.parent.glob(f".*_{path.name}"):
         partial.unlink(missing_ok=True)
 
 

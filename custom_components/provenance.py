@@ -20,7 +20,7 @@ from custom_components.data.describe import describe
 from custom_components.data.prepared import PreparedCase
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json
-from custom_components.teachers import TeacherEnsemble, read_bundle
+from custom_components.teachers import OnlineTeachers, TeacherEnsemble, read_bundle
 
 CASE_KEYS = ("case", "site", "patient", "voxel_sha256")
 
@@ -31,7 +31,7 @@ def provenance(
     preprocessing: Compose,
     training: Iterable[PreparedCase],
     validation: Iterable[PreparedCase],
-    teachers: TeacherEnsemble | None = None,
+    teachers: TeacherEnsemble | OnlineTeachers | None = None,
     pretrained: str | Path | None = None,
 ) -> dict[str, Any]:
     """What is known of a training before it starts; the weights' hash and the metrics come with the weights.
@@ -54,6 +54,7 @@ def provenance(
         "cases": {"training": _cases(training), "validation": _cases(validation)},
         "teachers": dict(zip(teachers.names, teachers.weights_sha256, strict=True)) if teachers else {},
         "pretrained": file_sha256(pretrained) if pretrained else None,
+        "online": isinstance(teachers, OnlineTeachers),
         "seed": monai.utils.get_seed(),
         "command": sys.argv,
         "git_revision": _git_revision(Path(__file__).parent),

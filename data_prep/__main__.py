@@ -1,15 +1,21 @@
-"""``python -m data_prep import | split | validate | fingerprint | phantom``."""
+"""``python -m data_prep import | merge | series | split | validate | fingerprint | phantom``.
+
+Exit codes: 0 done; 1 not done, the lines on stderr say why; 2 wrong usage; 3 done, with findings (import, validate).
+"""
 
 import argparse
 import sys
 
 from custom_components.errors import InputError
-from data_prep import importing, splitting, validating
+from data_prep import importing, merging, splitting, validating
+from data_prep.dicom import command as series
 from data_prep.fingerprint import command as fingerprint
 from data_prep.phantom import command as phantom
 
 COMMANDS = {
     "import": importing,
+    "merge": merging,
+    "series": series,
     "split": splitting,
     "validate": validating,
     "fingerprint": fingerprint,
@@ -18,7 +24,7 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; a fault of the input is told in one line a case, without a traceback (exit code 2)."""
+    """Run one command and return its exit code; faults of the input or the disk are told in lines, not tracebacks."""
     parser = argparse.ArgumentParser(prog="python -m data_prep", description="Prepare prostate MRI for training.")
     subparsers = parser.add_subparsers(dest="command", required=True)
     for name, module in COMMANDS.items():
@@ -30,7 +36,11 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
-        return 2
+    except OSError as error:
+        print(f"error: {error.filename or options.command}: {error.strerror or error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("error: interrupted; the same command again goes on", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What can be wrong with an image and its mask; ``import`` refuses what ``validate`` lists."""
+"""What can be wrong with an image and its mask; ``import`` quarantines what ``validate`` lists."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,66 +7,65 @@ from pathlib import Path
 import numpy as np
 
 from custom_components.errors import InputError
-from data_prep.files import voxel_sha256
 from data_prep.findings import Finding
 from data_prep.sources.case import SourceCase
-from data_prep.volumes import Volume
+from data_prep.volumes import Volume, on_grid_of
 
 AFFINE_TOLERANCE_MM = 1e-3
 
 
 @dataclass(frozen=True)
 class CheckedCase:
-    """A case's findings, and what of its content later steps need (None and empty when it could not be read)."""
+    """A case as read, and its findings.
 
+    Attributes:
+        image: None when it could not be read.
+        label: on the image's grid, with the source's labels; None when there is none or it could not be read.
+        findings: every fault of the image, the mask, and the two together.
+    """
+
+    image: Volume | None
+    label: Volume | None
     findings: list[Finding]
-    voxel_sha256: str | None = None
-    labels: tuple[float, ...] = ()
 
 
-def check_case(case: SourceCase, allowed_labels: set[int]) -> CheckedCase:
-    """Read one case and list every fault of its image, its mask, and the two together."""
+def check_case(case: SourceCase) -> CheckedCase:
+    """Read one case and list its faults; it raises nothing, whatever the files hold."""
     findings: list[Finding] = []
-    image = _read(case.read_image, findings)
+    image = _read(case.read_image, case.image, findings)
     if image is not None:
         findings += _image_findings(case.image, image)
-    if case.label is None:
-        findings.append(
-            Finding(str(case.image), "has no mask", f"add {case.name}_segmentation.nii.gz or take the image out")
-        )
-        label = None
-    else:
-        label = _read(case.read_label, findings)
-    labels: tuple[float, ...] = ()
+    label = None
+    if case.read_label is not None:
+        label = _read(case.read_label, case.label, findings)
     if label is not None:
-        labels = tuple(np.unique(label.voxels).tolist())
-        findings += _label_findings(case.label, labels, allowed_labels)
+        findings += _label_findings(case.label, np.unique(label.voxels).tolist(), case.labels)
     if image is not None and label is not None:
+        label = on_grid_of(image, label)
         findings += _grid_findings(case.label, image, label)
-    return CheckedCase(findings, None if image is None else voxel_sha256(image.voxels), labels)
+    return CheckedCase(image, label, findings)
 
 
-def same_image_findings(hashes: dict[Path, str | None]) -> list[Finding]:
-    """One finding for each image whose voxels were seen before, by voxel hash."""
-    first: dict[str, Path] = {}
-    findings = []
-    for path, digest in hashes.items():
-        if digest is None:
-            continue
-        if digest in first:
-            findings.append(
-                Finding(str(path), f"is the same image as {first[digest]}", "keep one, or it is trained and tested on")
-            )
-        first.setdefault(digest, path)
-    return findings
+def same_image_finding(path: Path, first: str) -> Finding:
+    """The finding of an image whose voxels are those of the case ``first``."""
+    return Finding(str(path), f"is the same image as {first}", "keep one, or it is trained and tested on")
 
 
-def _read(read: Callable[[], Volume], findings: list[Finding]) -> Volume | None:
+def crash_finding(path: Path) -> Finding:
+    """The finding of an image that no process survived."""
+    return Finding(str(path), "ended the process that read it (a crash, or too little memory)", "export it again")
+
+
+def _read(read: Callable[[], Volume], path: Path, findings: list[Finding]) -> Volume | None:
     try:
         return read()
     except InputError as error:
         findings.append(Finding.from_error(error))
-        return None
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0]
+        problem = f"cannot be read ({type(error).__name__}: {reason})"
+        findings.append(Finding(str(path), problem, "copy or export it again"))
+    return None
 
 
 def _image_findings(path: Path, image: Volume) -> list[Finding]:
@@ -78,13 +77,13 @@ def _image_findings(path: Path, image: Volume) -> list[Finding]:
     return []
 
 
-def _label_findings(path: Path, labels: tuple[float, ...], allowed: set[int]) -> list[Finding]:
+def _label_findings(path: Path, labels: list[float], allowed: frozenset[int]) -> list[Finding]:
     unknown = [value for value in labels if value not in allowed]
     if unknown:
         shown = ", ".join(f"{value:g}" for value in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
         accepted = "/".join(str(value) for value in sorted(allowed))
         return [Finding(str(path), f"holds the labels {shown}", f"only {accepted} are a prostate mask")]
-    if labels == (0,):
+    if labels == [0]:
         return [Finding(str(path), "is an empty mask", "draw the prostate or take the case out")]
     return []
 

@@ -4,6 +4,9 @@ from dataclasses import asdict, dataclass
 
 from custom_components.errors import InputError
 
+# Exit code of a command that did its work and found faults in the data.
+SOME_FINDINGS = 3
+
 
 @dataclass(frozen=True)
 class Finding:

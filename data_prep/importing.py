@@ -1,103 +1,154 @@
-"""Bring the raw studies of several sites into one canonical dataset.
+"""Bring the raw studies of a site, or of several, into one canonical dataset.
 
-The folder must be in the released layout, <SITE>/CaseNN.nii.gz with CaseNN_segmentation.nii.gz. Every case is checked
-before anything is written; the dataset appears whole or not at all.
+Bad cases are quarantined with their reason, the others imported; the same command again goes on where it was stopped
+and reads only what is new or changed. Exit code 0: all imported; 1: nothing; 3: some quarantined.
 """
 
 import argparse
+import hashlib
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from custom_components.errors import InputError
-from custom_components.files import file_sha256, write_json
-from data_prep.checks import CheckedCase, check_case, same_image_findings
-from data_prep.files import new_folder, require_new_folder
-from data_prep.sources import multi_site
-from data_prep.sources.case import Listing, SourceCase
-from data_prep.volumes import Volume, write_volume
+from data_prep import sources
+from data_prep.case_import import CaseImport, ImportedCase, import_case
+from data_prep.checks import crash_finding, same_image_finding
+from data_prep.dataset_writer import DatasetWriter, header
+from data_prep.findings import SOME_FINDINGS, Finding
+from data_prep.import_summary import ImportSummary
+from data_prep.parallel import available_cores, in_processes
+from data_prep.pseudonyms import KEY_FILE, Pseudonyms, load_key
+from data_prep.quarantine import Quarantine, read_quarantine, write_quarantine
+from data_prep.sources.case import Listing
 
-# 1 and 2 are the zones that two of the released sites tell apart; the prostate is both.
-SOURCE_LABELS = {0, 1, 2}
+WHOLE = (1, 1)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of ``import``."""
-    parser.add_argument("folder", type=Path, help="raw folder: <SITE>/CaseNN.nii.gz, CaseNN_segmentation.nii.gz")
-    parser.add_argument("--out", type=Path, required=True, metavar="DATASET", help="dataset folder to make")
+    parser.add_argument("folder", type=Path, help="raw folder")
+    parser.add_argument("--out", type=Path, required=True, metavar="DATASET", help="dataset folder to make or add to")
+    sources.add_arguments(parser)
+    parser.add_argument("--n4", action="store_true", help="correct the bias field by N4 (slow)")
+    parser.add_argument("--jobs", type=int, default=available_cores(), metavar="N", help="worker processes")
+    parser.add_argument("--shard", type=_shard, default=WHOLE, metavar="I/N", help="import only the I-th of N parts")
+    ids = parser.add_mutually_exclusive_group()
+    ids.add_argument("--keep-ids", action="store_true", help="keep the names of cases and patients: nothing is hashed")
+    ids.add_argument("--key-file", type=Path, default=KEY_FILE, metavar="FILE", help=f"key of the hashes ({KEY_FILE})")
 
 
 def run(options: argparse.Namespace) -> int:
     """Run ``import`` from the command line."""
-    import_dataset(options.folder, options.out)
-    return 0
+    if not options.keep_ids and options.key_file.expanduser().resolve().is_relative_to(options.out.resolve()):
+        raise InputError(f"{options.key_file}: the key must never lie in the dataset; give another --key-file")
+    listing = sources.find_cases(options.folder, options.site, options.source, sources.options_of(options))
+    pseudonyms = Pseudonyms(None if options.keep_ids else load_key(options.key_file))
+    quarantined = import_listing(
+        listing, options.folder, options.out, pseudonyms, options.n4, max(1, options.jobs), options.shard
+    )
+    return SOME_FINDINGS if quarantined else 0
 
 
-def import_dataset(folder: Path, dataset: Path) -> None:
-    """Write the canonical dataset of a raw folder: ``images/``, ``labels/`` and ``dataset.json``.
+def import_dataset(folder: Path, dataset: Path, site: str | None = None, source: str | None = None) -> list[Finding]:
+    """Import a raw folder in this process, with its own names; see :func:`import_listing`."""
+    return import_listing(sources.find_cases(folder, site, source), folder, dataset, Pseudonyms(None))
 
-    Images keep their voxels and type, masks become uint8 0/1, headers keep the affine and lose all text.
+
+def import_listing(
+    listing: Listing,
+    folder: Path,
+    dataset: Path,
+    pseudonyms: Pseudonyms,
+    n4: bool = False,
+    jobs: int = 1,
+    shard: tuple[int, int] = WHOLE,
+) -> list[Finding]:
+    """Write ``images/``, ``labels/``, ``dataset.json`` and, where something is faulty, ``quarantine.json``.
+
+    Images keep their voxels and type (float32 after N4), masks become uint8 0/1, headers keep the affine and lose all
+    text. What the dataset already holds stays, unless its files changed.
+
+    Args:
+        listing: what a source found in ``folder``.
+        folder: raw folder.
+        dataset: dataset folder, made if need be.
+        pseudonyms: names of cases and patients in the dataset.
+        n4: whether to correct the bias field.
+        jobs: worker processes.
+        shard: number, from 1, and count of the parts of which one is imported.
+
+    Returns:
+        Why cases were not imported.
 
     Raises:
-        InputError: with one line for each faulty file, when any case is faulty; nothing is written then.
+        InputError: with one line for each finding, when not one case can be imported into a new dataset; nothing is
+            written then.
     """
-    require_new_folder(dataset)
-    listing = multi_site.find_cases(folder)
-    checked = _check(listing, folder)
-    with new_folder(dataset) as partial:
-        (partial / "images").mkdir()
-        (partial / "labels").mkdir()
-        progress = tqdm(
-            zip(listing.cases, checked, strict=True), "writing", len(listing.cases), unit="case", disable=None
-        )
-        entries = [_write_case(case, check, partial) for case, check in progress]
-        write_json(partial / "dataset.json", {"name": dataset.name, "cases": entries})
-    _tell(listing, checked, folder)
-    print(f"{dataset}: {len(entries)} cases of {len({case.site for case in listing.cases})} sites")
+    quarantine = Quarantine(folder, pseudonyms)
+    for finding in listing.findings:
+        if _in_shard(quarantine.file_id(finding), shard):
+            quarantine.add_file(finding)
+    cases = {name: case for case in listing.cases if _in_shard(name := pseudonyms.case_id(case), shard)}
+
+    with DatasetWriter(dataset, header(dataset.name, pseudonyms.scheme, n4)) as writer:
+        todo = []
+        for name in sorted(cases):
+            origin = pseudonyms.origin(cases[name], folder)
+            if writer.cases.get(name, {}).get("origin") != origin:
+                todo.append(CaseImport(name, pseudonyms.patient_id(cases[name]), origin, cases[name]))
+        work = partial(import_case, staging=writer.staging, keep_source=pseudonyms.key is None, n4=n4)
+        results = in_processes(work, todo, min(jobs, max(1, len(todo))))
+        summary = _take_in(writer, quarantine, tqdm(results, "importing", len(todo), unit="case", disable=None), todo)
+        if not writer.cases:
+            lines = [*map(str, quarantine.findings), f"{folder}: no case could be imported; nothing was written"]
+            raise InputError("\n".join(lines))
+        former = [
+            row
+            for row in read_quarantine(dataset)
+            if row.get("folder") != quarantine.folder_id or not _in_shard(row["case"], shard)
+        ]
+        write_quarantine(dataset, former + quarantine.rows)
+        writer.finish()
+    summary.tell(listing.notes, quarantine.findings, dataset, writer.cases)
+    return quarantine.findings
 
 
-def _check(listing: Listing, folder: Path) -> list[CheckedCase]:
-    checked = [check_case(case, SOURCE_LABELS) for case in tqdm(listing.cases, "checking", unit="case", disable=None)]
-    findings = listing.findings + [finding for check in checked for finding in check.findings]
-    hashes = {case.image: check.voxel_sha256 for case, check in zip(listing.cases, checked, strict=True)}
-    findings += same_image_findings(hashes)
-    if findings:
-        lines = [str(finding) for finding in findings]
-        raise InputError(
-            "\n".join([*lines, f"{folder}: {len(lines)} findings in {len(checked)} cases; nothing was written"])
-        )
-    return checked
+def _take_in(
+    writer: DatasetWriter,
+    quarantine: Quarantine,
+    results: Iterable[tuple[CaseImport, ImportedCase | None]],
+    todo: list[CaseImport],
+) -> ImportSummary:
+    """Take each case into the dataset or put it into quarantine, in the order of their names."""
+    summary = ImportSummary()
+    again = {task.name for task in todo}
+    images = {entry["voxel_sha256"]: name for name, entry in writer.cases.items() if name not in again}
+    for task, imported in results:
+        if imported is None:
+            findings = [crash_finding(task.case.image)]
+        elif imported.entry and (first := images.setdefault(imported.entry["voxel_sha256"], task.name)) != task.name:
+            findings = [same_image_finding(task.case.image, first)]
+        else:
+            findings = imported.findings
+        if findings:
+            writer.remove(task.name)
+            quarantine.add_case(task.case, findings)
+        else:
+            writer.add(imported.entry)
+            summary.add(imported)
+    return summary
 
 
-def _write_case(case: SourceCase, check: CheckedCase, dataset: Path) -> dict:
-    image, label = case.read_image(), case.read_label()
-    image_name, label_name = f"images/{case.case}.nii.gz", f"labels/{case.case}.nii.gz"
-    write_volume(dataset / image_name, image)
-    # The mask takes the image's affine: the two agree within a thousandth of a mm, from here on exactly.
-    write_volume(dataset / label_name, Volume((label.voxels > 0).astype(np.uint8), image.affine))
-    return {
-        "case": case.case,
-        "site": case.site,
-        "patient": case.patient,
-        "image": image_name,
-        "label": label_name,
-        "shape": list(image.voxels.shape),
-        "spacing_mm": image.spacing_mm,
-        "image_sha256": file_sha256(dataset / image_name),
-        "label_sha256": file_sha256(dataset / label_name),
-        "voxel_sha256": check.voxel_sha256,
-        "source": case.source,
-    }
+def _in_shard(name: str, shard: tuple[int, int]) -> bool:
+    number, count = shard
+    return int(hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest(), 16) % count == number - 1
 
 
-def _tell(listing: Listing, checked: list[CheckedCase], folder: Path) -> None:
-    merged: dict[str, list[bool]] = {}
-    for case, check in zip(listing.cases, checked, strict=True):
-        merged.setdefault(case.site, []).append(2 in check.labels)
-    for site, cases in merged.items():
-        if any(cases):
-            print(f"{site}: labels 1 and 2 merged into one prostate label in {sum(cases)} of {len(cases)} cases")
-    if listing.ignored:
-        example = listing.ignored[0].relative_to(folder).as_posix()
-        print(f"ignored as neither image nor mask: {len(listing.ignored)}, such as {example}")
+def _shard(text: str) -> tuple[int, int]:
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not I/N with I from 1 to N, such as 3/16")
+    return int(number), int(count)

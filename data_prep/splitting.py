@@ -63,7 +63,8 @@ def split_dataset(
     dataset_file = dataset / "dataset.json"
     if not dataset_file.is_file():
         raise InputError(f"{dataset_file}: no such file; make the dataset with python -m data_prep import")
-    cases = read_json(dataset_file)["cases"]
+    # A case without mask can be segmented, but neither learnt from nor scored.
+    cases = [case for case in read_json(dataset_file)["cases"] if case["label"]]
     sites = sorted({case["site"] for case in cases})
     if leave_out not in (None, *sites):
         raise InputError(f"--leave-out {leave_out}: unknown site; the dataset has {', '.join(sites)}")

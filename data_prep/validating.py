@@ -1,84 +1,103 @@
 """List every fault of a dataset, or of a raw folder before import.
 
-Exit code 1 when there are findings. A folder with dataset.json is checked as a dataset with its splits, any other as
-the released layout.
+Exit code 3 when there are findings. A folder with a dataset.json of this project is checked as a dataset with its
+splits, any other as raw studies.
 """
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json
-from data_prep.checks import check_case, same_image_findings
-from data_prep.findings import Finding
-from data_prep.importing import SOURCE_LABELS
-from data_prep.sources import multi_site
-from data_prep.sources.case import SourceCase
+from data_prep import sources
+from data_prep.checks import check_case, crash_finding, same_image_finding
+from data_prep.files import voxel_sha256
+from data_prep.findings import SOME_FINDINGS, Finding
+from data_prep.import_summary import print_notes
+from data_prep.parallel import available_cores, in_processes
+from data_prep.sources.case import Listing, SourceCase
 from data_prep.splitting import LISTS, split_sha256
-
-DATASET_LABELS = {0, 1}
+from data_prep.volumes import read_volume
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of ``validate``."""
-    parser.add_argument("folder", type=Path, help="dataset, or raw folder in the released layout")
+    parser.add_argument("folder", type=Path, help="dataset, or raw folder")
     parser.add_argument("--json", action="store_true", help='print a list of {"file", "problem", "advice"}')
+    parser.add_argument("--jobs", type=int, default=available_cores(), metavar="N", help="worker processes")
+    sources.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run ``validate`` from the command line."""
-    findings = validate(options.folder)
+    jobs = max(1, options.jobs)
+    if is_dataset(options.folder):
+        findings, notes = validate_dataset(options.folder, jobs), []
+    else:
+        listing = sources.find_cases(options.folder, options.site, options.source, sources.options_of(options))
+        findings, notes = validate_raw(listing, jobs), listing.notes
     if options.json:
         print(json.dumps([finding.as_dict() for finding in findings], indent=1, ensure_ascii=False))
     else:
+        print_notes(notes)
         for finding in findings:
             print(finding)
         print(f"{options.folder}: {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}")
-    return 1 if findings else 0
+    return SOME_FINDINGS if findings else 0
 
 
-def validate(folder: Path) -> list[Finding]:
-    """Check a dataset or a raw folder.
+def is_dataset(folder: Path) -> bool:
+    """Whether a folder's ``dataset.json`` is this project's; Decathlon's has lists instead of cases."""
+    path = folder / "dataset.json"
+    return path.is_file() and "cases" in read_json(path)
+
+
+def validate_raw(listing: Listing, jobs: int = 1) -> list[Finding]:
+    """Findings of raw studies: files that make no case, cases, and images that are there twice."""
+    return listing.findings + _case_findings(listing.cases, jobs)
+
+
+def validate_dataset(dataset: Path, jobs: int = 1) -> list[Finding]:
+    """Findings of a canonical dataset: files against ``dataset.json``, cases, and splits.
 
     Raises:
-        InputError: when there is no case to check at all.
+        InputError: when ``dataset.json`` does not tell the cases.
     """
-    return validate_dataset(folder) if (folder / "dataset.json").is_file() else validate_raw(folder)
-
-
-def validate_raw(folder: Path) -> list[Finding]:
-    """Findings of a folder in the released layout: files, cases, and images that are there twice."""
-    listing = multi_site.find_cases(folder)
-    return listing.findings + _case_findings(listing.cases, SOURCE_LABELS)
-
-
-def validate_dataset(dataset: Path) -> list[Finding]:
-    """Findings of a canonical dataset: files against ``dataset.json``, cases, and splits."""
     try:
         entries = [_entry_case(dataset, entry) for entry in read_json(dataset / "dataset.json")["cases"]]
     except (KeyError, TypeError) as error:
         raise InputError(f"{dataset / 'dataset.json'}: lacks {error}; import the dataset again") from error
     findings, readable = [], []
     for case, hashes in entries:
-        faults = [fault for path, sha256 in hashes.items() if (fault := _file_finding(path, sha256))]
-        findings += faults
+        findings += [fault for path, sha256 in hashes.items() if (fault := _file_finding(path, sha256))]
         if all(path.is_file() for path in hashes):
             readable.append(case)
-    findings += _case_findings(readable, DATASET_LABELS)
-    known = {case.case for case, _ in entries}
+    findings += _case_findings(readable, jobs)
+    known = {case.name for case, _ in entries}
     for path in sorted((dataset / "splits").glob("*.json")):
         findings += _split_findings(path, known)
     return findings
 
 
 def _entry_case(dataset: Path, entry: dict) -> tuple[SourceCase, dict[Path, str]]:
-    image, label = dataset / entry["image"], dataset / entry["label"]
-    name = entry["case"].removeprefix(entry["site"] + "_")
-    case = SourceCase(entry["site"], name, entry["patient"], entry["source"], image, label)
-    return case, {image: entry["image_sha256"], label: entry["label_sha256"]}
+    hashes = {dataset / entry[kind]: entry[f"{kind}_sha256"] for kind in ("image", "label") if entry[kind]}
+    image, label = dataset / entry["image"], dataset / entry["label"] if entry["label"] else None
+    case = SourceCase(
+        site=entry["site"],
+        name=entry["case"],
+        patient=entry["patient"],
+        source=entry["image"],
+        image=image,
+        label=label,
+        files=tuple(hashes),
+        read_image=partial(read_volume, image),
+        read_label=partial(read_volume, label) if label else None,
+    )
+    return case, hashes
 
 
 def _file_finding(path: Path, sha256: str) -> Finding | None:
@@ -89,10 +108,22 @@ def _file_finding(path: Path, sha256: str) -> Finding | None:
     return None
 
 
-def _case_findings(cases: list[SourceCase], labels: set[int]) -> list[Finding]:
-    checked = {case.image: check_case(case, labels) for case in tqdm(cases, "checking", unit="case", disable=None)}
-    findings = [finding for check in checked.values() for finding in check.findings]
-    return findings + same_image_findings({image: check.voxel_sha256 for image, check in checked.items()})
+def _case_findings(cases: list[SourceCase], jobs: int) -> list[Finding]:
+    findings: list[Finding] = []
+    same: list[Finding] = []
+    first: dict[str, SourceCase] = {}
+    results = in_processes(_check, cases, min(jobs, max(1, len(cases))))
+    for case, checked in tqdm(results, "checking", len(cases), unit="case", disable=None):
+        own, digest = checked or ([crash_finding(case.image)], None)
+        findings += own
+        if digest and (twin := first.setdefault(digest, case)) is not case:
+            same.append(same_image_finding(case.image, f"{twin.site}_{twin.name}"))
+    return findings + same
+
+
+def _check(case: SourceCase) -> tuple[list[Finding], str | None]:
+    checked = check_case(case)
+    return checked.findings, None if checked.image is None else voxel_sha256(checked.image.voxels)
 
 
 def _split_findings(path: Path, known: set[str]) -> list[Finding]:

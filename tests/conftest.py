@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 import nibabel
 import numpy as np
 import pytest
@@ -140,3 +141,14 @@ def one_error_line(capsys) -> Callable[[Callable[[], Any]], str]:
         return shown
 
     return fail
+
+
+@pytest.fixture
+def process_group(tmp_path, monkeypatch):
+    """``torch.distributed`` with this process alone, as torchrun would start it."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # torch puts the rank before every error
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    idist.sync()
+    yield
+    idist.finalize()

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import ignite.distributed as idist
 import nibabel as nib
 import numpy as np
 import torch
 from monai.transforms import Compose
-from tqdm import tqdm
 
 from custom_components.data.describe import describe
+from custom_components.distributed import progress_bar
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, replace_file, sha256_of
 
@@ -58,6 +59,11 @@ class PreparedCase:
     label: PreparedArray
 
     @property
+    def key(self) -> str:
+        """Says what the volumes are made of: a hash of the files' contents and the preprocessing."""
+        return self.image.path.name.removesuffix("_image.nii")
+
+    @property
     def name(self) -> str:
         return self.info.get("case") or Path(self.info["image"]).name.split(".nii")[0]
 
@@ -79,9 +85,8 @@ def prepare_cases(
     cache_dir = Path(cache_dir)
     recipe = sha256_of(describe(preprocessing.transforms))
     cases = list(data)
-    return [
-        _prepare(case, preprocessing, recipe, cache_dir) for case in tqdm(cases, progress, unit="case", leave=False)
-    ]
+    with idist.one_rank_first():
+        return [_prepare(case, preprocessing, recipe, cache_dir) for case in progress_bar(cases, progress, unit="case")]
 
 
 def _prepare(case: Mapping[str, Any], preprocessing: Compose, recipe: str, cache_dir: Path) -> PreparedCase:

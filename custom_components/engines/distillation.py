@@ -1,5 +1,6 @@
 """The trainer that distils."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from ignite.engine import Events
@@ -7,8 +8,10 @@ from monai.engines import SupervisedTrainer
 from monai.utils import CommonKeys, convert_to_tensor
 from torch import Tensor
 
+from custom_components.engines.gradients import gradient_norms
 from custom_components.losses import DistillationLoss
-from custom_components.teachers import CachedTeachers, Taps, TeacherEnsemble
+from custom_components.not_finite import IMAGE, not_finite
+from custom_components.teachers import CachedTeachers, OnlineTeachers, Taps, TeacherEnsemble
 
 
 class DistillationTrainer(SupervisedTrainer):
@@ -17,18 +20,25 @@ class DistillationTrainer(SupervisedTrainer):
     After the student's forward pass, the loss runs the teachers on the same images and compares logits and tapped
     features (the paper, figure 1 and eq 5; several teachers: eq 6 and its weights).
 
+    For the logs it leaves in ``loss_function.last_terms``: the terms, each teacher's weight (``weight_<teacher>``), the
+    own losses of online teachers (``loss_<teacher>``), and on the first batch of each epoch the gradient norm of each
+    weighted term (``grad_<term>``, see :func:`gradient_norms`), which changes nothing in the training.
+
     Args:
         loss_function: the combined loss.
-        teachers: the frozen teachers, or what they said.
+        teachers: the frozen teachers, or what they said, or teachers that learn beside the student.
         student_taps: taps of the unwrapped student; their keys are read from the teachers too.
         kwargs: as of ``SupervisedTrainer``.
+
+    Raises:
+        InputError: as soon as a term is not finite; it names the term, and the case and slice at fault.
     """
 
     def __init__(
         self,
         *,
         loss_function: DistillationLoss,
-        teachers: TeacherEnsemble | CachedTeachers,
+        teachers: TeacherEnsemble | CachedTeachers | OnlineTeachers,
         student_taps: Taps,
         **kwargs: Any,
     ) -> None:
@@ -37,13 +47,41 @@ class DistillationTrainer(SupervisedTrainer):
         self.teachers = teachers.to(self.state.device)
         self.student_taps = student_taps
         self.add_event_handler(Events.ITERATION_STARTED, self.student_taps.arm)
+        self.online = isinstance(teachers, OnlineTeachers)
+        if self.online:
+            self.add_event_handler(Events.COMPLETED, teachers.save)
 
     def _distil(self, student_logits: Tensor, target: Tensor) -> Tensor:
         image = convert_to_tensor(self.state.output[CommonKeys.IMAGE], track_meta=False)
         student_features = self.student_taps.collect(self.student_taps.keys)
-        samples = list(zip(self.state.batch["case"], self.state.batch["slice"].tolist(), strict=True))
-        teacher_logits, teacher_features = self.teachers(image, samples)
+        teacher_logits, teacher_features = self._ask_teachers(image, target)
         result = self.distillation_loss(student_logits, target, student_features, teacher_logits, teacher_features)
-        weights = {f"weight_{name}": weight for name, weight in zip(self.teachers.names, result.weights, strict=True)}
-        self.distillation_loss.last_terms = {**result.terms, **weights}
+        if not result.loss.isfinite():
+            tensors = [(IMAGE, image)]
+            for name, logits, features in zip(self.teachers.names, teacher_logits, teacher_features, strict=True):
+                tensors += [(f"output of teacher {name}", tensor) for tensor in (*features, logits)]
+            tensors += [("student's output", tensor) for tensor in (*student_features, student_logits)]
+            terms = {name: term.item() for name, term in {**result.terms, "loss": result.loss}.items()}
+            raise not_finite(terms, self.state.epoch, self.state.batch, tensors)
+        self.distillation_loss.last_terms = {
+            **result.terms,
+            **{f"weight_{name}": weight for name, weight in zip(self.teachers.names, result.weights, strict=True)},
+            **(self.teachers.last_losses if self.online else {}),
+            **self._gradient_norms(result.weighted_terms),
+        }
         return result.loss
+
+    def _ask_teachers(self, image: Tensor, target: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
+        if self.online:
+            return self.teachers.learn(image, target, self.optimizer.param_groups[0]["lr"])
+        samples = list(zip(self.state.batch["case"], self.state.batch["slice"].tolist(), strict=True))
+        return self.teachers(image, samples)
+
+    def _gradient_norms(self, weighted_terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Of the first batch of an epoch; of the others none."""
+        if (self.state.iteration - 1) % self.state.epoch_length:
+            return {}
+        parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+        norms = gradient_norms(weighted_terms, parameters, self.scaler.get_scale() if self.scaler else 1.0)
+        # The gradient scaler tries scales that overflow, and skips these steps.
+        return {f"grad_{name}": norm for name, norm in norms.items() if not self.scaler or norm.isfinite()}

@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
+import ignite.distributed as idist
 from ignite.engine import Engine, Events
 from torch import nn
 
-from custom_components.files import file_sha256, replace_file, write_json
+from custom_components.checkpoint import write_checkpoint
+from custom_components.files import file_sha256, remove_partials, replace_file, write_json
 
 
 class BestModel:
@@ -31,7 +32,7 @@ class BestModel:
         validator: Engine,
         metric: str = "val_mean_dice",
     ) -> None:
-        self.models_dir = Path(models_dir)
+        self.model_file = Path(models_dir) / "model.pt"
         self.network = network
         self.provenance = provenance
         self.validator = validator
@@ -40,6 +41,7 @@ class BestModel:
 
     def attach(self, engine: Engine) -> None:
         """Listen to the trainer and its validator."""
+        engine.add_event_handler(Events.STARTED, lambda: remove_partials(self.model_file))
         self.validator.add_event_handler(Events.COMPLETED, self._compare, engine)
         engine.add_event_handler(Events.COMPLETED, self._keep_unvalidated)
 
@@ -59,8 +61,12 @@ class BestModel:
         if self.best is None:
             self._save(trainer, {})
 
+    @idist.one_rank_only()
     def _save(self, trainer: Engine, metrics: dict[str, float]) -> None:
-        model_file = self.models_dir / "model.pt"
-        replace_file(model_file, lambda partial: torch.save(self.network.state_dict(), partial))
-        record = {"weights_sha256": file_sha256(model_file), "epoch": trainer.state.epoch, "metrics": metrics}
-        write_json(self.models_dir / "provenance.json", {**self.provenance, **record})
+        def write(weights: Path) -> None:
+            write_checkpoint(weights, self.network.state_dict())
+            record = {"weights_sha256": file_sha256(weights), "epoch": trainer.state.epoch, "metrics": metrics}
+            # Before the weights take their place: if it fails, the former weights and provenance are still a pair.
+            write_json(self.model_file.with_name("provenance.json"), {**self.provenance, **record})
+
+        replace_file(self.model_file, write)

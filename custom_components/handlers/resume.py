@@ -1,23 +1,26 @@
 """``last.pt``: all that a training needs to go on as if it had never stopped."""
 
 import logging
+import os
 import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import ignite.distributed as idist
 import numpy as np
 import torch
 from ignite.engine import Engine, Events
 
-from custom_components.checkpoint import read_checkpoint
+from custom_components.checkpoint import read_checkpoint, write_checkpoint
+from custom_components.distributed import OfEveryProcess
 from custom_components.errors import InputError
-from custom_components.files import replace_file
+from custom_components.files import remove_partials, replace_file
 
 logger = logging.getLogger(__name__)
 
 # What makes a run the same run, of its provenance.
-SAME_RUN = ("network_def", "preprocessing", "split", "cases", "teachers", "pretrained", "seed")
+SAME_RUN = ("network_def", "preprocessing", "pretrained", "split", "cases", "teachers", "online", "seed")
 
 
 class Stateful(Protocol):
@@ -47,17 +50,19 @@ class RandomStates:
 class ResumeCheckpoint:
     """Saves ``last.pt`` after every epoch and, if asked to resume, starts from it.
 
-    It belongs last among the handlers, so that what it saves includes what the others did in that epoch.
+    The checkpoint of the epoch before stays beside it as ``last.previous.pt``, and is used if ``last.pt`` is damaged.
+    It belongs last among the handlers, so that what it saves includes what the others did in that epoch: a training
+    killed at any moment redoes what they did since.
 
     Args:
         path: the file.
         objects: what has a state: network, optimizer, learning-rate schedule, best model.
         provenance: what :func:`custom_components.provenance.provenance` gives; a run goes on only where it came from.
-        resume: go on from ``path`` if it exists.
+        resume: go on from ``path`` if it exists; otherwise the training starts afresh, and removes it.
 
     Raises:
-        InputError: when resuming, if the checkpoint is damaged, of another network, optimizer, data, seed, teachers or
-            length of epoch, or beyond ``max_epochs``.
+        InputError: when resuming, if both checkpoints are damaged, or if the one to use is of another network,
+            optimizer, data, seed, teachers or length of epoch, or beyond ``max_epochs``.
     """
 
     def __init__(
@@ -68,13 +73,16 @@ class ResumeCheckpoint:
         resume: bool = False,
     ) -> None:
         self.path = Path(path)
+        self.previous = self.path.with_name(f"{self.path.stem}.previous{self.path.suffix}")
         self.run = {key: provenance[key] for key in SAME_RUN}
-        self.objects = {**objects, "random": RandomStates()}
+        self.objects = {**objects, "random": OfEveryProcess(RandomStates())}
         self.resume = resume
+        self._is_whole = False  # whether path is a checkpoint of this training that can be read
 
     def attach(self, engine: Engine) -> None:
         """Listen to the trainer."""
         engine.add_event_handler(Events.STARTED, self._load)
+        engine.add_event_handler(Events.STARTED, self._check_all_start_alike)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._save)
 
     def _all(self, engine: Engine) -> dict[str, Stateful]:
@@ -83,16 +91,34 @@ class ResumeCheckpoint:
 
     def _save(self, engine: Engine) -> None:
         state = {"run": self.run, **{name: item.state_dict() for name, item in self._all(engine).items()}}
-        replace_file(self.path, lambda partial: torch.save(state, partial))
+        self._write(state)
+
+    @idist.one_rank_only()
+    def _write(self, state: dict[str, Any]) -> None:
+        def write(partial: Path) -> None:
+            write_checkpoint(partial, state)
+            if self._is_whole:
+                os.replace(self.path, self.previous)
+
+        replace_file(self.path, write)
+        self._is_whole = True
+
+    @idist.one_rank_only()
+    def _clear(self) -> None:
+        """Remove what a killed writer left and, for a fresh start, the former checkpoints."""
+        remove_partials(self.path)
+        if not self.resume:
+            for former in (self.path, self.previous):
+                former.unlink(missing_ok=True)
 
     def _load(self, engine: Engine) -> None:
-        if not self.resume or not self.path.is_file():
+        self._clear()
+        if not self.resume:
             return
-        checkpoint = read_checkpoint(self.path)
-        self._check_length(checkpoint, engine)
-        for key, value in self.run.items():
-            if checkpoint.get("run", {}).get(key) != value:
-                raise InputError(f"{self.path}: saved by a training with other {key}; use --resume False")
+        path, checkpoint = self._read()
+        if path is None:
+            return
+        self._check(path, checkpoint, engine)
         max_epochs = engine.state.max_epochs
         for name, item in self._all(engine).items():
             try:
@@ -101,23 +127,47 @@ class ResumeCheckpoint:
                 item.load_state_dict(state)
             except (KeyError, RuntimeError, ValueError) as error:
                 reason = str(error).splitlines()[0]
-                raise InputError(
-                    f"{self.path}: does not fit this run ({name}: {reason}); use --resume False"
-                ) from error
-        logger.info(f"resumed from {self.path} after epoch {engine.state.epoch} of {max_epochs}")
+                raise InputError(f"{path}: does not fit this run ({name}: {reason}); use --resume False") from error
+        self._is_whole = path == self.path
+        logger.info(f"resumed from {path} after epoch {engine.state.epoch} of {max_epochs}")
 
-    def _check_length(self, checkpoint: Any, engine: Engine) -> None:
+    def _check_all_start_alike(self, engine: Engine) -> None:
+        if len(set(idist.all_gather(engine.state.iteration))) > 1:
+            raise InputError(f"{self.path}: not every process sees this file; put output_dir where all machines do")
+
+    def _read(self) -> tuple[Path | None, Any]:
+        """The newest checkpoint that can be read; None if there is none, damaged ones included."""
+        damages = []
+        for path in (self.path, self.previous):
+            if not path.is_file():
+                continue
+            try:
+                checkpoint = read_checkpoint(path)
+            except InputError as damage:
+                damages.append(str(damage))
+                continue
+            for damage in damages:
+                logger.warning(f"{damage}; going on from {path}")
+            return path, checkpoint
+        if damages:
+            raise InputError(f"{'; '.join(damages)}; use --resume False")
+        return None, None
+
+    def _check(self, path: Path, checkpoint: Any, engine: Engine) -> None:
         try:
             iteration, epoch_length = (checkpoint["trainer"][key] for key in ("iteration", "epoch_length"))
         except (KeyError, TypeError):
-            raise InputError(f"{self.path}: not the checkpoint of a training; use --resume False") from None
+            raise InputError(f"{path}: not the checkpoint of a training; use --resume False") from None
         if epoch_length != engine.state.epoch_length:
             raise InputError(
-                f"{self.path}: saved in epochs of {epoch_length} batches, this run has {engine.state.epoch_length} "
+                f"{path}: saved in epochs of {epoch_length} batches, this run has {engine.state.epoch_length} "
                 "(other data or batch size); use --resume False"
             )
         if iteration > epoch_length * engine.state.max_epochs:
             raise InputError(
-                f"{self.path}: saved after epoch {iteration // epoch_length}, beyond max_epochs "
+                f"{path}: saved after epoch {iteration // epoch_length}, beyond max_epochs "
                 f"{engine.state.max_epochs}; raise train::trainer::max_epochs, or start afresh with --resume False"
             )
+        for key, value in self.run.items():
+            if checkpoint.get("run", {}).get(key) != value:
+                raise InputError(f"{path}: saved by a training with other {key}; use --resume False")

@@ -6,14 +6,20 @@ import logging
 import math
 from collections import defaultdict
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+import ignite.distributed as idist
 from ignite.engine import Engine, Events
 from monai.engines import IterationEvents
+from monai.utils import CommonKeys
+from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
+from custom_components.distributed import mean_over_processes
 from custom_components.errors import InputError
 from custom_components.files import write_text
+from custom_components.not_finite import IMAGE, not_finite
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +27,8 @@ logger = logging.getLogger(__name__)
 class TrainingLog:
     """Writes the epoch's means to ``training.csv`` and hands them to the other logs as ``engine.state.metrics``.
 
-    A loss that has terms leaves them in ``last_terms`` (name to scalar tensor) after each call.
+    A loss that has terms leaves them in ``last_terms`` (name to scalar tensor) after each call. A term that not every
+    batch has is averaged over those that have it.
 
     Args:
         output_dir: folder of ``training.csv``.
@@ -30,7 +37,8 @@ class TrainingLog:
         validator: the evaluator that the trainer runs; its metrics go into the row of their epoch.
 
     Raises:
-        InputError: as soon as a loss term is not finite; it names the term, the cases and the slices of the batch.
+        InputError: as soon as a loss term is not finite; it names the term, the cases and the slices. At an epoch's end
+            also if the weights are not finite, before anything is saved.
     """
 
     def __init__(self, output_dir: str | Path, loss: Any, optimizer: Optimizer, validator: Engine) -> None:
@@ -39,13 +47,14 @@ class TrainingLog:
         self.optimizer = optimizer
         self.validator = validator
         self.rows: list[dict[str, float]] = []
-        self._sums: dict[str, float] = defaultdict(float)
+        self._values: dict[str, list[float]] = defaultdict(list)
         self._validation: dict[str, float] = {}
 
     def attach(self, engine: Engine) -> None:
         """Listen to the trainer and its validator."""
         engine.add_event_handler(IterationEvents.LOSS_COMPLETED, self._add)
         engine.add_event_handler(Events.EPOCH_STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._check_weights)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._finish)
         self.validator.add_event_handler(Events.COMPLETED, self._keep_validation)
 
@@ -56,31 +65,45 @@ class TrainingLog:
         self.rows = state["rows"]
 
     def _start(self, engine: Engine) -> None:
-        self._sums.clear()
+        self._values.clear()
         self._validation = {}
 
     def _add(self, engine: Engine) -> None:
-        terms = {"loss": engine.state.output["loss"], **self.loss.last_terms}
-        for name, term in terms.items():
-            value = float(term.detach())
-            if not math.isfinite(value):
-                raise InputError(
-                    f"loss term '{name}' is {value} in epoch {engine.state.epoch}, on {_samples(engine.state.batch)}; "
-                    "lower the learning rate (--learning_rate)"
-                )
-            self._sums[name] += value
+        output = engine.state.output
+        terms = {"loss": output["loss"], **self.loss.last_terms}
+        values = {name: float(term.detach()) for name, term in terms.items()}
+        if not all(map(math.isfinite, values.values())):
+            tensors = [(IMAGE, output[CommonKeys.IMAGE]), ("network's output", output[CommonKeys.PRED])]
+            raise not_finite(values, engine.state.epoch, engine.state.batch, tensors)
+        for name, value in values.items():
+            self._values[name].append(value)
+
+    def _check_weights(self, engine: Engine) -> None:
+        """The epoch's last step may spoil the weights: no loss would tell before they are saved."""
+        if engine.state.iteration % engine.state.epoch_length:
+            return
+        weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
+        if not get_total_norm(weights).isfinite():
+            raise InputError(
+                f"the weights are not finite after the last step of epoch {engine.state.epoch}; "
+                "lower the learning rate (--learning_rate)"
+            )
 
     def _keep_validation(self, validator: Engine) -> None:
         self._validation = {name: float(value) for name, value in validator.state.metrics.items()}
 
     def _finish(self, engine: Engine) -> None:
-        means = {name: total / engine.state.epoch_length for name, total in self._sums.items()}
+        means = mean_over_processes({name: fmean(values) for name, values in self._values.items()})
         engine.state.metrics.update(means)
         rate = self.optimizer.param_groups[0]["lr"]
         self.rows.append({"epoch": engine.state.epoch, "learning_rate": rate, **means, **self._validation})
-        write_text(self.file, self._csv())
+        self._write()
         shown = ", ".join(f"{name} {value:.4f}" for name, value in {**means, **self._validation}.items())
         logger.info(f"epoch {engine.state.epoch}/{engine.state.max_epochs}: {shown}")
+
+    @idist.one_rank_only()
+    def _write(self) -> None:
+        write_text(self.file, self._csv())
 
     def _csv(self) -> str:
         columns = list(dict.fromkeys(name for row in self.rows for name in row))
@@ -89,8 +112,3 @@ class TrainingLog:
         writer.writeheader()
         writer.writerows(self.rows)
         return text.getvalue()
-
-
-def _samples(batch: dict[str, Any]) -> str:
-    pairs = zip(batch["case"], batch["slice"], strict=True)
-    return ", ".join(f"{case} slice {int(index)}" for case, index in pairs)

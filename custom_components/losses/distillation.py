@@ -32,11 +32,13 @@ class DistillationLossOutput(NamedTuple):
         loss: scalar, with gradient to the student.
         terms: the unweighted terms, detached scalars by name: those of the segmentation loss, then ``importance`` and
             ``region_contrast`` unless α is 0, and ``prediction`` unless β is 0.
+        weighted_terms: the terms times their weights, with gradient; ``loss`` is their sum.
         weights: of the teachers (n,), detached, of sum 1; under scope "sample" their mean over the batch.
     """
 
     loss: Tensor
     terms: dict[str, Tensor]
+    weighted_terms: dict[str, Tensor]
     weights: Tensor
 
 
@@ -94,6 +96,11 @@ class DistillationLoss(nn.Module):
         self.prediction = _part(PredictionDistillationLoss, "prediction", options, prediction)
         self.importance = _part(ImportanceMapLoss, "importance", options, importance)
         self.region_contrast = _part(RegionContrastLoss, "region_contrast", options, region_contrast)
+        self.term_weights = dict(self.segmentation.weights)
+        if alpha:
+            self.term_weights |= {"importance": alpha, "region_contrast": alpha}
+        if beta:
+            self.term_weights |= {"prediction": beta}
 
     @in_full_precision
     def forward(
@@ -113,10 +120,16 @@ class DistillationLoss(nn.Module):
             teacher_features: of n teachers, each one (B, K, h, w) per tap, in the student's order.
 
         Raises:
-            ValueError: on shapes, devices or counts that do not fit; InputError on labels outside 0 to C-1.
+            ValueError: on shapes, devices or counts that do not fit; InputError on labels outside 0 to C-1, or if the
+                region contrast is set for another C.
         """
         if not teacher_logits or (self.alpha and len(teacher_features) != len(teacher_logits)):
             raise ValueError(f"logits of {len(teacher_logits)} and features of {len(teacher_features)} teachers given")
+        if self.alpha and student_logits.shape[1] != self.region_contrast.num_classes:
+            raise InputError(
+                f"loss option region_contrast.num_classes={self.region_contrast.num_classes}, but the student has "
+                f"{student_logits.shape[1]} classes; set the same number"
+            )
         weights = self._teacher_weights(teacher_logits, target)
         terms = self.segmentation.terms(student_logits, target)
         if self.alpha:
@@ -126,20 +139,17 @@ class DistillationLoss(nn.Module):
             terms["region_contrast"] = _weigh(contrast, weights)
         if self.beta:
             terms["prediction"] = self.prediction(student_logits, teacher_logits, weights)
+        weighted_terms = self.weighted(terms)
         return DistillationLossOutput(
-            loss=self.total(terms),
+            loss=sum(weighted_terms.values()),
             terms={name: term.detach() for name, term in terms.items()},
+            weighted_terms=weighted_terms,
             weights=weights.reshape(-1, len(teacher_logits)).mean(dim=0),
         )
 
-    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
-        """Equation (5): the weighted sum of the terms."""
-        loss = self.segmentation.total(terms)
-        if self.alpha:
-            loss = loss + self.alpha * (terms["importance"] + terms["region_contrast"])
-        if self.beta:
-            loss = loss + self.beta * terms["prediction"]
-        return loss
+    def weighted(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The summands of equation (5): each term times its weight."""
+        return {name: weight * terms[name] for name, weight in self.term_weights.items()}
 
     def _teacher_weights(self, teacher_logits: Sequence[Tensor], target: Tensor) -> Tensor:
         """(n,), or (B, n) under scope "sample"."""

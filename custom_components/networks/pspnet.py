@@ -3,9 +3,9 @@
 Paper: Zhao et al., "Pyramid Scene Parsing Network", CVPR 2017.
 Variant: the PSPNet of EMKD (github.com/EagleMIT/EMKD): deep stem 64-64-128, pyramid bins 1, 2, 3 and 6, no auxiliary
 branch, the grey image repeated to three channels.
-Deviation: batch norms start with bias 0, the head's convolutions with fan-out instead of fan-in Kaiming weights.
+Deviations: batch norms start with bias 0, the head's convolutions with fan-out instead of fan-in Kaiming weights; the
+pyramid's pooling is a matrix product, equal to ``nn.AdaptiveAvgPool2d``, which ONNX has for fixed sizes only.
 46,706,626 parameters.
-ONNX (the TorchScript exporter) needs a fixed height and width, multiples of 48, for the pyramid's adaptive pooling.
 
 Tap points: stride2 ``backbone.act`` (first convolution of the stem, 64 channels), stride8 ``backbone.layer4`` (2048).
 """
@@ -18,6 +18,28 @@ from custom_components.networks.blocks import conv_bn_relu, kaiming_init, requir
 from custom_components.networks.resnet_trunk import ResNetTrunk
 
 
+def bin_averages(bins: int, length: int) -> torch.Tensor:
+    """The matrix (bins, length) whose row i averages positions floor(i length / bins) to ceil((i+1) length / bins)."""
+    edges = torch.arange(bins + 1) * length
+    start, end = edges[:-1, None] // bins, (edges[1:, None] + bins - 1) // bins
+    position = torch.arange(length)
+    inside = (start <= position) & (position < end)
+    return inside / (end - start)
+
+
+class GridAverage(nn.Module):
+    """Averages over a grid of bins x bins: (B,K,h,w) to (B,K,bins,bins), as ``nn.AdaptiveAvgPool2d(bins)``."""
+
+    def __init__(self, bins: int) -> None:
+        super().__init__()
+        self.bins = bins
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        rows = bin_averages(self.bins, features.shape[2]).to(features)
+        columns = bin_averages(self.bins, features.shape[3]).to(features)
+        return rows @ (features @ columns.T)
+
+
 class PyramidPooling(nn.Module):
     """Features beside their averages over grids of 1x1, 2x2, 3x3 and 6x6 bins: (B,K,h,w) to (B,2K,h,w)."""
 
@@ -25,7 +47,7 @@ class PyramidPooling(nn.Module):
         super().__init__()
         bins = (1, 2, 3, 6)
         self.branches = nn.ModuleList(
-            nn.Sequential(nn.AdaptiveAvgPool2d(size), conv_bn_relu(channels, channels // len(bins), 1)) for size in bins
+            nn.Sequential(GridAverage(size), conv_bn_relu(channels, channels // len(bins), 1)) for size in bins
         )
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:

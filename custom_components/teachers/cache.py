@@ -1,65 +1,139 @@
-"""Teacher outputs computed once, for trainings whose images never change."""
+"""Teacher outputs computed once and kept on disk, for trainings whose images never change."""
 
+import logging
+import shutil
+from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
-import psutil
+import numpy as np
 import torch
+from numpy.lib import format as npy
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
-from tqdm import tqdm
 
 from custom_components.data import SliceDataset
+from custom_components.data.prepared import PreparedCase
+from custom_components.distributed import progress_bar
 from custom_components.errors import InputError
+from custom_components.files import replace_file
 from custom_components.teachers.ensemble import TeacherEnsemble
+from custom_components.teachers.online import OnlineTeachers
+
+logger = logging.getLogger(__name__)
 
 
 class CachedTeachers(nn.Module):
-    """What the teachers say of every slice of a dataset, kept in main memory (features in half precision).
+    """What the teachers say of every slice of a dataset, read from files that the next training finds again.
 
-    It holds every tapped feature map: about 0.4 MB a slice and teacher at 64x64, but 15 MB at 384x384.
+    Every case and teacher has one file, a memory-mapped ``.npy`` with one record a slice: logits in float32, features
+    in float16. Its name is made of the case's files and preprocessing, its folder's name of the teacher's weights,
+    network, taps and precision, so that other outputs are never taken for these. It is about 0.4 MB a slice and teacher
+    at 64x64, and 15 MB at 384x384. Two trainings may fill the same cache at once.
 
     Args:
         teachers: the ensemble.
-        dataset: the slices; computed in its order, whatever the order of training, so that runs can be repeated.
+        dataset: the slices.
         device: where the teachers run.
+        cache_dir: where the files are kept; it may be deleted at any time between trainings.
         batch_size: slices a forward pass.
 
     Raises:
-        InputError: if the dataset transforms its slices at random, or the memory does not suffice.
+        InputError: if the teachers still learn, the dataset transforms its slices at random, two of its cases have one
+            name, or the disk is too full.
     """
 
     def __init__(
-        self, teachers: TeacherEnsemble, dataset: SliceDataset, device: torch.device, batch_size: int = 8
+        self,
+        teachers: TeacherEnsemble,
+        dataset: SliceDataset,
+        device: torch.device,
+        cache_dir: str | Path,
+        batch_size: int = 8,
     ) -> None:
         super().__init__()
+        if isinstance(teachers, OnlineTeachers):
+            raise InputError("cache_teachers: online teachers change with every batch; set --cache_teachers False")
         if dataset.transform is not None:
             raise InputError("cache_teachers: slices change at random; set --augmentation 0 or --cache_teachers False")
-        self.names, self.weights_sha256 = teachers.names, teachers.weights_sha256
-        self._outputs: dict[tuple[str, int], list[list[Tensor]]] = {}
-        for batch in tqdm(DataLoader(dataset, batch_size), "teachers", unit="batch", leave=False):
-            samples = list(zip(batch["case"], batch["slice"].tolist(), strict=True))
-            logits, features = teachers.to(device)(batch["image"].to(device), samples)
-            # One list a teacher: its logits, then its features.
-            outputs = [[own, *(tap.half() for tap in taps)] for own, taps in zip(logits, features, strict=True)]
-            if not self._outputs:
-                _require_memory(sum(tensor.nbytes for own in outputs for tensor in own) / len(samples) * len(dataset))
-            for i, sample in enumerate(samples):
-                if sample in self._outputs:
-                    raise InputError(f"two cases are called {sample[0]}; give each its own 'case' in the datalist")
-                self._outputs[sample] = [[tensor[i].cpu() for tensor in own] for own in outputs]
+        for name, count in Counter(case.name for case in dataset.cases).items():
+            if count > 1:
+                raise InputError(f"two cases are called {name}; give each its own 'case' in the datalist")
+        self.names = teachers.names
+        teachers = teachers.to(device)
+        files = [
+            _CachedTeacher(teachers, index, Path(cache_dir), dataset[0]["image"].to(device))
+            for index in range(len(teachers.names))
+        ]
+        missing = [(teacher, case) for case in dataset.cases for teacher in files if teacher.outputs(case) is None]
+        if missing:
+            _require_disk(sum(teacher.size(case) for teacher, case in missing), Path(cache_dir))
+        for teacher, case in progress_bar(missing, "teachers", unit="volume"):
+            teacher.compute(case, batch_size)
+        self._outputs = {case.name: [teacher.outputs(case) for teacher in files] for case in dataset.cases}
 
     def forward(self, image: Tensor, samples: Sequence[tuple[str, int]]) -> tuple[list[Tensor], list[list[Tensor]]]:
         """As :meth:`TeacherEnsemble.forward`, looked up by (case, slice)."""
-        by_teacher = zip(*(self._outputs[sample] for sample in samples), strict=True)
-        stacked = [
-            [torch.stack(tensors).to(image.device, image.dtype) for tensors in zip(*own, strict=True)]
-            for own in by_teacher
-        ]
-        return [own[0] for own in stacked], [own[1:] for own in stacked]
+        logits, features = [], []
+        for teacher in range(len(self.names)):
+            slices = [self._outputs[case][teacher][depth] for case, depth in samples]
+            own, *taps = (
+                torch.from_numpy(np.stack([item[field] for item in slices])).to(image.device, image.dtype)
+                for field in slices[0].dtype.names
+            )
+            logits.append(own)
+            features.append(taps)
+        return logits, features
 
 
-def _require_memory(needed: float) -> None:
-    free = psutil.virtual_memory().available
+class _CachedTeacher:
+    """One teacher of an ensemble, and the files of its outputs."""
+
+    def __init__(self, teachers: TeacherEnsemble, index: int, cache_dir: Path, image: Tensor) -> None:
+        self._run = lambda images: teachers.run(index, images)
+        self._device = image.device
+        self._folder = cache_dir / f"{teachers.names[index]}-{teachers.fingerprints[index][:16]}"
+        # One slice tells how large the outputs are.
+        logits, features = self._run(image[None])
+        taps = [(f"tap{number}", np.float16, tap.shape[1:]) for number, tap in enumerate(features)]
+        self._record = np.dtype([("logits", np.float32, logits.shape[1:]), *taps])
+
+    def _file(self, case: PreparedCase) -> Path:
+        return self._folder / f"{case.key}.npy"
+
+    def size(self, case: PreparedCase) -> int:
+        """Bytes of a case's outputs."""
+        return case.image.shape[2] * self._record.itemsize
+
+    def outputs(self, case: PreparedCase) -> np.memmap | None:
+        """One record a slice of the case; None if there is no file, or a damaged one."""
+        try:
+            records = npy.open_memmap(self._file(case), mode="r")
+        except (OSError, ValueError):
+            return None
+        return records if (records.dtype, records.shape) == (self._record, case.image.shape[2:]) else None
+
+    def compute(self, case: PreparedCase, batch_size: int) -> None:
+        """Run the teacher on all slices of a case, ``batch_size`` at a time, and write its file."""
+        images = case.image.volume().permute(3, 0, 1, 2)
+        header = {"descr": npy.dtype_to_descr(self._record), "fortran_order": False, "shape": (len(images),)}
+
+        def write(partial: Path) -> None:
+            with partial.open("wb") as stream:
+                npy.write_array_header_1_0(stream, header)
+                for batch in images.split(batch_size):
+                    logits, features = self._run(batch.to(self._device))
+                    records = np.empty(len(batch), self._record)
+                    for field, tensor in zip(self._record.names, (logits, *features), strict=True):
+                        records[field] = tensor.cpu().numpy()
+                    stream.write(records.view(np.uint8))
+
+        replace_file(self._file(case), write)
+
+
+def _require_disk(needed: int, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    sizes = f"{needed / 2**30:.2f} GB in {folder}, where {free / 2**30:.2f} GB are free"
     if needed > free:
-        sizes = f"{needed / 2**30:.1f} GB are needed, {free / 2**30:.1f} GB free"
-        raise InputError(f"cache_teachers: {sizes}; take a smaller image_size, or --cache_teachers False")
+        raise InputError(f"cache_teachers: needs {sizes}; take a smaller image_size, or --cache_teachers False")
+    logger.info(f"the teachers' outputs take {sizes}")

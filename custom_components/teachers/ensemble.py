@@ -10,7 +10,11 @@ from monai.utils import ensure_tuple
 from torch import Tensor, nn
 
 from custom_components.errors import InputError
+from custom_components.files import sha256_of
+from custom_components.teachers.bundle import Bundle
 from custom_components.teachers.load import Teacher, load_teacher
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class TeacherEnsemble(nn.Module):
@@ -22,25 +26,32 @@ class TeacherEnsemble(nn.Module):
     Args:
         teachers: at least one.
         keys: the taps to read, in the order of the student's.
+        precision: of the weights and the forward pass, ``"float32"``, ``"bfloat16"`` or ``"float16"``; the outputs are
+            float32 all the same.
 
     Raises:
-        InputError: if there is no teacher, or one lacks a tap.
+        InputError: if there is no teacher, one lacks a tap, or the precision is another.
     """
 
-    def __init__(self, teachers: Sequence[Teacher], keys: Sequence[str]) -> None:
+    def __init__(self, teachers: Sequence[Teacher], keys: Sequence[str], precision: str = "float32") -> None:
         super().__init__()
-        if not teachers:
-            raise InputError("no teacher given; name at least one, e.g. --teachers \"['pspnet']\"")
+        require_one(teachers)
         for teacher in teachers:
-            if lacking := set(keys) - set(teacher.taps.keys):
-                names = ", ".join(sorted(lacking))
-                raise InputError(f"{teacher.bundle.path}/configs/train.json: no tap {names}, which the student has")
-        self.names = _unique([teacher.name for teacher in teachers])
+            require_taps(teacher.bundle, keys)
+        self.names = unique_names([teacher.name for teacher in teachers])
         self.weights_sha256 = [teacher.weights_sha256 for teacher in teachers]
         self.networks = nn.ModuleList(teacher.network for teacher in teachers)
         self._taps = [teacher.taps for teacher in teachers]
         self._keys = tuple(keys)
-        self.to(memory_format=torch.channels_last).requires_grad_(False)
+        if precision not in PRECISIONS:
+            raise InputError(f"teacher_precision: {precision!r} is none of {', '.join(PRECISIONS)}")
+        self.dtype = PRECISIONS[precision]
+        # What each teacher's outputs depend on, the image apart.
+        self.fingerprints = [
+            sha256_of([teacher.bundle.network_def, teacher.weights_sha256, teacher.bundle.taps, list(keys), precision])
+            for teacher in teachers
+        ]
+        self.to(dtype=self.dtype, memory_format=torch.channels_last).requires_grad_(False)
         self.train(False)
 
     def train(self, mode: bool = True) -> "TeacherEnsemble":
@@ -48,18 +59,21 @@ class TeacherEnsemble(nn.Module):
 
     @torch.no_grad()
     def forward(self, image: Tensor, samples: Sequence[tuple[str, int]]) -> tuple[list[Tensor], list[list[Tensor]]]:
-        """Logits (B, C, H, W) of each teacher, and its tapped features (B, K, h, w) in the order of the keys.
+        """Logits (B, C, H, W) of each teacher, and its tapped features (B, K, h, w) in the order of the keys: float32.
 
         Args:
             image: (B, 1, H, W).
             samples: the (case, slice) of each image; only :class:`CachedTeachers` looks at them.
         """
-        logits, features = [], []
-        for network, taps in zip(self.networks, self._taps, strict=True):
-            taps.arm()
-            logits.append(network(image))
-            features.append(taps.collect(self._keys))
-        return logits, features
+        outputs = [self.run(index, image) for index in range(len(self.names))]
+        return [logits for logits, _ in outputs], [features for _, features in outputs]
+
+    @torch.no_grad()
+    def run(self, index: int, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits (B, C, H, W) and tapped features (B, K, h, w) of one teacher on images (B, 1, H, W)."""
+        self._taps[index].arm()
+        logits = self.networks[index](image.to(self.dtype)).float()
+        return logits, [feature.float() for feature in self._taps[index].collect(self._keys)]
 
 
 def load_teachers(
@@ -69,6 +83,7 @@ def load_teachers(
     preprocessing: Compose,
     held_out: Iterable[Mapping[str, Any]],
     out_channels: int = 2,
+    precision: str = "float32",
 ) -> TeacherEnsemble:
     """The ensemble of the teacher bundles named, each loaded and checked by :func:`load_teacher`; one may be
     given as a bare name, as in ``--teachers pspnet``."""
@@ -76,9 +91,23 @@ def load_teachers(
     return TeacherEnsemble(
         [load_teacher(name, bundles_dir, preprocessing, held_out, out_channels) for name in ensure_tuple(teachers)],
         keys,
+        precision,
     )
 
 
-def _unique(names: list[str]) -> list[str]:
+def require_one(teachers: Sequence[Any]) -> None:
+    """Raises InputError if there is no teacher."""
+    if not teachers:
+        raise InputError("no teacher given; name at least one, e.g. --teachers \"['pspnet']\"")
+
+
+def require_taps(bundle: Bundle, keys: Sequence[str]) -> None:
+    """Raises InputError unless the teacher's bundle has the student's taps."""
+    if lacking := set(keys) - set(bundle.taps):
+        names = ", ".join(sorted(lacking))
+        raise InputError(f"{bundle.path}/configs/train.json: no tap {names}, which the student has")
+
+
+def unique_names(names: list[str]) -> list[str]:
     """Two teachers from folders of the same name get a number, so that their weights are logged apart."""
     return [f"{name}_{names[:i].count(name) + 1}" if names.count(name) > 1 else name for i, name in enumerate(names)]

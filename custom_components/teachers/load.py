@@ -60,7 +60,8 @@ def load_teacher(
     weights_sha256 = file_sha256(bundle.model_file)
     if weights_sha256 != provenance.get("weights_sha256"):
         raise InputError(f"{bundle.model_file}: not the weights that provenance.json names (sha256 differs); {RETRAIN}")
-    _check_classes(bundle, provenance, out_channels)
+    _check_network(bundle, provenance)
+    check_classes(bundle, out_channels)
     if preprocessing is not None:
         _check_preprocessing(bundle, provenance, describe(preprocessing.transforms))
     _check_held_out(bundle, provenance, held_out)
@@ -91,9 +92,13 @@ def _require(file: Path, bundle: Bundle, what: str) -> None:
         raise InputError(f"{file}: teacher '{bundle.name}' has {what}; run its training first")
 
 
-def _check_classes(bundle: Bundle, provenance: Mapping[str, Any], out_channels: int) -> None:
+def _check_network(bundle: Bundle, provenance: Mapping[str, Any]) -> None:
     if bundle.network_def != provenance.get("network_def"):
         raise InputError(f"{bundle.path}/configs/train.json: network_def is not the one that was trained; {RETRAIN}")
+
+
+def check_classes(bundle: Bundle, out_channels: int) -> None:
+    """Raises InputError unless the teacher has as many classes as the student."""
     classes = bundle.network_def.get("out_channels", 2)
     if classes != out_channels:
         raise InputError(f"{bundle.path}/configs/train.json: teacher has {classes} classes, the student {out_channels}")

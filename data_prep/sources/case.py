@@ -1,23 +1,32 @@
-"""What every source gives: cases that can be read, and the files it left aside."""
+"""What every source gives: cases that can be read, what is wrong with the folder, and what was left aside."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from custom_components.errors import InputError
 from data_prep.findings import Finding
-from data_prep.volumes import Volume, read_volume
+from data_prep.volumes import Volume
 
 
 @dataclass(frozen=True)
 class SourceCase:
-    """One image and its mask as they lie in the raw folder; a source of another format overrides the readers.
+    """One image and its mask as they lie in the imported folder; nothing of it is read before it is asked for.
+
+    A case travels to worker processes: ``read_image`` and ``read_label`` are picklable (functools.partial of a function
+    of a module).
 
     Attributes:
-        site: the folder, scanner or hospital it comes from.
-        name: its name within the site.
-        patient: whom it shows; cases of one patient never part in a split.
-        source: the image's place in the raw folder, with '/'.
-        image: the image file.
-        label: the mask file, None when it is missing.
+        site: the hospital or scanner it comes from.
+        name: its name within the site, as the source has it.
+        patient: whom it shows, as the source has it; cases of one patient of a site never part in a split.
+        source: where it lies, relative to the imported folder, with '/'. It may identify the patient.
+        image: the image's file, or the folder of its slices, for messages.
+        label: the mask's file or folder, for messages; None when there is no mask.
+        files: everything that is read for it; an import starts again when one of them changes.
+        read_image: gives the image (H, W, D); raises InputError when it cannot be read.
+        read_label: gives the mask (H, W, D) with the source's own labels; None when there is no mask.
+        labels: every value that the mask may hold; 0 is background, all others are prostate.
     """
 
     site: str
@@ -26,25 +35,48 @@ class SourceCase:
     source: str
     image: Path
     label: Path | None
+    files: tuple[Path, ...]
+    read_image: Callable[[], Volume]
+    read_label: Callable[[], Volume] | None
+    labels: frozenset[int] = frozenset({0, 1})
 
-    @property
-    def case(self) -> str:
-        """The name that is unique in the dataset."""
-        return f"{self.site}_{self.name}"
 
-    def read_image(self) -> Volume:
-        """The image (H, W, D); InputError when it cannot be read."""
-        return read_volume(self.image)
+@dataclass(frozen=True)
+class SourceOptions:
+    """What a user can tell a source; a source takes what concerns it.
 
-    def read_label(self) -> Volume:
-        """The mask (H, W, D) with the source's own labels; InputError when it cannot be read."""
-        return read_volume(self.label)
+    Attributes:
+        series: regular expression that a DICOM series' description or UID must match, where the rules alone tie.
+        tie: of several DICOM series that fit, the one to take: ``finest`` or ``last``.
+        masks: folder of the DICOM masks (SEG, RTSTRUCT) when they do not lie with their studies.
+    """
+
+    series: str | None = None
+    tie: str | None = None
+    masks: Path | None = None
 
 
 @dataclass
 class Listing:
-    """What a source found: cases, files it ignores on purpose, and files that make no case."""
+    """What a source found.
+
+    Attributes:
+        cases: image by image, in the order of their names.
+        findings: faults that leave no case to read, such as a mask without image.
+        notes: what was seen and not taken, one line each, such as every series not picked and why.
+    """
 
     cases: list[SourceCase] = field(default_factory=list)
-    ignored: list[Path] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def require_site(folder: Path, site: str | None) -> str:
+    """The site's name, for layouts that do not tell it.
+
+    Raises:
+        InputError: when there is none.
+    """
+    if not site:
+        raise InputError(f"{folder}: nothing in it says which site it comes from; name it with --site")
+    return site

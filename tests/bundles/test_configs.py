@@ -6,7 +6,6 @@ from pathlib import Path
 from pydoc import locate
 from typing import Any
 
-import jsonschema
 import pytest
 from monai.bundle import ComponentLocator, ConfigComponent, ConfigParser
 
@@ -57,14 +56,6 @@ def test_a_bundle_has_all_its_files(bundle):
         assert (bundle / name).read_text().strip()
 
 
-@pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
-def test_metadata_follows_monais_schema(bundle):
-    schema = json.loads((Path(__file__).parent / "meta_schema_20240725.json").read_text())
-    metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
-    jsonschema.validate(metadata, schema)
-    assert metadata["version"] in metadata["changelog"]
-
-
 @pytest.mark.parametrize(
     "bundle", [bundle for bundle in BUNDLES if bundle.name != "distillation"], ids=lambda b: b.name
 )
@@ -89,12 +80,3 @@ def test_every_handler_is_a_component(config):
     content = json.loads(config.read_text())
     handlers = [*content.get("handlers", []), *content.get("train", {}).get("handlers", [])]
     assert all("_target_" in handler for handler in handlers)
-
-
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "distillation"])
-@pytest.mark.parametrize("config", ["train", "inference"])
-def test_monai_finds_the_properties_it_looks_for(copy_bundles, workflow, name, config):
-    bundle = copy_bundles(name) / name
-    initialised = workflow(bundle, config)
-    assert initialised.check_properties() == []
-    assert initialised.bundle_root == str(bundle)

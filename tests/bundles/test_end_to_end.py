@@ -11,6 +11,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from custom_components.files import file_sha256
 from data_prep.splitting import split_dataset
@@ -197,13 +198,21 @@ def test_cached_teachers_distil_the_same_student(repo, workflow, tmp_path):
     assert losses[0] == pytest.approx(losses[1], rel=0.01)
 
 
-def test_mlflow_logs_every_term_under_a_named_run(copy_bundles, workflow, tmp_path):
-    bundle = copy_bundles("enet") / "enet"
+def test_tensorboard_and_mlflow_get_every_term_weight_and_gradient_norm(repo, workflow, tmp_path):
     folder = tmp_path / "output"
-    training = workflow(bundle, "train", tracking="mlflow", output_dir=str(folder), **{EPOCHS: 1})
+    folders = {"output_dir": str(folder), "models_dir": str(tmp_path / "models")}
+    options = {"student": "enet", "teachers": ["espnet"], "tracking": "mlflow", EPOCHS: 1}
+    training = workflow(repo / "bundles" / "distillation", "train", **folders, **options)
     training.run()
     training.finalize()
+    terms = ["dice", "lovasz", "importance", "region_contrast", "prediction"]
+    expected = {"loss", "weight_espnet", *terms, *(f"grad_{name}" for name in terms)}
+    (row,) = csv.DictReader((folder / "training.csv").open())
+    assert expected <= row.keys()
+    events = EventAccumulator(str(folder)).Reload()
+    assert expected <= set(events.Tags()["scalars"])
     client = mlflow.tracking.MlflowClient(monai.utils.path_to_sqlite_uri(str(folder / "mlruns.db")))
     (run,) = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
-    assert run.info.run_name.startswith("enet-seed0-")
-    assert {"loss", "dice", "lovasz", "val_mean_dice"} <= run.data.metrics.keys()
+    for name in expected:
+        assert events.Scalars(name)[-1].value == pytest.approx(float(row[name]), rel=1e-5)
+        assert run.data.metrics[name] == pytest.approx(float(row[name]), rel=1e-5)

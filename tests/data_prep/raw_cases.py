@@ -5,6 +5,10 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
+from data_prep.findings import Finding
+from data_prep.sources import find_cases
+from data_prep.validating import is_dataset, validate_dataset, validate_raw
+
 AFFINE = np.array([[-1.25, 0, 0, 40], [0, -1.25, 0, 30], [0, 0, 3.6, -20], [0, 0, 0, 1]])
 
 
@@ -23,3 +27,7 @@ def save(path: Path, voxels: np.ndarray, affine: np.ndarray = AFFINE) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     nibabel.save(nibabel.Nifti1Image(voxels, affine), path)
     return path
+
+
+def validate(folder: Path) -> list[Finding]:
+    return validate_dataset(folder) if is_dataset(folder) else validate_raw(find_cases(folder))

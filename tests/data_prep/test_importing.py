@@ -1,14 +1,18 @@
+import errno
 import hashlib
 import json
 
 import nibabel
 import numpy as np
 import pytest
-from raw_cases import AFFINE, save, small_image, small_mask
+from raw_cases import AFFINE, save, small_image, small_mask, validate
 
 from custom_components.errors import InputError
 from data_prep.__main__ import main
+from data_prep.checks import check_case
+from data_prep.dataset_writer import DatasetWriter, header
 from data_prep.importing import import_dataset
+from data_prep.splitting import LISTS, split_dataset
 
 
 def test_the_dataset_holds_the_same_voxels_and_says_where_they_come_from(add_case, tmp_path):
@@ -37,6 +41,7 @@ def test_the_dataset_holds_the_same_voxels_and_says_where_they_come_from(add_cas
         "image_sha256": hashlib.sha256((tmp_path / "set" / entry["image"]).read_bytes()).hexdigest(),
         "label_sha256": hashlib.sha256((tmp_path / "set" / entry["label"]).read_bytes()).hexdigest(),
         "voxel_sha256": hashlib.sha256(b"(8, 7, 4)" + image.astype("<f4").tobytes()).hexdigest(),
+        "origin": entry["origin"],
         "source": "UCL/Case05.nii.gz",
     }
 
@@ -66,53 +71,253 @@ def test_zones_are_merged_and_it_is_said(add_case, tmp_path, capsys):
     mask = np.asanyarray(nibabel.load(tmp_path / "set" / "labels" / "RUNMC_Case00.nii.gz").dataobj)
     np.testing.assert_array_equal(mask, small_mask(1, 1))
     assert capsys.readouterr().out.splitlines() == [
-        "RUNMC: labels 1 and 2 merged into one prostate label in 1 of 2 cases",
         "ignored as neither image nor mask: 1, such as RUNMC/Case00_zones.nii.gz",
-        f"{tmp_path / 'set'}: 3 cases of 2 sites",
+        "RUNMC: labels 1 and 2 merged into one prostate label in 1 of 2 cases",
+        f"{tmp_path / 'set'}: 3 cases of 2 sites (3 new)",
     ]
 
 
-def test_every_bad_case_has_its_line_and_nothing_is_written(raw_folder, tmp_path, capsys):
+KEEP = ["--keep-ids", "--jobs", "1"]
+
+
+def read_cases(dataset):
+    return {entry["case"]: entry for entry in json.loads((dataset / "dataset.json").read_text())["cases"]}
+
+
+def files_of(dataset):
+    return sorted(str(path.relative_to(dataset)) for path in dataset.rglob("*") if path.is_file())
+
+
+def test_bad_cases_are_quarantined_and_the_others_imported(raw_folder, tmp_path, capsys):
     save(raw_folder / "UCL" / "Case00_segmentation.nii.gz", small_mask(1, 3))
-    (raw_folder / "RUNMC" / "Case02_segmentation.nii.gz").unlink()
+    (raw_folder / "RUNMC" / "Case02.nii.gz").unlink()
     (raw_folder / "HK" / "Case01.nii.gz").write_bytes(b"broken")
-    assert main(["import", str(raw_folder), "--out", str(tmp_path / "set")]) == 2
-    errors = capsys.readouterr().err.splitlines()
-    assert errors == [
-        f"error: {raw_folder}/HK/Case01.nii.gz: is not a NIfTI file, or only its start; export it again as .nii.gz",
-        f"error: {raw_folder}/RUNMC/Case02.nii.gz: has no mask; add Case02_segmentation.nii.gz or take the image out",
-        f"error: {raw_folder}/UCL/Case00_segmentation.nii.gz: holds the labels 3; only 0/1/2 are a prostate mask",
-        f"error: {raw_folder}: 3 findings in 17 cases; nothing was written",
+    assert main(["import", str(raw_folder), "--out", str(tmp_path / "set"), *KEEP]) == 3
+    shown = capsys.readouterr()
+    assert shown.err.splitlines() == [
+        f"quarantined: {raw_folder}/RUNMC/Case02_segmentation.nii.gz: has no image; add it or take the mask out",
+        f"quarantined: {raw_folder}/HK/Case01.nii.gz: is not a NIfTI file, or only its start; "
+        "export it again as .nii.gz",
+        f"quarantined: {raw_folder}/UCL/Case00_segmentation.nii.gz: holds the labels 3; only 0/1/2 are a prostate mask",
+    ]
+    assert shown.out == f"{tmp_path}/set: 14 cases of 3 sites (14 new, 3 findings in quarantine.json)\n"
+    folder = str(raw_folder)
+    assert json.loads((tmp_path / "set" / "quarantine.json").read_text())["findings"] == [
+        {
+            "case": "HK_Case01",
+            "folder": folder,
+            "problem": "is not a NIfTI file, or only its start",
+            "advice": "export it again as .nii.gz",
+        },
+        {
+            "case": "RUNMC/Case02_segmentation.nii.gz",
+            "folder": folder,
+            "problem": "has no image",
+            "advice": "add it or take the mask out",
+        },
+        {
+            "case": "UCL_Case00",
+            "folder": folder,
+            "problem": "holds the labels 3",
+            "advice": "only 0/1/2 are a prostate mask",
+        },
+    ]
+    cases = read_cases(tmp_path / "set")
+    assert len(cases) == 14
+    assert not cases.keys() & {"HK_Case01", "RUNMC_Case02", "UCL_Case00"}
+    assert len(files_of(tmp_path / "set")) == 2 * 14 + 2
+
+
+def test_when_no_case_is_good_nothing_is_written(add_case, tmp_path, capsys):
+    image = add_case("HK", 0)
+    image.write_bytes(b"broken")
+    assert main(["import", str(tmp_path / "raw"), "--out", str(tmp_path / "set"), *KEEP]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        f"error: {image}: is not a NIfTI file, or only its start; export it again as .nii.gz",
+        f"error: {tmp_path}/raw: no case could be imported; nothing was written",
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]
 
 
-def test_a_failure_while_writing_leaves_nothing(add_case, tmp_path, monkeypatch):
-    add_case("HK", 0)
+def test_a_case_without_mask_is_imported_and_said(raw_folder, tmp_path, capsys):
+    (raw_folder / "HK" / "Case01_segmentation.nii.gz").unlink()
+    assert main(["import", str(raw_folder), "--out", str(tmp_path / "set"), *KEEP]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "HK: 1 of 3 cases have no mask; split leaves them out"
+    entry = read_cases(tmp_path / "set")["HK_Case01"]
+    assert (entry["label"], entry["label_sha256"]) == (None, None)
+    assert validate(tmp_path / "set") == []
+    split = split_dataset(tmp_path / "set")[0]
+    assert "HK_Case01" not in {item["case"] for key in LISTS for item in split[key]}
 
-    def no_space(path, value):
-        raise OSError("No space left on device")
 
-    monkeypatch.setattr("data_prep.importing.write_json", no_space)
-    with pytest.raises(OSError, match="No space left"):
-        import_dataset(tmp_path / "raw", tmp_path / "set")
-    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
+def test_a_rerun_reads_only_what_is_new_or_changed(raw_folder, tmp_path, monkeypatch):
+    import_dataset(raw_folder, tmp_path / "set")
+    before = (tmp_path / "set" / "dataset.json").read_bytes()
+    read = []
+    monkeypatch.setattr("data_prep.case_import.check_case", lambda case: read.append(case.name) or check_case(case))
+
+    import_dataset(raw_folder, tmp_path / "set")
+    assert read == []
+    assert (tmp_path / "set" / "dataset.json").read_bytes() == before
+
+    save(raw_folder / "HK" / "Case00.nii.gz", small_image(77))
+    save(raw_folder / "HK" / "Case08.nii.gz", small_image(78))
+    import_dataset(raw_folder, tmp_path / "set")
+    assert sorted(read) == ["Case00", "Case08"]
+    assert len(read_cases(tmp_path / "set")) == 18
+    assert validate(tmp_path / "set") == []
 
 
-def test_an_existing_dataset_is_not_touched(add_case, tmp_path):
+def test_a_case_that_went_bad_is_taken_out_and_one_that_was_mended_comes_in(raw_folder, tmp_path):
+    image = raw_folder / "HK" / "Case00.nii.gz"
+    good = image.read_bytes()
+    import_dataset(raw_folder, tmp_path / "set")
+    image.write_bytes(good[:50])
+    assert len(import_dataset(raw_folder, tmp_path / "set")) == 1
+    assert "HK_Case00" not in read_cases(tmp_path / "set")
+    assert not (tmp_path / "set" / "images" / "HK_Case00.nii.gz").exists()
+    image.write_bytes(good)
+    assert import_dataset(raw_folder, tmp_path / "set") == []
+    assert "HK_Case00" in read_cases(tmp_path / "set")
+    assert not (tmp_path / "set" / "quarantine.json").exists()
+
+
+def test_an_import_that_was_stopped_goes_on(raw_folder, tmp_path, monkeypatch):
+    import_dataset(raw_folder, tmp_path / "whole")
+    read = []
+
+    def stops(case):
+        read.append(case.name)
+        if len(read) == 5:
+            raise KeyboardInterrupt
+        return check_case(case)
+
+    monkeypatch.setattr("data_prep.case_import.check_case", stops)
+    with pytest.raises(KeyboardInterrupt):
+        import_dataset(raw_folder, tmp_path / "set")
+    assert not (tmp_path / "set" / "dataset.json").exists()
+    # What a process that was killed leaves: half a line, half a file.
+    with (tmp_path / "set" / ".import" / "journal").open("a") as journal:
+        journal.write('["UCL_Case')
+    (tmp_path / "set" / ".import" / "UCL_Case00.image.nii.gz").write_bytes(b"half")
+    import_dataset(raw_folder, tmp_path / "set")
+    assert len(read) == 5 + 13
+    assert files_of(tmp_path / "set") == files_of(tmp_path / "whole")
+    assert read_cases(tmp_path / "set") == read_cases(tmp_path / "whole")
+
+
+def test_imports_of_several_sites_add_up(add_case, tmp_path):
+    for site in ("HK", "UCL"):
+        add_case(site, 0)
+        import_dataset(tmp_path / "raw" / site, tmp_path / "set", site=site)
+    assert list(read_cases(tmp_path / "set")) == ["HK_Case00", "UCL_Case00"]
+
+
+def test_two_processes_give_what_one_gives(raw_folder, tmp_path):
+    (raw_folder / "HK" / "Case01.nii.gz").write_bytes(b"broken")
+    import_dataset(raw_folder, tmp_path / "one" / "set")
+    assert main(["import", str(raw_folder), "--out", str(tmp_path / "two/set"), "--keep-ids", "--jobs", "2"]) == 3
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+    for file in files_of(tmp_path / "one"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
+
+
+def test_a_full_disk_is_one_line_and_keeps_what_was_there(raw_folder, tmp_path, monkeypatch, capsys):
+    import_dataset(raw_folder, tmp_path / "set")
+    before = {file: (tmp_path / "set" / file).read_bytes() for file in files_of(tmp_path / "set")}
+    save(raw_folder / "HK" / "Case09.nii.gz", small_image(9))
+
+    def no_space(path, volume):
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("data_prep.case_import.write_volume", no_space)
+    assert main(["import", str(raw_folder), "--out", str(tmp_path / "set"), *KEEP]) == 1
+    assert capsys.readouterr().err.endswith("HK_Case09.image.nii.gz: No space left on device\n")
+    monkeypatch.undo()
+    import_dataset(raw_folder, tmp_path / "set")
+    assert len(read_cases(tmp_path / "set")) == 18
+    del before["dataset.json"]
+    assert {file: (tmp_path / "set" / file).read_bytes() for file in before} == before
+
+
+def test_a_folder_that_is_no_dataset_is_not_touched(add_case, tmp_path):
     add_case("HK", 0)
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match="set: already exists; remove it or name another folder"):
+    with pytest.raises(InputError, match="set: already holds something that is no dataset; name another folder"):
         import_dataset(tmp_path / "raw", tmp_path / "set")
     assert [path.name for path in (tmp_path / "set").iterdir()] == ["mine.txt"]
 
 
-def test_the_same_image_at_two_sites_is_refused(add_case, tmp_path):
+def test_other_ids_do_not_mix(add_case, tmp_path, capsys):
+    add_case("HK", 0)
+    import_dataset(tmp_path / "raw", tmp_path / "set")
+    arguments = ["import", str(tmp_path / "raw"), "--out", str(tmp_path / "set"), "--key-file", str(tmp_path / "key")]
+    assert main(arguments) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {tmp_path}/set: was made with ids 'kept', not 'hmac-sha256 ")
+
+
+def test_two_imports_at_once_do_not_mix(add_case, tmp_path):
+    add_case("HK", 0)
+    with (
+        DatasetWriter(tmp_path / "set", header("set", "kept", False)),
+        pytest.raises(InputError, match="set: another import is writing it"),
+    ):
+        import_dataset(tmp_path / "raw", tmp_path / "set")
+
+
+def test_the_same_image_at_two_sites_is_taken_once(add_case, tmp_path):
     add_case("HK", 0, small_image(1))
     add_case("UCL", 9, small_image(1).astype(np.float32))
-    with pytest.raises(InputError, match=r"UCL/Case09.nii.gz: is the same image as .*HK/Case00.nii.gz"):
-        import_dataset(tmp_path / "raw", tmp_path / "set")
+    (finding,) = import_dataset(tmp_path / "raw", tmp_path / "set")
+    assert str(finding).startswith(f"{tmp_path}/raw/UCL/Case09.nii.gz: is the same image as HK_Case00; keep one")
+    assert files_of(tmp_path / "set") == [
+        "dataset.json", "images/HK_Case00.nii.gz", "labels/HK_Case00.nii.gz", "quarantine.json",
+    ]  # fmt: skip
+
+
+def test_shards_merge_into_what_one_import_gives(raw_folder, tmp_path):
+    (raw_folder / "HK" / "Case01.nii.gz").write_bytes(b"broken")
+    (raw_folder / "HK" / "Case02_segmentation.nii.gz").unlink()
+    (raw_folder / "UCL" / "Case03.nii.gz").unlink()
+    save(raw_folder / "UCL" / "Case00.nii.gz", small_image(5))
+    save(raw_folder / "RUNMC" / "Case07.nii.gz", small_image(5))
+    import_dataset(raw_folder, tmp_path / "whole" / "set")
+    parts = [tmp_path / f"part{number}" for number in (1, 2, 3)]
+    for number, part in enumerate(parts, 1):
+        main(["import", str(raw_folder), "--out", str(part), "--shard", f"{number}/3", *KEEP])
+        assert 2 <= len(read_cases(part)) <= 8
+    assert main(["merge", *map(str, parts), "--out", str(tmp_path / "set")]) == 0
+    assert files_of(tmp_path / "set") == files_of(tmp_path / "whole" / "set")
+    for file in files_of(tmp_path / "set"):
+        if file != "quarantine.json":
+            assert (tmp_path / "set" / file).read_bytes() == (tmp_path / "whole" / "set" / file).read_bytes(), file
+    rows = [json.loads((folder / "quarantine.json").read_text())["findings"] for folder in (tmp_path / "set",
+            tmp_path / "whole" / "set")]  # fmt: skip
+    assert [(row["case"], row["problem"]) for row in rows[0]] == [(row["case"], row["problem"]) for row in rows[1]]
+
+
+def test_what_does_not_fit_is_not_merged(raw_folder, tmp_path, capsys):
+    import_dataset(raw_folder, tmp_path / "one")
+    main(["import", str(raw_folder), "--out", str(tmp_path / "two"), "--key-file", str(tmp_path / "key")])
+    for datasets, message in (
+        (["one", "one"], "has the case"),
+        (["one", "two"], "was made with ids"),
+        (["one", "raw"], "no such file"),
+    ):
+        capsys.readouterr()
+        code = main(["merge", *(str(tmp_path / name) for name in datasets), "--out", str(tmp_path / "merged")])
+        assert (code, message in capsys.readouterr().err) == (1, True)
+        assert not (tmp_path / "merged").exists()
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "-1/2", "1/2/3"])
+def test_a_shard_that_is_none_is_refused(raw_folder, tmp_path, shard):
+    with pytest.raises(SystemExit) as stop:
+        main(["import", str(raw_folder), "--out", str(tmp_path / "set"), f"--shard={shard}"])
+    assert stop.value.code == 2
 
 
 def test_real_studies_keep_their_voxels(real_data, tmp_path):

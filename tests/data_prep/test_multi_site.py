@@ -1,7 +1,7 @@
 import pytest
 
 from custom_components.errors import InputError
-from data_prep.sources.multi_site import find_cases
+from data_prep.sources import find_cases
 
 
 @pytest.fixture
@@ -13,6 +13,10 @@ def layout(tmp_path):
         return tmp_path
 
     return make
+
+
+def full_names(listing):
+    return [f"{case.site}_{case.name}" for case in listing.cases]
 
 
 @pytest.mark.parametrize(
@@ -27,7 +31,7 @@ def layout(tmp_path):
 def test_the_mask_is_found_in_every_spelling(layout, image, mask):
     listing = find_cases(layout(f"HK/{image}", f"HK/{mask}"))
     (case,) = listing.cases
-    assert (case.case, case.site, case.patient, case.source) == ("HK_Case00", "HK", "HK_Case00", f"HK/{image}")
+    assert (case.name, case.site, case.patient, case.source) == ("Case00", "HK", "Case00", f"HK/{image}")
     assert (case.image.name, case.label.name) == (image, mask)
 
 
@@ -39,15 +43,14 @@ def test_companions_tables_and_hidden_files_are_no_cases(layout):
             "HK/Case01_segmentation.nii.gz",
         )
     )  # fmt: skip
-    assert [case.case for case in listing.cases] == ["HK_Case00"]
-    names = {path.name for path in listing.ignored}
-    assert names == {"manifest.csv", "notes.csv", "Case00_zones.nii.gz", "Case01_zones.nii.gz"}
+    assert full_names(listing) == ["HK_Case00"]
+    assert listing.notes == ["ignored as neither image nor mask: 4, such as HK/notes.csv"]
     assert [finding.problem for finding in listing.findings] == ["has no image"]
 
 
 def test_an_underscore_does_not_make_a_companion(layout):
     listing = find_cases(layout("HK/Case_1.nii.gz", "HK/Case_1_segmentation.nii.gz"))
-    assert [case.case for case in listing.cases] == ["HK_Case_1"]
+    assert full_names(listing) == ["HK_Case_1"]
     assert listing.cases[0].label is not None
 
 
@@ -55,7 +58,7 @@ def test_a_case_named_like_a_companion_is_a_case_if_it_has_a_mask(layout):
     names = ["Case01", "Case01_b"]
     folder = layout(*(f"HK/{name}{end}.nii.gz" for name in names for end in ("", "_segmentation")))
     listing = find_cases(folder)
-    assert [case.case for case in listing.cases] == ["HK_Case01", "HK_Case01_b"]
+    assert full_names(listing) == ["HK_Case01", "HK_Case01_b"]
     assert not listing.findings
 
 
@@ -73,9 +76,17 @@ def test_two_cases_of_one_name_are_findings(layout):
     assert [finding.problem for finding in findings] == ["would be named A_B_C like another case"] * 2
 
 
-def test_a_folder_without_cases_says_what_is_expected(tmp_path):
+def test_one_folder_alone_is_a_site(layout):
+    folder = layout("HK/Case00.nii.gz", "HK/Case00_segmentation.nii.gz")
+    (case,) = find_cases(folder / "HK", site="mine").cases
+    assert (case.site, case.name, case.source) == ("mine", "Case00", "Case00.nii.gz")
+
+
+def test_a_folder_that_is_no_layout_says_so(tmp_path):
     (tmp_path / "Case00.nii.gz").touch()
-    with pytest.raises(InputError, match=r"holds no case; expected <SITE>/CaseNN.nii.gz"):
+    with pytest.raises(InputError, match=r"no known layout fits; name it with --source \(multi_site"):
         find_cases(tmp_path)
+    with pytest.raises(InputError, match=r"holds no case in the layout multi_site; try another --source"):
+        find_cases(tmp_path, source="multi_site")
     with pytest.raises(InputError, match="no such folder"):
         find_cases(tmp_path / "absent")

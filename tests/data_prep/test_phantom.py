@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+from raw_cases import validate
 from scipy.ndimage import label
 
 from data_prep.__main__ import main
@@ -10,7 +11,6 @@ from data_prep.phantom.command import draw_case, make_phantom
 from data_prep.phantom.fields import Grid, ellipse, inside, paint, shell
 from data_prep.phantom.sites import SITES
 from data_prep.phantom.threshold import threshold_dice
-from data_prep.validating import validate
 
 SITE = {site.name: site for site in SITES}
 
@@ -133,7 +133,7 @@ def test_shapes_are_measured_in_mm():
     ],
 )
 def test_sizes_that_are_too_small_are_refused(tmp_path, capsys, arguments, message):
-    assert main(["phantom", str(tmp_path / "raw"), *arguments]) == 2
+    assert main(["phantom", str(tmp_path / "raw"), *arguments]) == 1
     assert capsys.readouterr().err == f"error: {message}\n"
     assert not list(tmp_path.iterdir())
 

@@ -1,87 +1,200 @@
+import gc
+import hashlib
+import weakref
+
 import pytest
 import torch
-from monai.data import DataLoader
-from monai.inferers import SimpleInferer
+from ignite.engine import Events
+from monai.engines import IterationEvents
+from torch.nn.parallel import DistributedDataParallel
 
-from custom_components.data import SliceDataset
-from custom_components.engines import DistillationTrainer
-from custom_components.handlers import TrainingLog
-from custom_components.losses import DistillationLoss
+from custom_components.engines import distillation
+from custom_components.errors import InputError
+from custom_components.handlers import ResumeCheckpoint
+from custom_components.handlers.resume import SAME_RUN
 from custom_components.networks import ENet, ESPNet, MobileNetV2
-from custom_components.teachers import Taps, TeacherEnsemble
-from custom_components.teachers.bundle import Bundle
-from custom_components.teachers.load import Teacher
 
-TAPS = {
-    ENet: {"stride2": "initial", "stride8": "stage3"},
-    ESPNet: {"stride2": "level1", "stride8": "merge3"},
-    MobileNetV2: {"stride2": "features.0", "stride8": "features.18"},
-}
+TERMS = ["dice", "lovasz", "importance", "region_contrast", "prediction"]
 
 
-def teacher(kind: type, tmp_path) -> Teacher:
-    torch.manual_seed(1)
-    network = kind()
-    return Teacher(Bundle(tmp_path / kind.__name__, {}, TAPS[kind]), network, Taps(network, TAPS[kind]), "hash")
+def hashes(module: torch.nn.Module) -> dict[str, str]:
+    return {name: digest(tensor) for name, tensor in module.state_dict().items()}
 
 
-@pytest.fixture
-def distil(cases, preprocessing, tmp_path):
-    """``distil([ESPNet, ...], epochs)`` overfits one batch and gives the trainer and its log."""
-
-    def run(kinds: list[type], epochs: int, **loss_options) -> tuple[DistillationTrainer, TrainingLog]:
-        slices = SliceDataset(cases[:1], preprocessing, tmp_path / "prepared")
-        teachers = TeacherEnsemble([teacher(kind, tmp_path) for kind in kinds], ("stride2", "stride8"))
-        torch.manual_seed(0)
-        student = ENet()
-        optimizer = torch.optim.Adam(student.parameters(), 1e-2)
-        loss = DistillationLoss(**loss_options)
-        trainer = DistillationTrainer(
-            device=torch.device("cpu"),
-            max_epochs=epochs,
-            train_data_loader=DataLoader(slices, batch_size=4),
-            network=student,
-            optimizer=optimizer,
-            loss_function=loss,
-            inferer=SimpleInferer(),
-            teachers=teachers,
-            student_taps=Taps(student, TAPS[ENet]),
-            decollate=False,
-        )
-        log = TrainingLog(tmp_path / "output", loss, optimizer, trainer)
-        log.attach(trainer)
-        trainer.run()
-        return trainer, log
-
-    return run
+def digest(tensor: torch.Tensor) -> str:
+    return hashlib.sha256(tensor.numpy().tobytes()).hexdigest()
 
 
-def test_overfits_one_batch_and_leaves_the_teachers_alone(distil):
-    trainer, log = distil([ESPNet, MobileNetV2], epochs=12)
-    assert log.rows[-1]["loss"] < 0.6 * log.rows[0]["loss"]
-    assert not trainer.teachers.training
-    torch.manual_seed(1)
-    untouched = ESPNet().state_dict()
-    assert all(torch.equal(value, untouched[key]) for key, value in trainer.teachers.networks[0].state_dict().items())
-    assert trainer.student_taps._features == {}
+def test_overfits_one_batch(make_distillation):
+    run = make_distillation([ESPNet, MobileNetV2], epochs=12, student_kind=ENet)
+    run.trainer.run()
+    assert run.log.rows[-1]["loss"] < 0.6 * run.log.rows[0]["loss"]
 
 
-def test_logs_every_term_and_every_teachers_weight(distil):
-    _, log = distil([ESPNet, MobileNetV2], epochs=1)
-    row = log.rows[0]
-    terms = ["loss", "dice", "lovasz", "importance", "region_contrast", "prediction"]
-    assert list(row) == ["epoch", "learning_rate", *terms, "weight_ESPNet", "weight_MobileNetV2"]
+def test_logs_every_term_every_teachers_weight_and_every_gradient_norm(make_distillation):
+    run = make_distillation([ESPNet, MobileNetV2])
+    run.trainer.run()
+    (row,) = run.log.rows
+    weights = ["weight_ESPNet", "weight_MobileNetV2"]
+    assert list(row) == ["epoch", "learning_rate", "loss", *TERMS, *weights, *(f"grad_{name}" for name in TERMS)]
     assert row["weight_ESPNet"] + row["weight_MobileNetV2"] == pytest.approx(1)
     segmentation = 0.2 * row["dice"] + 0.3 * row["lovasz"]
     distillation = 0.1 * (row["importance"] + row["region_contrast"] + row["prediction"])
     assert row["loss"] == pytest.approx(segmentation + distillation, rel=1e-5)
+    assert all(row[f"grad_{name}"] > 0 for name in TERMS)
 
 
-def test_one_teacher_has_all_the_weight(distil):
-    _, log = distil([ESPNet], epochs=1)
-    assert log.rows[0]["weight_ESPNet"] == 1.0
+def test_the_only_terms_gradient_is_that_of_the_step(make_distillation, tiny):
+    run = make_distillation(
+        [tiny], loss={"alpha": 0.0, "beta": 0.0, "segmentation": {"lovasz_weight": 0.0}}, batch_size=2
+    )
+    norms = []
+    run.trainer.add_event_handler(
+        IterationEvents.BACKWARD_COMPLETED,
+        lambda: norms.append(torch.nn.utils.get_total_norm([p.grad for p in run.student.parameters()]).item()),
+    )
+    run.trainer.run()
+    assert len(norms) == 2
+    # Measured on the first of the two batches.
+    assert run.log.rows[0]["grad_dice"] == pytest.approx(norms[0], rel=1e-5)
 
 
-def test_a_weighting_that_does_not_fit_the_teachers_is_told(distil):
+def test_measuring_gradients_does_not_change_the_training(make_distillation, tiny, monkeypatch):
+    measured = make_distillation([tiny], epochs=2)
+    measured.trainer.run()
+    monkeypatch.setattr(distillation, "gradient_norms", lambda *_: {})
+    plain = make_distillation([tiny], epochs=2)
+    plain.trainer.run()
+    assert "grad_dice" in measured.log.rows[1]
+    assert "grad_dice" not in plain.log.rows[1]
+    assert hashes(measured.student) == hashes(plain.student)
+
+
+@pytest.mark.parametrize("kinds", [[ENet], [ESPNet, MobileNetV2], [ESPNet, MobileNetV2, ENet, ESPNet]])
+def test_teachers_are_frozen_in_every_sense(make_distillation, kinds, tmp_path):
+    run = make_distillation(kinds, epochs=2)
+    ensemble, trainer = run.trainer.teachers, run.trainer
+    before = hashes(ensemble)
+    modes = set()
+    trainer.add_event_handler(Events.ITERATION_STARTED, lambda: (trainer.network.train(), ensemble.train()))
+    trainer.add_event_handler(
+        IterationEvents.LOSS_COMPLETED, lambda: modes.update(module.training for module in ensemble.modules())
+    )
+    provenance = dict.fromkeys(SAME_RUN)
+    objects = {"network": run.student, "optimizer": trainer.optimizer}
+    ResumeCheckpoint(tmp_path / "last.pt", objects, provenance).attach(trainer)
+    trainer.run()
+
+    assert modes == {False}
+    assert any("running_mean" in name for name in before)
+    assert hashes(ensemble) == before
+    parameters = list(ensemble.parameters())
+    assert all(parameter.grad is None and not parameter.requires_grad for parameter in parameters)
+    learners = {id(parameter) for group in trainer.optimizer.param_groups for parameter in group["params"]}
+    assert learners == {id(parameter) for parameter in run.student.parameters()}
+    assert not learners & {id(parameter) for parameter in parameters}
+    last = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert last["network"].keys() == run.student.state_dict().keys()
+    assert not {"teachers", "loss"} & last.keys()
+    assert sum(run.log.rows[0][f"weight_{name}"] for name in ensemble.names) == pytest.approx(1)
+
+
+def test_nothing_of_a_step_outlives_it(make_distillation, tiny, monkeypatch):
+    """Over 200 steps the tapped activations die with their step, and no further tensor stays."""
+    run = make_distillation([tiny], epochs=50, batch_size=1)
+    taps, collected, alive, tensors = run.trainer.student_taps, [], [], []
+
+    def watch(keys):
+        features = type(taps).collect(taps, keys)
+        collected[:] = [weakref.ref(feature) for feature in features]
+        return features
+
+    def count(engine):
+        alive.append(sum(reference() is not None for reference in collected))
+        if engine.state.iteration in (20, 200):
+            gc.collect()
+            tensors.append(sum(issubclass(type(item), torch.Tensor) for item in gc.get_objects()))
+
+    monkeypatch.setattr(taps, "collect", watch)
+    run.trainer.add_event_handler(Events.ITERATION_COMPLETED, count)
+    run.trainer.run()
+    assert alive == [0] * 200
+    assert taps._features == {}
+    assert tensors[0] == tensors[1]
+
+
+def test_distils_a_compiled_student_alike(make_distillation, tiny):
+    plain = make_distillation([tiny])
+    plain.trainer.run()
+    compiled = make_distillation([tiny], compile=True, compile_kwargs={"backend": "eager"})
+    compiled.trainer.run()
+    for name, value in plain.log.rows[0].items():
+        assert compiled.log.rows[0][name] == pytest.approx(value, rel=1e-4), name
+
+
+def test_distils_through_a_ddp_wrapper_alike(make_distillation, tiny, process_group):
+    plain = make_distillation([tiny], epochs=2)
+    plain.trainer.run()
+    wrapped = make_distillation([tiny], epochs=2, wrap=DistributedDataParallel)
+    teachers = {id(parameter) for parameter in wrapped.trainer.teachers.parameters()}
+    assert not teachers & {id(parameter) for parameter in wrapped.trainer.network.parameters()}
+    wrapped.trainer.run()
+    assert wrapped.log.rows == plain.log.rows
+    assert hashes(wrapped.student) == hashes(plain.student)
+
+
+def test_a_slice_that_is_not_finite_is_named_alone_and_the_checkpoint_before_stays(make_distillation, tiny, tmp_path):
+    run = make_distillation([tiny], epochs=3)
+    provenance = dict.fromkeys(SAME_RUN)
+    ResumeCheckpoint(tmp_path / "last.pt", {"network": run.student}, provenance).attach(run.trainer)
+    kept = {}
+    run.trainer.add_event_handler(Events.EPOCH_COMPLETED(once=1), lambda: kept.update(hashes(run.student)))
+    run.trainer.add_event_handler(
+        Events.ITERATION_STARTED(once=2), lambda engine: engine.state.batch["image"][2].fill_(torch.nan)
+    )
+    with pytest.raises(InputError, match=r"^loss term 'dice' is nan in epoch 2: the image is not finite on") as error:
+        run.trainer.run()
+    batch = run.trainer.state.batch
+    named = [
+        f"{case} slice {int(index)}" in str(error.value)
+        for case, index in zip(batch["case"], batch["slice"], strict=True)
+    ]
+    assert named == [False, False, True, False]
+    last = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert {name: digest(tensor) for name, tensor in last["network"].items()} == kept
+    assert last["trainer"]["iteration"] == 1
+
+
+def test_a_teacher_whose_output_is_not_finite_is_named(make_distillation, monkeypatch):
+    run = make_distillation([ESPNet, MobileNetV2])
+    ensemble = run.trainer.teachers
+    original = ensemble.forward
+
+    def overflow(image, samples):
+        logits, features = original(image, samples)
+        logits[1][3] = torch.inf
+        return logits, features
+
+    monkeypatch.setattr(ensemble, "forward", overflow)
+    with pytest.raises(InputError, match=r"the output of teacher MobileNetV2 is not finite on \S+ slice 3; lower the"):
+        run.trainer.run()
+
+
+def test_weights_spoilt_by_an_epochs_last_step_are_not_saved(make_distillation, tiny, tmp_path):
+    run = make_distillation([tiny], epochs=2)
+    saved = []
+
+    def spoil(engine):
+        if engine.state.iteration == 2:
+            next(run.student.parameters()).grad.fill_(torch.inf)
+
+    run.trainer.add_event_handler(IterationEvents.BACKWARD_COMPLETED, spoil)
+    run.trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: saved.append(engine.state.epoch))
+    with pytest.raises(InputError, match="the weights are not finite after the last step of epoch 2"):
+        run.trainer.run()
+    assert saved == [1]
+
+
+def test_a_weighting_that_does_not_fit_the_teachers_is_told(make_distillation):
     with pytest.raises(ValueError, match="must name 2 teachers' weights"):
-        distil([ESPNet, MobileNetV2], epochs=1, weighting=[1.0])
+        make_distillation([ESPNet, MobileNetV2], loss={"weighting": [1.0]}).trainer.run()

@@ -36,7 +36,7 @@ def make_training() -> Callable[..., Training]:
                 network.weight += 1
             value = torch.tensor(remaining.pop(0))
             loss.last_terms = {"dice": value / 2}
-            engine.state.output = {"loss": value}
+            engine.state.output = {"loss": value, "image": torch.zeros(2, 1), "pred": network.weight.expand(2, 1)}
             engine.fire_event(IterationEvents.LOSS_COMPLETED)
             return engine.state.output
 

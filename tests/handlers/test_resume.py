@@ -1,19 +1,28 @@
 """An interrupted training that goes on ends as the uninterrupted one: ENet's own config, with augmentation."""
 
+import logging
+import resource
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
+import ignite.distributed as idist
 import numpy as np
 import pytest
 import torch
 
-from custom_components.handlers.resume import RandomStates
+from custom_components.checkpoint import read_checkpoint
+from custom_components.distributed import OfEveryProcess
+from custom_components.errors import InputError
+from custom_components.handlers import ResumeCheckpoint
+from custom_components.handlers.resume import SAME_RUN, RandomStates
 
 EPOCHS = "train::trainer::max_epochs"
 
 
 @pytest.fixture
 def train(copy_bundles, workflow, tmp_path):
-    bundles = copy_bundles("enet", "espnet")
+    bundles = copy_bundles("enet", "espnet", "distillation")
 
     def run(output: str, epochs: int, config: str = "enet", resume: bool = True, **overrides) -> None:
         # Another learning-rate schedule than the default: with its 2000 steps a few epochs would not tell.
@@ -32,7 +41,20 @@ def test_a_resumed_training_equals_the_uninterrupted_one(train, tmp_path):
     torch.manual_seed(99)
     train("parts", 4)
 
-    whole, parts = (tmp_path / name for name in ("whole", "parts"))
+    assert_equal(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_resumed_distillation_equals_the_uninterrupted_one(train, tmp_path):
+    train("teacher", 1, config="espnet", augmentation=0, models_dir=str(tmp_path / "bundles" / "espnet" / "models"))
+    distillation = {"config": "distillation", "student": "enet", "teachers": ["espnet"], "loss::weighting": "inverse"}
+    train("whole", 2, **distillation)
+    train("parts", 1, **distillation)
+    torch.manual_seed(99)
+    train("parts", 2, **distillation)
+    assert_equal(tmp_path / "whole", tmp_path / "parts")
+
+
+def assert_equal(whole: Path, parts: Path) -> None:
     assert (parts / "training.csv").read_text() == (whole / "training.csv").read_text()
     last = [torch.load(folder / "last.pt", weights_only=True) for folder in (whole, parts)]
     best = [torch.load(folder / "models" / "model.pt", weights_only=True) for folder in (whole, parts)]
@@ -40,7 +62,7 @@ def test_a_resumed_training_equals_the_uninterrupted_one(train, tmp_path):
         assert one.keys() == other.keys()
         assert all(torch.equal(value, other[key]) for key, value in one.items())
     assert last[0]["lr_scheduler"] == last[1]["lr_scheduler"]
-    assert torch.equal(last[0]["random"]["torch"], last[1]["random"]["torch"])
+    assert torch.equal(*(state["random"]["processes"][0]["torch"] for state in last))
 
 
 def test_what_cannot_be_resumed_is_one_clear_line(train, one_error_line, tmp_path):
@@ -61,10 +83,6 @@ def test_what_cannot_be_resumed_is_one_clear_line(train, one_error_line, tmp_pat
     torch.save({"network": {}}, tmp_path / "run" / "last.pt")
     line = one_error_line(lambda: train("run", 3))
     assert "last.pt: not the checkpoint of a training" in line
-    (tmp_path / "run" / "last.pt").write_bytes(b"PK half")
-    line = one_error_line(lambda: train("run", 3))
-    assert "last.pt: no" in line
-
     shutil.rmtree(tmp_path / "run")
     train("run", 1)
     train("run", 1, resume=False)
@@ -84,3 +102,121 @@ def test_the_random_states_of_python_numpy_and_torch_come_back():
     assert draw() != first
     states.load_state_dict(saved)
     assert draw() == first
+
+
+# What follows is a training small enough to look into its checkpoints.
+
+BATCHES = [{}, {}]
+
+
+@pytest.fixture
+def counting(make_training, tmp_path) -> Callable[..., float]:
+    """``counting(epochs)`` trains in ``tmp_path`` and gives the number of iterations done, all runs together."""
+
+    def run(epochs: int, resume: bool = True) -> float:
+        training = make_training()
+        provenance = dict.fromkeys(SAME_RUN)
+        ResumeCheckpoint(tmp_path / "last.pt", {"network": training.network}, provenance, resume).attach(
+            training.trainer
+        )
+        training.trainer.run(BATCHES, max_epochs=epochs)
+        return training.network.weight.item()
+
+    return run
+
+
+def iterations(file: Path) -> float:
+    return read_checkpoint(file)["network"]["weight"].item()
+
+
+def test_the_checkpoint_of_the_epoch_before_is_kept(counting, tmp_path):
+    counting(1)
+    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
+    for epoch in (2, 3):
+        counting(epoch)
+        assert iterations(tmp_path / "last.pt") == 2 * epoch
+        assert iterations(tmp_path / "last.previous.pt") == 2 * (epoch - 1)
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[: len(whole) // 2], lambda whole: b"", "a flipped bit"])
+def test_a_damaged_checkpoint_is_passed_over_and_said(counting, tmp_path, caplog, damage):
+    counting(3)
+    last = tmp_path / "last.pt"
+    last.write_bytes(damage(last.read_bytes()) if callable(damage) else flip_a_bit_of(6.0, last.read_bytes()))
+    with caplog.at_level(logging.WARNING, "custom_components"):
+        assert counting(4) == 8
+    (warning,) = (record.message for record in caplog.records if record.levelno == logging.WARNING)
+    assert warning.startswith(f"{last}: not a readable checkpoint (")
+    assert warning.endswith(f"; going on from {tmp_path / 'last.previous.pt'}")
+    # The damaged one did not take the place of the one before.
+    assert iterations(tmp_path / "last.previous.pt") == 6
+    assert iterations(last) == 8
+
+
+def flip_a_bit_of(weight: float, whole: bytes) -> bytes:
+    place = whole.index(np.float32(weight).tobytes())
+    return whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+
+
+def test_a_missing_last_checkpoint_was_about_to_be_replaced(counting, tmp_path):
+    counting(3)
+    (tmp_path / "last.pt").unlink()
+    assert counting(3) == 6
+
+
+def test_two_damaged_checkpoints_are_one_line(counting, tmp_path):
+    counting(2)
+    for name in ("last.pt", "last.previous.pt"):
+        (tmp_path / name).write_bytes(b"PK half")
+    with pytest.raises(InputError, match=r"last.pt: no [^\n]*last.previous.pt: no [^\n]*; use --resume False\Z"):
+        counting(3)
+
+
+def test_a_training_that_starts_afresh_leaves_nothing_to_go_back_to(counting, tmp_path):
+    counting(3)
+    assert counting(1, resume=False) == 2
+    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_what_a_killed_writer_left_is_removed(counting, tmp_path):
+    (tmp_path / ".123_last.pt").write_bytes(b"half")
+    counting(1)
+    assert [file.name for file in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_a_full_disk_is_one_line_and_the_last_checkpoints_stay(counting, tmp_path):
+    counting(2)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Files may grow to less than a checkpoint: the kernel refuses the rest, as on a full disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        with pytest.raises(InputError, match=r"last.pt: cannot be written \(File too large\); what was there before"):
+            counting(3)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+    assert counting(3) == 6
+
+
+def test_each_process_gets_its_own_state_back(monkeypatch):
+    class Number:
+        value = 5
+
+        def state_dict(self) -> int:
+            return self.value
+
+        def load_state_dict(self, state: int) -> None:
+            self.value = state
+
+    number = Number()
+    monkeypatch.setattr(idist, "all_gather", lambda own: [own - 1, own])
+    state = OfEveryProcess(number).state_dict()
+    monkeypatch.setattr(idist, "get_world_size", lambda: 2)
+    for rank in (0, 1):
+        monkeypatch.setattr(idist, "get_rank", lambda rank=rank: rank)
+        OfEveryProcess(number).load_state_dict(state)
+        assert number.value == 4 + rank
+    monkeypatch.setattr(idist, "get_world_size", lambda: 3)
+    with pytest.raises(ValueError, match="saved by 2 processes, this run has 3"):
+        OfEveryProcess(number).load_state_dict(state)

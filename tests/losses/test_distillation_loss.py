@@ -58,7 +58,7 @@ def test_golden_total(golden, assert_golden, dtype):
     mid = (torch.tensor(g["weights"], dtype=dtype) * torch.tensor(g["mid_per_teacher"], dtype=dtype)).sum()
     terms = {name: torch.tensor(g[name], dtype=dtype) for name in ("dice", "lovasz")}
     terms |= {"importance": mid * 0.75, "region_contrast": mid * 0.25, "prediction": torch.tensor(g["kl"], dtype=dtype)}
-    assert_golden(DistillationLoss().total(terms), g["kd_total"])
+    assert_golden(sum(DistillationLoss().weighted(terms).values()), g["kd_total"])
 
 
 @both_presets
@@ -85,6 +85,8 @@ def test_terms_are_those_of_the_parts(preset):
     mid = expected["importance"] + expected["region_contrast"]
     seg = 0.2 * expected["dice"] + 0.3 * expected["lovasz"]
     torch.testing.assert_close(output.loss, seg + 0.1 * mid + 0.1 * expected["prediction"])
+    torch.testing.assert_close(sum(output.weighted_terms.values()), output.loss)
+    assert list(output.weighted_terms) == TERMS
 
 
 def test_alpha_and_beta_0_leave_the_segmentation_loss():
@@ -262,6 +264,17 @@ def test_wrong_options_in_one_line(options, message):
     with pytest.raises(InputError, match=message) as error:
         DistillationLoss(**options)
     assert "\n" not in str(error.value)
+
+
+def test_networks_of_other_classes_than_the_region_contrast():
+    three = torch.randn(2, 3, 8, 8).double()
+    _, target, student_features, _, teacher_features = arguments(n=1)
+    with pytest.raises(InputError, match=r"region_contrast\.num_classes=2, but the student has 3 classes"):
+        DistillationLoss()(three, target, student_features, [three], teacher_features)
+    fitting = DistillationLoss(region_contrast={"num_classes": 3})(
+        three, target, student_features, [three], teacher_features
+    )
+    assert fitting.loss.isfinite()
 
 
 def test_wrong_counts():

@@ -123,6 +123,29 @@ def test_gradcheck(distance, power, teacher_size):
     assert torch.autograd.gradcheck(lambda s: loss([s], [teacher]), features(8, size=3).requires_grad_())
 
 
+def test_sizes_are_compared_in_both_directions():
+    student, teacher = features(0, size=4), features(1, size=4)
+    wide, tall = teacher[..., :3, :], teacher[..., :3]
+    loss = ImportanceMapLoss()
+    torch.testing.assert_close(loss([student.mT], [wide.mT]), loss([student], [wide]))
+    torch.testing.assert_close(loss([student.mT], [tall.mT]), loss([student], [tall]))
+
+
+@few
+@given(seed=st.integers(0, 10**6))
+def test_pixels_of_both_networks_may_move_together(seed):
+    student, teacher = features(seed), features(seed + 1)
+    order = torch.randperm(16, generator=torch.Generator().manual_seed(seed))
+    moved = [f.flatten(2)[..., order].reshape(f.shape) for f in (student, teacher)]
+    loss = ImportanceMapLoss()
+    torch.testing.assert_close(loss([moved[0]], [moved[1]]), loss([student], [teacher]))
+
+
+def test_another_device():
+    with pytest.raises(ValueError, match=r"one batch size and device, not student .* on cpu and teacher .* on meta"):
+        ImportanceMapLoss()([features(0)], [features(1).to("meta")])
+
+
 def test_only_the_student_learns():
     student, teacher = features(0).requires_grad_(), features(1).requires_grad_()
     ImportanceMapLoss()([student], [teacher]).backward()

@@ -169,6 +169,8 @@ def test_wrong_shapes_and_options():
         loss(z, [])
     with pytest.raises(ValueError, match="weights"):
         loss(z, [z], torch.ones(3))
+    with pytest.raises(ValueError, match=r"weights \(1,\) on meta must be \(1,\) or \(2, 1\) on cpu"):
+        loss(z, [z], torch.ones(1, device="meta"))
     with pytest.raises(InputError, match="direction='forward'"):
         PredictionDistillationLoss("forward")
     for temperature in (0, -1.0, float("nan"), float("inf"), "4"):

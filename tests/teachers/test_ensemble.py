@@ -1,13 +1,8 @@
-from types import SimpleNamespace
-
-import psutil
 import pytest
 import torch
-from monai.transforms import RandFlipd
 
-from custom_components.data import SliceDataset
 from custom_components.errors import InputError
-from custom_components.teachers import CachedTeachers, TeacherEnsemble, load_teacher, load_teachers
+from custom_components.teachers import TeacherEnsemble, load_teacher, load_teachers
 
 KEYS = ("stride2", "stride8")
 IMAGE = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -57,34 +52,20 @@ def test_needs_a_teacher_and_its_taps(make_teacher):
         TeacherEnsemble([load_teacher(str(make_teacher("espnet")))], ("stride2", "stride4"))
 
 
-def test_cached_teachers_say_what_the_ensemble_says(ensemble, cases, preprocessing, tmp_path):
-    slices = SliceDataset(cases[:2], preprocessing, tmp_path / "prepared")
-    cached = CachedTeachers(ensemble, slices, torch.device("cpu"), batch_size=3)
-    chosen = [slices[index] for index in (5, 0, 2)]
-    image = torch.stack([sample["image"] for sample in chosen])
-    samples = [(sample["case"], sample["slice"]) for sample in chosen]
-    logits, features = cached(image, samples)
-    expected_logits, expected_features = ensemble(image, samples)
-    torch.testing.assert_close(logits, expected_logits, rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(features, expected_features, rtol=2e-3, atol=2e-3)
-    assert cached.names == ensemble.names
-    assert cached.weights_sha256 == ensemble.weights_sha256
+@pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.05), ("float16", 0.01)])
+def test_half_precision_gives_nearly_the_same_in_float32(make_teacher, precision, tolerance):
+    # ENet's unpooling would jump where two maxima are nearly equal.
+    folder = str(make_teacher("espnet"))
+    full, half = (load_teachers(folder, "/nowhere", KEYS, None, [], precision=p) for p in ("float32", precision))
+    assert {parameter.dtype for parameter in half.parameters()} == {getattr(torch, precision)}
+    assert half.weights_sha256 == full.weights_sha256
+    assert set(half.fingerprints).isdisjoint(full.fingerprints)
+    (logits, features), (expected_logits, expected_features) = half.run(0, IMAGE), full.run(0, IMAGE)
+    for tensor, expected in zip([logits, *features], [expected_logits, *expected_features], strict=True):
+        assert tensor.dtype == torch.float32
+        assert (tensor - expected).norm() < tolerance * expected.norm()
 
 
-def test_cached_teachers_refuse_slices_that_change(ensemble, cases, preprocessing, tmp_path):
-    slices = SliceDataset(cases[:1], preprocessing, tmp_path / "prepared", RandFlipd("image", prob=0.5))
-    with pytest.raises(InputError, match="cache_teachers: slices change at random"):
-        CachedTeachers(ensemble, slices, torch.device("cpu"))
-
-
-def test_cached_teachers_refuse_what_does_not_fit_into_memory(ensemble, cases, preprocessing, tmp_path, monkeypatch):
-    slices = SliceDataset(cases[:1], preprocessing, tmp_path / "prepared")
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=1000))
-    with pytest.raises(InputError, match=r"cache_teachers: .* GB are needed, 0\.0 GB free"):
-        CachedTeachers(ensemble, slices, torch.device("cpu"))
-
-
-def test_cached_teachers_refuse_two_cases_of_one_name(ensemble, cases, preprocessing, tmp_path):
-    twins = [{**case, "case": "Case00"} for case in cases[:2]]
-    with pytest.raises(InputError, match="two cases are called Case00"):
-        CachedTeachers(ensemble, SliceDataset(twins, preprocessing, tmp_path / "prepared"), torch.device("cpu"))
+def test_another_precision_is_refused(make_teacher):
+    with pytest.raises(InputError, match="teacher_precision: 'int8' is none of float32, bfloat16, float16"):
+        load_teachers(str(make_teacher("espnet")), "/nowhere", KEYS, None, [], precision="int8")

@@ -1,8 +1,6 @@
-import sys
-
 import pytest
 import torch
-from torch import distributed, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from custom_components.errors import InputError
@@ -79,18 +77,12 @@ def test_an_unknown_path_lists_what_there_is(network, path, hint):
         Taps(network, {"stride8": path})
 
 
-def test_sees_the_pass_of_a_ddp_wrapper(network, tmp_path, monkeypatch):
-    # torch.distributed puts its own hook in place.
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+def test_sees_the_pass_of_a_ddp_wrapper(network, process_group):
     taps = Taps(network, {"early": "first"})
-    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
-    try:
-        wrapped = DistributedDataParallel(network)
-        taps.arm()
-        logits = wrapped(IMAGE)
-        (early,) = taps.collect(["early"])
-        (logits.sum() + early.sum()).backward()
-    finally:
-        distributed.destroy_process_group()
+    wrapped = DistributedDataParallel(network)
+    taps.arm()
+    logits = wrapped(IMAGE)
+    (early,) = taps.collect(["early"])
+    (logits.sum() + early.sum()).backward()
     assert torch.equal(early, torch.full((1, 1, 2, 2), 6.0))
     assert network.first.weight.grad.item() == 24.0

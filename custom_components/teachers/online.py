@@ -1,0 +1,115 @@
+"""Online distillation: teachers that learn beside the student, the paper's stated future work."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.utils import ensure_tuple
+from torch import Tensor, distributed, nn
+
+from custom_components.errors import InputError
+from custom_components.files import replace_file
+from custom_components.losses import SegmentationLoss
+from custom_components.teachers.bundle import read_bundle
+from custom_components.teachers.ensemble import require_one, require_taps, unique_names
+from custom_components.teachers.load import check_classes
+from custom_components.teachers.taps import Taps
+
+
+class OnlineTeachers(nn.Module):
+    """Untrained teachers that learn from each batch and hand on what they said of it.
+
+    Each learns as it would alone, by its own segmentation loss, at the student's learning rate of the moment; nothing
+    flows back from the student. One Adam serves all, since it treats every weight by itself.
+
+    Its state dict holds the optimizer too, so that a training can go on from it.
+
+    Args:
+        teachers: bundles, by name or folder; only their network and taps are read.
+        bundles_dir: where bundles given by name are.
+        keys: the taps to read, in the order of the student's.
+        loss: what each teacher learns by.
+        folder: where :meth:`save` puts the weights, as ``<teacher>.pt``.
+        out_channels: the student's number of classes.
+        amp: whether the forward passes run in half precision, so that the gradients need scaling.
+
+    Raises:
+        InputError: if there is no teacher, one has other classes or lacks a tap, or several processes train together.
+    """
+
+    def __init__(
+        self,
+        teachers: str | Sequence[str],
+        bundles_dir: str | Path,
+        keys: Sequence[str],
+        loss: SegmentationLoss,
+        folder: str | Path,
+        out_channels: int = 2,
+        amp: bool = False,
+    ) -> None:
+        super().__init__()
+        if distributed.is_initialized() and distributed.get_world_size() > 1:
+            raise InputError("online: teachers learn in one process only; start the training without torchrun")
+        bundles = [read_bundle(name, bundles_dir) for name in ensure_tuple(teachers)]
+        require_one(bundles)
+        for bundle in bundles:
+            check_classes(bundle, out_channels)
+            require_taps(bundle, keys)
+        self.names = unique_names([bundle.name for bundle in bundles])
+        self.weights_sha256 = [None] * len(bundles)  # no file to name
+        self.networks = nn.ModuleList(bundle.build_network() for bundle in bundles)
+        self.to(memory_format=torch.channels_last)
+        self.last_losses: dict[str, Tensor] = {}
+        self._taps = [Taps(network, bundle.taps) for network, bundle in zip(self.networks, bundles, strict=True)]
+        self._keys = tuple(keys)
+        self._loss = loss
+        self._folder = Path(folder)
+        self._optimizer = torch.optim.Adam(self.networks.parameters())
+        self._scaler = torch.amp.GradScaler(enabled=amp)
+
+    def learn(self, image: Tensor, target: Tensor, learning_rate: float) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """Let every teacher take one step.
+
+        The losses stay in ``last_losses`` as ``loss_<teacher>``, for logs.
+
+        Args:
+            image: (B, 1, H, W).
+            target: labels (B, 1, H, W).
+            learning_rate: of this step.
+
+        Returns:
+            Logits (B, C, H, W) of each teacher and its tapped features (B, K, h, w) in the order of the keys, from
+            before the step, without gradient.
+        """
+        self.networks.train()
+        self._optimizer.zero_grad()
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        all_logits, all_features = [], []
+        # One after the other, so that one graph at a time is in memory.
+        for name, network, taps in zip(self.names, self.networks, self._taps, strict=True):
+            taps.arm()
+            logits = network(image)
+            all_logits.append(logits.detach())
+            all_features.append([features.detach() for features in taps.collect(self._keys)])
+            loss = self._loss(logits, target)
+            with torch.autocast(image.device.type, enabled=False):
+                self._scaler.scale(loss).backward()
+            self.last_losses[f"loss_{name}"] = loss.detach()
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        return all_logits, all_features
+
+    def save(self) -> None:
+        """Write the weights of each teacher, a bare state dict."""
+        for name, network in zip(self.names, self.networks, strict=True):
+            state = network.state_dict()
+            replace_file(self._folder / f"{name}.pt", lambda partial, state=state: torch.save(state, partial))
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"optimizer": self._optimizer.state_dict(), "scaler": self._scaler.state_dict()}
+
+    def set_extra_state(self, state: Mapping[str, Any]) -> None:
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])

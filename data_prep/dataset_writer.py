@@ -1,0 +1,150 @@
+"""A dataset while it is written: case by case, so that an import that was stopped goes on where it was.
+
+What is under way lies in ``<dataset>/.import``: files of cases not yet taken in, and a journal of those taken in since
+``dataset.json`` was last written. ``dataset.json`` itself is only ever replaced whole, at the end.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from custom_components.errors import InputError
+from custom_components.files import read_json, write_json
+
+
+def header(name: str, ids: str, n4: bool) -> dict[str, Any]:
+    """What ``dataset.json`` says of all its cases; cases of other ids or another correction do not mix with them."""
+    return {"name": name, "ids": ids, "n4": n4}
+
+
+class DatasetWriter:
+    """Takes cases into a dataset folder; a context manager that one import at a time holds.
+
+    Attributes:
+        cases: the entries of ``dataset.json``, by case.
+        staging: where workers put a case's files before :meth:`add`.
+
+    Raises:
+        InputError: on entry, when the folder is no dataset, is in use, or was made with other settings.
+    """
+
+    def __init__(self, dataset: Path, header: dict[str, Any]) -> None:
+        self.dataset = dataset
+        self.header = header
+        self.cases: dict[str, dict[str, Any]] = {}
+        self.staging = dataset / ".import"
+        self._file = dataset / "dataset.json"
+        self._changed = False
+
+    def __enter__(self) -> Self:
+        _require_dataset_or_nothing(self.dataset)
+        self._is_new = not self.dataset.exists()
+        try:
+            for folder in (self.staging, self.dataset / "images", self.dataset / "labels"):
+                folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self.dataset}: cannot be made ({error.strerror})") from error
+        self._lock = (self.staging / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._lock.close()
+            raise InputError(f"{self.dataset}: another import is writing it; wait for its end") from None
+        try:
+            self._load()
+        except BaseException:
+            self._lock.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._journal.close()
+        self._lock.close()
+        if not self.cases and not self._file.exists():
+            for folder in (self.staging, self.dataset / "images", self.dataset / "labels"):
+                shutil.rmtree(folder)
+            if self._is_new:
+                self.dataset.rmdir()
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Take in a case whose files lie in ``staging`` under the names of :func:`staged`."""
+        for kind in ("image", "label"):
+            if entry[kind]:
+                os.replace(staged(self.staging, entry["case"], kind), self.dataset / entry[kind])
+        self._note(entry["case"], entry)
+
+    def remove(self, case: str) -> None:
+        """Take a case and its files out, whether it was in, staged, or neither."""
+        for kind in ("image", "label"):
+            staged(self.staging, case, kind).unlink(missing_ok=True)
+            if case in self.cases and self.cases[case][kind]:
+                (self.dataset / self.cases[case][kind]).unlink(missing_ok=True)
+        if case in self.cases:
+            self._note(case, None)
+
+    def finish(self) -> None:
+        """Write ``dataset.json``; the journal is done with."""
+        if self._changed or not self._file.exists():
+            write_json(self._file, {**self.header, "cases": [self.cases[case] for case in sorted(self.cases)]})
+        shutil.rmtree(self.staging)
+
+    def _note(self, case: str, entry: dict[str, Any] | None) -> None:
+        self._journal.write(json.dumps([case, entry]) + "\n")
+        self._journal.flush()
+        self._take(case, entry)
+
+    def _take(self, case: str, entry: dict[str, Any] | None) -> None:
+        self._changed = True
+        if entry is None:
+            self.cases.pop(case, None)
+        else:
+            self.cases[case] = entry
+
+    def _load(self) -> None:
+        journal = self.staging / "journal"
+        lines = journal.read_text(encoding="utf-8").split("\n") if journal.exists() else []
+        # What follows the last line break was cut off in the middle.
+        started, *notes = [json.loads(line) for line in lines[:-1]] or [None]
+        if self._file.exists():
+            content = read_json(self._file)
+            started = {key: content.get(key) for key in self.header}
+            self.cases = {entry["case"]: entry for entry in content["cases"]}
+        if started:
+            require_same(self.dataset, started, self.header)
+        for case, entry in notes:
+            self._take(case, entry)
+        for path in self.staging.glob("*.nii.gz"):
+            path.unlink()
+        write_lines = [self.header, *notes]
+        journal.write_text("".join(json.dumps(line) + "\n" for line in write_lines), encoding="utf-8")
+        self._journal = journal.open("a", encoding="utf-8")
+
+
+def staged(staging: Path, case: str, kind: str) -> Path:
+    """Where a case's ``image`` or ``label`` waits to be taken in."""
+    return staging / f"{case}.{kind}.nii.gz"
+
+
+def _require_dataset_or_nothing(path: Path) -> None:
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is a file; name another folder")
+    known = (path / "dataset.json").exists() or (path / ".import").exists()
+    if path.exists() and not known and any(path.iterdir()):
+        raise InputError(f"{path}: already holds something that is no dataset; name another folder")
+
+
+def require_same(dataset: Path, former: dict[str, Any], now: dict[str, Any]) -> None:
+    """Refuse to bring together what was not imported alike.
+
+    Raises:
+        InputError: when the two headers differ in more than the name.
+    """
+    for key, flag in (("ids", "--keep-ids or --key-file"), ("n4", "--n4")):
+        if former[key] != now[key]:
+            raise InputError(f"{dataset}: was made with {key} {former[key]!r}, not {now[key]!r}; check {flag}")

@@ -1,0 +1,39 @@
+"""Show the series of DICOM studies: which one is the axial T2w, and why the others are not.
+
+Exit code 1 when a study has none, or several. The picked series is marked with an arrow.
+"""
+
+import argparse
+from pathlib import Path
+
+from custom_components.errors import InputError
+from data_prep.dicom.selection import TIES, SeriesChoice, select_series
+from data_prep.dicom.series import scan_folder
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line of ``series``."""
+    parser.add_argument("folder", type=Path, help="folder tree of DICOM studies")
+    parser.add_argument("--series", metavar="REGEX", help="only series of this description or UID")
+    parser.add_argument("--tie", choices=TIES, help="which to take of several that fit")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run ``series`` from the command line."""
+    choice = SeriesChoice(options.series, options.tie)
+    scan = scan_folder(options.folder)
+    if not scan.studies and not scan.findings:
+        raise InputError(f"{options.folder}: holds no DICOM image; check the path")
+    problems = [str(finding) for finding in scan.findings]
+    for study in scan.studies:
+        selection = select_series(study.series, choice)
+        print(study.patient_id or "no patient id", study.uid)
+        width = max(len(series.name) for series in study.series)
+        for series, reason in selection.reasons:
+            print(f"{'->' if series is selection.picked else '  '} {series.name:{width}}  {reason}")
+        if selection.problem:
+            problems.append(f"{study.patient_id}: {selection.problem}; choose with --series or --tie")
+    studies = "1 study" if len(scan.studies) == 1 else f"{len(scan.studies)} studies"
+    found = "1 problem" if len(problems) == 1 else f"{len(problems) or 'no'} problems"
+    print(*problems, f"{options.folder}: {studies}, {found}", sep="\n")
+    return 1 if problems else 0

@@ -1,0 +1,142 @@
+"""Which DICOM mask (SEG or RTSTRUCT) belongs to a series, and which of its segments make up the prostate."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from custom_components.errors import InputError
+from data_prep.dicom.contours import rasterise
+from data_prep.dicom.geometry import stack
+from data_prep.dicom.headers import parsing, quietly, read_dataset
+from data_prep.dicom.segments import place_segments
+from data_prep.dicom.series import Series
+from data_prep.volumes import Volume
+
+# Everything that names segments and references, without pixels and contours.
+TAGS = [
+    *("Modality", "SegmentSequence", "StructureSetROISequence", "ReferencedSeriesSequence"),
+    *("ReferencedFrameOfReferenceSequence", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+]
+REFERENCES = ("SeriesInstanceUID", "ReferencedSOPInstanceUID")
+PROSTATE = {"prostate", "prostata"}
+WHOLE = {"whole", "gland", "entire", "wg"}
+PERIPHERAL = {"peripheral", "pz"}
+CENTRAL = {"central", "cg", "cz", "transition", "transitional", "tz"}
+# Parts of the gland that some zone drawings leave to neither of the two.
+BETWEEN = {"fibromuscular", "stroma", "afs", "afms", "urethra"}
+PLAIN = {"of", "the", "organ", "anatomical", "structure", "mask", "segment", "segmentation", "contour", "roi", "tissue"}
+ZONE_WORDS = {"zone", "gland", "left", "right", "anterior", "distal", "prostatic"}
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """A DICOM SEG or RTSTRUCT.
+
+    Attributes:
+        names: segment or ROI number -> its label and type.
+        references: UIDs of the series and images it was drawn on.
+    """
+
+    path: Path
+    modality: str
+    names: dict[int, str]
+    references: frozenset[str]
+
+    def is_of(self, series: Series) -> bool:
+        """Whether it was drawn on the series, by its UID or those of its images."""
+        return not self.references.isdisjoint({series.first.series_uid, *(piece.uid for piece in series.slices)})
+
+
+@dataclass(frozen=True)
+class Mask:
+    """The segments of a file that together are the prostate of a series."""
+
+    path: Path
+    modality: str
+    segments: tuple[int, ...]
+    series: Series
+
+
+def read_mask_file(path: Path) -> MaskFile:
+    """Read what a SEG or RTSTRUCT names and refers to.
+
+    Raises:
+        InputError: when its header is damaged.
+    """
+    dataset = read_dataset(path, tags=TAGS)
+    with parsing(path):
+        references = {str(element.value) for element in dataset.iterall() if element.keyword in REFERENCES}
+        return MaskFile(path, str(dataset.get("Modality")), _names(dataset), frozenset(references))
+
+
+def choose_mask(series: Series, files: Iterable[MaskFile]) -> Mask | None:
+    """The prostate mask of a series; None when no file was drawn on it.
+
+    Raises:
+        InputError: when files were drawn on it and none, or several, outline the prostate.
+    """
+    drawn = [file for file in files if file.is_of(series)]
+    masks = [Mask(file.path, file.modality, found, series) for file in drawn if (found := prostate_of(file))]
+    if len(masks) > 1:
+        raise InputError(f"{masks[1].path}: is a second prostate mask of its series; keep one")
+    if drawn and not masks:
+        advice = "name one segment Prostate, or two Peripheral zone and Transition zone"
+        raise InputError(f"{drawn[0].path}: outlines no prostate among its {len(drawn[0].names)} segments; {advice}")
+    return masks[0] if masks else None
+
+
+def prostate_of(file: MaskFile) -> tuple[int, ...]:
+    """The numbers of the segments that make up the whole gland: one, or its zones; empty when there is none.
+
+    Raises:
+        InputError: when several segments are the whole gland.
+    """
+    words = {number: _words(name) for number, name in file.names.items()}
+    whole = [n for n, said in words.items() if said & (PROSTATE | WHOLE) and said <= PROSTATE | WHOLE | PLAIN]
+    if len(whole) > 1:
+        raise InputError(f"{file.path}: has {len(whole)} segments named prostate; keep one")
+    allowed = PROSTATE | PERIPHERAL | CENTRAL | BETWEEN | ZONE_WORDS | PLAIN
+    zones = {n: said for n, said in words.items() if said <= allowed and said & (PERIPHERAL | CENTRAL | BETWEEN)}
+    both = all(any(said & kind for said in zones.values()) for kind in (PERIPHERAL, CENTRAL))
+    return tuple(whole) or (tuple(zones) if both else ())
+
+
+def read_mask(mask: Mask) -> Volume:
+    """The mask on the grid of its series: uint8 0/1 (columns, rows, slices) and the affine of ``read_series``.
+
+    Raises:
+        InputError: when it does not lie on that grid, is empty, or cannot be read.
+    """
+    slices, affine = stack(mask.series)
+    shape = (slices[0].columns, slices[0].rows, len(slices))
+    dataset = read_dataset(mask.path, pixels=True)
+    draw = place_segments if mask.modality == "SEG" else rasterise
+    try:
+        with quietly():
+            voxels = draw(dataset, mask.segments, affine, shape)
+    except InputError as error:
+        raise InputError(f"{mask.path}: {error}") from error
+    except Exception as error:  # both formats hang together by many references, and any of them may be broken
+        problem = f"cannot be read as {mask.modality} ({type(error).__name__})"
+        raise InputError(f"{mask.path}: {problem}; export it again") from error
+    if not voxels.any():
+        raise InputError(f"{mask.path}: its prostate is empty; draw it or take the mask out")
+    return Volume(voxels, affine)
+
+
+def _names(dataset: Dataset) -> dict[int, str]:
+    names = {}
+    for segment in dataset.get("SegmentSequence") or []:
+        kinds = segment.get("SegmentedPropertyTypeCodeSequence") or [Dataset()]
+        names[int(segment.SegmentNumber)] = f"{segment.get('SegmentLabel', '')} {kinds[0].get('CodeMeaning', '')}"
+    for structure in dataset.get("StructureSetROISequence") or []:
+        names[int(structure.ROINumber)] = str(structure.get("ROIName", ""))
+    return names
+
+
+def _words(name: str) -> set[str]:
+    """'Prostate_WholeGland 2' -> {'prostate', 'whole', 'gland'}."""
+    return set(re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()))

@@ -1,0 +1,77 @@
+"""Voxel values of a series: decoded, rescaled slice by slice, in the order of the stack."""
+
+from pathlib import Path
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.pixels import get_decoder
+from pydicom.uid import ImplicitVRLittleEndian
+
+from custom_components.errors import InputError
+from data_prep.dicom.geometry import stack
+from data_prep.dicom.headers import frames_of, quietly, read_dataset
+from data_prep.dicom.series import Series
+from data_prep.volumes import Volume
+
+
+def read_series(series: Series) -> Volume:
+    """Read a series.
+
+    Args:
+        series: found by :func:`data_prep.dicom.series.find_series`.
+
+    Returns:
+        Voxels (columns, rows, slices), as ITK orders them, and their RAS affine. Stored integers stay integers; where
+        RescaleSlope or RescaleIntercept change a value, all are float32.
+
+    Raises:
+        InputError: when the slices are no even stack, or a file cannot be decoded.
+    """
+    slices, affine = stack(series)
+    frames: dict[tuple[Path, int], np.ndarray] = {}
+    for path in series.files:
+        frames |= {(path, index): frame for index, frame in enumerate(_read_frames(path))}
+    planes = [frames.get((piece.path, piece.frame)) for piece in slices]
+    if any(one is None or one.shape != (slices[0].rows, slices[0].columns) for one in planes):
+        raise InputError(f"{series.files[0]}: its series has other pixels than its headers say; copy the series again")
+    return Volume(np.stack([one.T for one in planes], axis=2), affine)
+
+
+def _read_frames(path: Path) -> list[np.ndarray]:
+    """The frames of one file, (rows, columns) each."""
+    dataset = read_dataset(path, pixels=True)
+    try:
+        with quietly():
+            _require_readable(dataset, path)
+            pixels = dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns)
+            return [_values(frame, header) for frame, header in zip(pixels, frames_of(dataset), strict=True)]
+    except InputError:
+        raise
+    except Exception as error:  # every decoder has its own way to fail at broken bytes
+        raise InputError(f"{path}: its pixels are truncated or damaged; copy it again") from error
+
+
+def _require_readable(dataset: Dataset, path: Path) -> None:
+    if "PixelData" not in dataset:
+        raise InputError(f"{path}: has no pixel data, or lost it; copy or export it again")
+    if dataset.get("SamplesPerPixel", 1) != 1:
+        raise InputError(f"{path}: holds colour pixels, no grey values; export the original series")
+    syntax = dataset.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
+    try:
+        readable = get_decoder(syntax).is_available
+    except NotImplementedError:
+        readable = False
+    if not readable:
+        raise InputError(f"{path}: is compressed as {syntax.name}, which is not read here; decompress it first")
+
+
+def _values(stored: np.ndarray, header: Dataset) -> np.ndarray:
+    """Stored values, turned so that larger is brighter, and rescaled where the header asks for it."""
+    if header.get("PhotometricInterpretation") == "MONOCHROME1":
+        # Unsigned values 0 .. 2^n - 1, signed ones -2^(n-1) .. 2^(n-1) - 1: ends add up to 2^n - 1 and to -1.
+        ends = -1 if header.PixelRepresentation else 2**header.BitsStored - 1
+        stored = (ends - stored.astype(np.int64)).astype(stored.dtype)
+    slope, intercept = float(header.get("RescaleSlope", 1)), float(header.get("RescaleIntercept", 0))
+    if (slope, intercept) == (1, 0):
+        return stored
+    return (stored * slope + intercept).astype(np.float32)

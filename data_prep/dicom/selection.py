@@ -1,0 +1,221 @@
+"""Which series of a study is the axial T2-weighted one: rules over header values, each with its reason.
+
+The rules follow the protocol of PI-RADS v2.1 (Turkbey et al. 2019, doi 10.1016/j.eururo.2019.02.033): T2-weighted fast
+spin echo, axial or oblique axial to the prostate. Descriptions differ from hospital to hospital and are asked last,
+only where the physics is not in the header.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from custom_components.errors import InputError
+from data_prep.dicom.series import Series
+
+# T1 and proton density stay below, the T2w protocols of the public prostate datasets lie at 80 to 150 ms.
+LEAST_ECHO_TIME_MS = 60
+# 3-D fast spin echo (SPACE, CUBE, VISTA) goes down to about 1200 ms; T1 spin echo stays below 1000 ms.
+LEAST_REPETITION_TIME_MS = 1000
+LEAST_SLICES = 5
+PLANES = ("sagittal", "coronal", "axial")
+TIES = ("finest", "last")
+
+
+@dataclass(frozen=True)
+class SeriesChoice:
+    """What a user can tell the selection.
+
+    Attributes:
+        match: regular expression for description or UID. Of the series that hold it the rules pick one; when it is
+            one only, that one is picked whatever the rules say.
+        tie: of several that fit, take the one of the ``finest`` pixels or the ``last`` by number; None refuses.
+
+    Raises:
+        InputError: when ``match`` is no regular expression, or ``tie`` is unknown.
+    """
+
+    match: str | None = None
+    tie: str | None = None
+
+    def __post_init__(self):
+        if self.tie not in (None, *TIES):
+            raise InputError(f"--tie {self.tie}: unknown; give {' or '.join(TIES)}")
+        try:
+            re.compile(self.match or "")
+        except re.error as error:
+            raise InputError(f"--series {self.match}: not a regular expression ({error})") from error
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The outcome for one study.
+
+    Attributes:
+        picked: the series, or None.
+        problem: why none was picked, without anything that names the patient; empty when one was.
+        reasons: for every series in order, why it was or was not picked.
+    """
+
+    picked: Series | None
+    problem: str
+    reasons: tuple[tuple[Series, str], ...]
+
+
+def select_series(series: Sequence[Series], choice: SeriesChoice | None = None) -> Selection:
+    """Pick the axial T2w series of a study.
+
+    Args:
+        series: all series of one study.
+        choice: what overrides the rules.
+    """
+    choice = choice or SeriesChoice()
+    objections = _objections(series, choice.match)
+    fitting = [one for one, objection in zip(series, objections, strict=True) if not objection]
+    picked = _untie(fitting, choice.tie)
+    reasons = tuple(
+        (one, objection or _verdict(one, picked)) for one, objection in zip(series, objections, strict=True)
+    )
+    if picked:
+        return Selection(picked, "", reasons)
+    among = " that --series names" if choice.match else ""
+    if not fitting:
+        return Selection(None, f"has no axial T2w series{among} ({len(series)} series)", reasons)
+    numbers = ", ".join(str(one.first.number) for one in fitting)
+    return Selection(None, f"has {len(fitting)} axial T2w series{among} (numbers {numbers})", reasons)
+
+
+def contrast(series: Series) -> str:
+    """Plane, dimension, echo and repetition time and slices of a series, in words."""
+    times = (("TE", series.first.echo_time_ms), ("TR", series.first.repetition_time_ms))
+    shown = [f"{name} {value:g} ms" for name, value in times if value is not None]
+    return ", ".join([plane(series) or "no plane", *shown, f"{len(series.slices)} slices"])
+
+
+def plane(series: Series) -> str | None:
+    """The plane nearest to the slices; None when they lie in several, or no slice says."""
+    orientations = {piece.orientation for piece in series.slices}
+    if None in orientations:
+        return None
+    normals = [np.abs(np.cross(orientation[:3], orientation[3:])) for orientation in orientations]
+    nearest = {PLANES[int(normal.argmax())] for normal in normals}
+    return nearest.pop() if len(nearest) == 1 else None
+
+
+def _objections(series: Sequence[Series], match: str | None) -> list[str | None]:
+    if match is None:
+        return [_objection(one) for one in series]
+    texts = [f"{one.first.description}\n{one.first.series_uid}" for one in series]
+    named = [re.search(match, text, re.IGNORECASE) is not None for text in texts]
+    rules_decide = sum(named) > 1
+    return [
+        "not named by --series" if not hit else _objection(one) if rules_decide else None
+        for one, hit in zip(series, named, strict=True)
+    ]
+
+
+def _objection(series: Series) -> str | None:
+    return next((objection for rule in RULES if (objection := rule(series))), None)
+
+
+def _untie(fitting: list[Series], tie: str | None) -> Series | None:
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting and tie == "last":
+        return max(fitting, key=lambda one: one.first.number or 0)
+    if fitting and tie == "finest":
+        pixel_mm = [max(one.first.spacing_mm or (np.inf,)) for one in fitting]
+        return fitting[int(np.argmin(pixel_mm))] if pixel_mm.count(min(pixel_mm)) == 1 else None
+    return None
+
+
+def _verdict(series: Series, picked: Series | None) -> str:
+    if picked is None:
+        return f"fits: {contrast(series)}"
+    return f"picked: {contrast(series)}" if series is picked else f"fits too, but --tie took {picked.first.number}"
+
+
+def _no_image(series: Series) -> str | None:
+    if series.first.modality != "MR":
+        return f"{series.first.modality or 'no modality'}, not MR"
+    return None if series.first.rows else "no image"
+
+
+def _diffusion(series: Series) -> str | None:
+    kinds = {kind.upper() for piece in series.slices for kind in piece.image_type}
+    b_values = sorted({piece.b_value for piece in series.slices} - {None})
+    if "ADC" in kinds or _described(series, r"\badc\b"):
+        return "ADC map"
+    if len(b_values) > 1 or max(b_values, default=0) > 0:
+        return f"diffusion, b {', '.join(map(str, b_values))} s/mm²"
+    if kinds & {"DIFFUSION", "TRACEW"} or _described(series, r"\bdwi|diff"):
+        return "diffusion"
+    return None
+
+
+def _localizer(series: Series) -> str | None:
+    if any("LOCALIZER" in piece.image_type for piece in series.slices) or _described(
+        series, r"locali[sz]er|scout|survey"
+    ):
+        return "localizer"
+    return None
+
+
+def _derived(series: Series) -> str | None:
+    kinds = series.first.image_type
+    return "derived (" + "/".join(kinds[:3]) + ")" if {"DERIVED", "SECONDARY"} & set(kinds[:2]) else None
+
+
+def _other_plane(series: Series) -> str | None:
+    nearest = plane(series)
+    return None if nearest == "axial" else nearest or "slices in several planes, or in none"
+
+
+def _other_sequence(series: Series) -> str | None:
+    kinds = series.first.sequence
+    if "EP" in kinds:
+        return "echo planar"
+    if "GR" in kinds and "SE" not in kinds:
+        return "gradient echo" + (" (proton density)" if _described(series, r"\bpd\b") else "")
+    return "inversion recovery" if "IR" in kinds else None
+
+
+def _other_contrast(series: Series) -> str | None:
+    echo, repetition = series.first.echo_time_ms, series.first.repetition_time_ms
+    echoes = {piece.echo_time_ms for piece in series.slices}
+    if len(echoes) > 1:
+        return f"{len(echoes)} echo times in one series"
+    if repetition is not None and repetition < LEAST_REPETITION_TIME_MS:
+        return f"T1-weighted (TR {repetition:g} ms)"
+    if echo is not None and echo < LEAST_ECHO_TIME_MS:
+        return f"proton density (TE {echo:g} ms)"
+    if echo is None and not _described(series, "t2"):
+        return "unknown contrast: no echo time, and no T2 in the description"
+    return None
+
+
+def _fat_suppressed(series: Series) -> str | None:
+    suppressed = series.first.fat_suppressed or _described(series, r"fat ?sat|\bfs\b|stir|spair|spir\b|dixon")
+    return "fat-suppressed" if suppressed else None
+
+
+def _too_few(series: Series) -> str | None:
+    return None if len(series.slices) >= LEAST_SLICES else f"only {len(series.slices)} slices"
+
+
+def _described(series: Series, pattern: str) -> bool:
+    return bool(re.search(pattern, series.first.description.replace("_", " "), re.IGNORECASE))
+
+
+RULES: tuple[Callable[[Series], str | None], ...] = (
+    _no_image,
+    _localizer,
+    _diffusion,
+    _derived,
+    _other_plane,
+    _other_sequence,
+    _other_contrast,
+    _fat_suppressed,
+    _too_few,
+)

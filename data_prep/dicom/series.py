@@ -1,0 +1,123 @@
+"""The series of a folder tree, found by reading headers only."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from custom_components.errors import InputError
+from data_prep.dicom.headers import TAGS, NotDicomError, Slice, parsing, read_dataset, slices_of
+from data_prep.findings import Finding
+
+# Files of these names that are not DICOM are damaged.
+DICOM_SUFFIXES = (".dcm", ".ima")
+MASK_MODALITIES = ("SEG", "RTSTRUCT")
+
+
+@dataclass(frozen=True)
+class Series:
+    """The slices of one series, in no order; of an enhanced image with several stacks, those of one stack."""
+
+    slices: tuple[Slice, ...]
+
+    @property
+    def first(self) -> Slice:
+        """A slice to ask for what all share: patient, study, description."""
+        return self.slices[0]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Its files, each once, by name."""
+        return tuple(sorted({piece.path for piece in self.slices}))
+
+    @property
+    def name(self) -> str:
+        """How it is called on screen: number, stack and description."""
+        stack = f" stack {self.first.stack}" if self.first.stack else ""
+        number = "?" if self.first.number is None else self.first.number
+        return f"{number}{stack} {self.first.description}".rstrip()
+
+
+@dataclass(frozen=True)
+class Study:
+    """The series of one visit, by number."""
+
+    uid: str
+    patient_id: str
+    series: tuple[Series, ...]
+
+
+@dataclass
+class Scan:
+    """What a folder tree holds.
+
+    Attributes:
+        studies: in the order of their first file.
+        mask_files: files of the modalities SEG and RTSTRUCT.
+        findings: DICOM files that could not be read, and empty files.
+        others: files that are not DICOM.
+    """
+
+    studies: list[Study] = field(default_factory=list)
+    mask_files: list[Path] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
+
+
+def scan_folder(folder: Path) -> Scan:
+    """Read the header of every DICOM file below a folder, whatever its name; a DICOMDIR is passed over."""
+    scan = Scan()
+    slices: dict[str, list[Slice]] = {}
+    for path in tqdm(list(_files(folder)), "reading headers", unit="file", disable=None, leave=False):
+        try:
+            header = read_dataset(path, tags=TAGS)
+            with parsing(path):
+                is_mask = header.get("Modality") in MASK_MODALITIES
+            if is_mask:
+                scan.mask_files.append(path)
+            else:
+                for piece in slices_of(header, path):
+                    slices.setdefault(piece.study_uid, []).append(piece)
+        except NotDicomError as error:
+            if path.suffix.lower() in DICOM_SUFFIXES or path.stat().st_size == 0:
+                scan.findings.append(Finding.from_error(error))
+            else:
+                scan.others.append(path)
+        except InputError as error:
+            scan.findings.append(Finding.from_error(error))
+    for uid, pieces in slices.items():
+        series = sorted(group_series(pieces), key=lambda one: (one.first.number or 0, one.first.stack))
+        scan.studies.append(Study(uid, pieces[0].patient_id, tuple(series)))
+    return scan
+
+
+def find_series(folder: Path) -> list[Series]:
+    """Every series below a folder.
+
+    Raises:
+        InputError: with one line for each damaged DICOM file, or when there is none at all.
+    """
+    scan = scan_folder(folder)
+    if scan.findings:
+        raise InputError("\n".join(str(finding) for finding in scan.findings))
+    if not scan.studies:
+        raise InputError(f"{folder}: holds no DICOM image; check the path")
+    return [series for study in scan.studies for series in study.series]
+
+
+def group_series(slices: Iterable[Slice]) -> list[Series]:
+    """Slices in any order -> their series, in the order of their first slices."""
+    groups: dict[tuple[str, str], list[Slice]] = {}
+    for piece in slices:
+        groups.setdefault((piece.series_uid, piece.stack), []).append(piece)
+    return [Series(tuple(group)) for group in groups.values()]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for parent, folders, names in os.walk(folder):
+        folders.sort()
+        for name in sorted(names):
+            if name != "DICOMDIR" and not name.startswith("."):
+                yield Path(parent, name)

@@ -1,0 +1,47 @@
+"""What an import tells at its end."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from data_prep.case_import import ImportedCase
+from data_prep.findings import Finding
+
+# Of an archive, every series not taken would be thousands of lines.
+MOST_NOTES = 20
+
+
+def print_notes(notes: list[str]) -> None:
+    """Print what a source saw and did not take."""
+    for note in notes[:MOST_NOTES]:
+        print(note)
+    if len(notes) > MOST_NOTES:
+        print(f"and {len(notes) - MOST_NOTES} more like these")
+
+
+class ImportSummary:
+    """Counts what was taken in, and tells it."""
+
+    def __init__(self) -> None:
+        self._labels: dict[str, list[tuple[int, ...] | None]] = {}
+
+    def add(self, imported: ImportedCase) -> None:
+        """Count a case that was taken in."""
+        self._labels.setdefault(imported.entry["site"], []).append(imported.labels)
+
+    def tell(self, notes: list[str], findings: list[Finding], dataset: Path, cases: dict[str, Any]) -> None:
+        """Print findings to stderr, all else to stdout."""
+        print_notes(notes)
+        for site, labels in sorted(self._labels.items()):
+            merged = [values for values in labels if values and len(values) > 1]
+            if merged:
+                shown = " and ".join(str(value) for value in sorted(set().union(*merged)))
+                print(f"{site}: labels {shown} merged into one prostate label in {len(merged)} of {len(labels)} cases")
+            if unlabelled := labels.count(None):
+                print(f"{site}: {unlabelled} of {len(labels)} cases have no mask; split leaves them out")
+        for finding in findings:
+            print(f"quarantined: {finding}", file=sys.stderr)
+        new = sum(map(len, self._labels.values()))
+        sites = len({entry["site"] for entry in cases.values()})
+        quarantined = f", {len(findings)} findings in quarantine.json" if findings else ""
+        print(f"{dataset}: {len(cases)} cases of {sites} sites ({new} new{quarantined})")

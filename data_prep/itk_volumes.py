@@ -1,0 +1,47 @@
+"""NRRD and MetaImage by itk."""
+
+from pathlib import Path
+
+import itk
+import numpy as np
+
+from custom_components.errors import InputError
+from data_prep.volumes import Volume, require_sane_shape
+
+# itk's axes run to the left, back and head (LPS), NIfTI's to the right, front and head (RAS).
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+def read_itk_volume(path: Path) -> Volume:
+    """Read a scalar 3-D ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` (with its ``.raw`` or ``.zraw``) in its stored type.
+
+    Raises:
+        InputError: when the file is missing, truncated, of another kind, or not one 3-D scalar volume.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; restore it")
+    try:
+        header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
+        if header is None:
+            raise InputError(f"{path}: is no image that itk reads, or only its start; copy or export it again")
+        header.SetFileName(str(path))
+        header.ReadImageInformation()
+        shape = tuple(int(header.GetDimensions(axis)) for axis in range(header.GetNumberOfDimensions()))
+        require_sane_shape(path, shape)
+        if len(shape) != 3 or header.GetNumberOfComponents() != 1:
+            what = f"shape {shape} and {header.GetNumberOfComponents()} values a voxel"
+            raise InputError(f"{path}: has {what}; export one 3-D volume of grey values")
+        image = itk.imread(str(path))
+    except InputError:
+        raise
+    except (RuntimeError, TypeError, KeyError) as error:
+        reason = [line for line in str(error).splitlines() if line.strip()][-1].removeprefix("Reason: ")
+        raise InputError(f"{path}: is truncated or damaged ({reason}); copy or export it again") from error
+    return Volume(itk.array_from_image(image).T, _affine(image))
+
+
+def _affine(image: itk.Image) -> np.ndarray:
+    affine = np.eye(4)
+    affine[:3, :3] = itk.array_from_matrix(image.GetDirection()) * np.asarray(image.GetSpacing())
+    affine[:3, 3] = image.GetOrigin()
+    return LPS_TO_RAS @ affine

@@ -1,0 +1,84 @@
+"""Join datasets that were imported in parts (``import --shard``) into one.
+
+The parts must have the same settings and the same key, and no case in common; what they hold is linked, or copied where
+the file system cannot link. The result is the dataset that one import of everything would have written.
+"""
+
+import argparse
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from custom_components.errors import InputError
+from custom_components.files import read_json, write_json
+from data_prep.checks import same_image_finding
+from data_prep.dataset_writer import require_same
+from data_prep.files import new_folder
+from data_prep.quarantine import read_quarantine, write_quarantine
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command line of ``merge``."""
+    parser.add_argument("datasets", type=Path, nargs="+", metavar="DATASET", help="datasets to join")
+    parser.add_argument("--out", type=Path, required=True, metavar="DATASET", help="dataset folder to make")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run ``merge`` from the command line."""
+    cases = merge_datasets(options.datasets, options.out)
+    print(f"{options.out}: {len(cases)} cases of {len({case['site'] for case in cases})} sites")
+    return 0
+
+
+def merge_datasets(datasets: list[Path], out: Path) -> list[dict[str, Any]]:
+    """Write the dataset of all cases of ``datasets``; of images that are there twice, the later name is quarantined.
+
+    Returns:
+        The cases, by name.
+
+    Raises:
+        InputError: when a dataset is missing, was made with other settings or another key, or shares a case with
+            another; nothing is written then.
+    """
+    contents = [read_json(dataset / "dataset.json") for dataset in datasets]
+    headers = [{key: content.get(key) for key in ("ids", "n4")} for content in contents]
+    home: dict[str, Path] = {}
+    entries: dict[str, dict[str, Any]] = {}
+    for dataset, header, content in zip(datasets, headers, contents, strict=True):
+        require_same(dataset, header, headers[0])
+        for entry in content["cases"]:
+            name = entry["case"]
+            if name in entries:
+                raise InputError(f"{dataset}: has the case {name} like {home[name]}; merge each part once")
+            entries[name], home[name] = entry, dataset
+
+    quarantined = [row for dataset in datasets for row in read_quarantine(dataset)]
+    first: dict[str, str] = {}
+    kept = []
+    for name in sorted(entries):
+        twin = first.setdefault(entries[name]["voxel_sha256"], name)
+        if twin == name:
+            kept.append(entries[name])
+        else:
+            finding = same_image_finding(Path(name), twin)
+            quarantined.append({"case": name, "problem": finding.problem, "advice": finding.advice})
+
+    with new_folder(out) as partial:
+        for kind in ("images", "labels"):
+            (partial / kind).mkdir()
+        for entry in tqdm(kept, "merging", unit="case", disable=None):
+            for file in filter(None, (entry["image"], entry["label"])):
+                _link(home[entry["case"]] / file, partial / file)
+        write_quarantine(partial, quarantined)
+        write_json(partial / "dataset.json", {"name": out.name, **headers[0], "cases": kept})
+    return kept
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -1,0 +1,113 @@
+"""Names that do not tell who a patient is: keyed hashes (HMAC-SHA256, RFC 2104) instead of the source's own ids.
+
+Without the key nobody can try out which id gives which hash; with the same key the same patient gets the same id in
+every import. The key stays with the site and never enters a dataset.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from custom_components.errors import InputError
+from data_prep.sources.case import SourceCase
+
+KEY_FILE = Path("~/.config/prostate-distillation/key")
+KEY_BYTES = 32
+# 64 bits: no two of a million cases share a name.
+ID_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class Pseudonyms:
+    """Ids of one dataset.
+
+    Attributes:
+        key: the site's secret; None keeps the ids of the source.
+    """
+
+    key: bytes | None
+
+    @property
+    def scheme(self) -> str:
+        """What two datasets must share for their ids to fit: ``kept``, or a short name of the key."""
+        return "kept" if self.key is None else f"hmac-sha256 {self._hash('key')[:8]}"
+
+    def case_id(self, case: SourceCase) -> str:
+        """The case's name, unique in the dataset: ``<site>_<name>`` or ``<site>_case_<hash>``."""
+        return f"{case.site}_{self._name('case', case.site, case.name)}"
+
+    def patient_id(self, case: SourceCase) -> str:
+        """The patient's name: the same for all cases of a patient of a site, in every import with the same key."""
+        return f"{case.site}_{self._name('patient', case.site, case.patient)}"
+
+    def path_id(self, path: str) -> str:
+        """A name for a file or folder that belongs to no case."""
+        return self._name("path", path)
+
+    def origin(self, case: SourceCase, folder: Path) -> str:
+        """A hash of path, size and time of change of every file of the case: what it was made from."""
+        return self._hash("origin", *(f"{os.path.relpath(path, folder)} {_state(path)}" for path in case.files))
+
+    def without_names(self, text: str, paths: list[Path], names: list[str]) -> str:
+        """``text`` with every part of ``paths`` and every one of ``names`` taken out, unless ids are kept."""
+        if self.key is None:
+            return text
+        words = {word for path in paths for part in path.parts for word in (part, part.partition(".")[0])}
+        for word in sorted(words.union(names, map(str, paths)), key=len, reverse=True):
+            # One or two letters tell nobody, and the text would be riddled.
+            if len(word) > 2:
+                text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", "…", text)
+        return text
+
+    def _name(self, kind: str, *parts: str) -> str:
+        return parts[-1] if self.key is None else f"{kind}_{self._hash(kind, *parts)[:ID_DIGITS]}"
+
+    def _hash(self, *parts: str) -> str:
+        # Lone surrogates stand for file names that are not UTF-8.
+        message = "\0".join(parts).encode("utf-8", "surrogateescape")
+        return hmac.new(self.key or b"", message, hashlib.sha256).hexdigest()
+
+
+def _state(path: Path) -> str:
+    try:
+        stat = path.stat()
+    except OSError:
+        return "gone"
+    return f"{stat.st_size} {stat.st_mtime_ns}"
+
+
+def load_key(path: Path) -> bytes:
+    """The key in ``path``; made there, readable by its owner alone, if there is none.
+
+    Raises:
+        InputError: when it can neither be read nor made, or is too short to be a secret.
+    """
+    path = path.expanduser()
+    try:
+        if not path.exists():
+            _make_key(path)
+            print(f"{path}: new key for the hashed ids; keep it safe, the same key gives a patient the same id again")
+        key = path.read_bytes().strip()
+    except OSError as error:
+        raise InputError(f"{path}: no key can be read or made here ({error.strerror}); give --key-file") from error
+    if len(key) < KEY_BYTES:
+        raise InputError(f"{path}: is too short for a key; remove it for a new one, or give --key-file")
+    return key
+
+
+def _make_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{os.getpid()}_{path.name}")
+    try:
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(KEY_BYTES) + "\n")
+        # Of several imports that start at once, the first to get here decides for all.
+        os.link(partial, path)
+    except FileExistsError:
+        pass
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,90 @@
+"""The Medical Segmentation Decathlon's layout: a ``dataset.json`` with lists of images and masks, any task of it.
+
+Simpson et al., "A large annotated medical image dataset for the development and evaluation of segmentation algorithms"
+(2019). Of images with several modalities (Task05_Prostate: T2 and ADC in one 4-D file) the T2 is taken.
+"""
+
+import re
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from custom_components.errors import InputError
+from custom_components.files import read_json
+from data_prep.findings import Finding
+from data_prep.sources.case import Listing, SourceCase, SourceOptions, require_site
+from data_prep.volumes import read_volume
+
+NAME = "decathlon"
+
+
+def recognises(folder: Path) -> bool:
+    """Whether there is a ``dataset.json``."""
+    return (folder / "dataset.json").is_file()
+
+
+def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listing:
+    """List the cases of ``training`` (and ``validation``), and those of ``test``, which have no masks.
+
+    Raises:
+        InputError: when ``dataset.json`` is not of this format, or no modality or several are T2.
+    """
+    site = require_site(folder, site)
+    path = folder / "dataset.json"
+    content = read_json(path)
+    channel = _t2_channel(path, content)
+    labels = _labels(path, content)
+    listing = Listing()
+    for key in ("training", "validation", "test"):
+        items = content.get(key, [])
+        if not isinstance(items, list):
+            raise InputError(f"{path}: '{key}' is no list; write it as the Decathlon does")
+        for item in items:
+            files = {"image": item} if isinstance(item, str) else item
+            _add_case(listing, folder, site, files, channel, labels)
+    return listing
+
+
+def _add_case(listing: Listing, folder: Path, site: str, files: Any, channel: int, labels: frozenset[int]) -> None:
+    path = folder / "dataset.json"
+    image, label = (files.get(kind) for kind in ("image", "label")) if isinstance(files, dict) else (None, None)
+    if not isinstance(image, str) or not isinstance(label, str | None):
+        listing.findings.append(Finding(str(path), f"has an item without image: {files}", "name its files"))
+        return
+    paths = [folder / name for name in (image, label) if name]
+    missing = [path for path in paths if not path.is_file()]
+    if missing:
+        listing.findings.append(Finding(str(missing[0]), "is named in dataset.json but missing", "restore it"))
+        return
+    name = re.sub(r"\.nii(\.gz)?$", "", paths[0].name, flags=re.IGNORECASE)
+    listing.cases.append(
+        SourceCase(
+            site=site,
+            name=name,
+            patient=name,
+            source=Path(image).as_posix(),
+            image=paths[0],
+            label=paths[1] if label else None,
+            files=tuple(paths),
+            read_image=partial(read_volume, paths[0], channel),
+            read_label=partial(read_volume, paths[1]) if label else None,
+            labels=labels,
+        )
+    )
+
+
+def _t2_channel(path: Path, content: dict[str, Any]) -> int:
+    modalities = content.get("modality", {"0": "T2"})
+    if len(modalities) == 1:
+        return 0
+    t2 = [int(number) for number, name in modalities.items() if str(name).upper().startswith("T2")]
+    if len(t2) != 1:
+        raise InputError(f"{path}: has the modalities {', '.join(modalities.values())}; exactly one must be T2")
+    return t2[0]
+
+
+def _labels(path: Path, content: dict[str, Any]) -> frozenset[int]:
+    try:
+        return frozenset(int(value) for value in content.get("labels", {"0": "background", "1": "prostate"}))
+    except (TypeError, ValueError):
+        raise InputError(f"{path}: 'labels' must be like {{'0': 'background', '1': 'prostate'}}") from None

@@ -1,0 +1,131 @@
+"""DICOM as a hospital exports it: a folder tree of studies in any order, with or without masks (SEG, RTSTRUCT).
+
+Each study gives one case, its axial T2w series; ``python -m data_prep series`` shows which that is and why.
+"""
+
+import hashlib
+import os
+import re
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from custom_components.errors import InputError
+from data_prep.dicom import (
+    MaskFile,
+    Scan,
+    Series,
+    SeriesChoice,
+    Study,
+    choose_mask,
+    read_mask,
+    read_mask_file,
+    read_series,
+    scan_folder,
+    select_series,
+)
+from data_prep.findings import Finding
+from data_prep.sources.case import Listing, SourceCase, SourceOptions, require_site
+
+NAME = "dicom"
+FILES_TO_TRY = 20
+
+
+def recognises(folder: Path) -> bool:
+    """Whether one of the first files is DICOM, by the mark that every DICOM file has after its first 128 bytes."""
+    paths = (Path(parent, name) for parent, _, names in os.walk(folder) for name in sorted(names))
+    for path in islice(paths, FILES_TO_TRY):
+        with path.open("rb") as file:
+            if file.read(132)[128:] == b"DICM":
+                return True
+    return False
+
+
+def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listing:
+    """List one case a study.
+
+    Raises:
+        InputError: when no site is given, or ``options`` are at fault.
+    """
+    site = require_site(folder, site)
+    choice = SeriesChoice(options.series, options.tie)
+    scan = scan_folder(folder)
+    listing = Listing(findings=scan.findings)
+    if scan.others:
+        listing.notes.append(f"ignored as no DICOM: {len(scan.others)}, such as {scan.others[0].relative_to(folder)}")
+    mask_files = scan.mask_files + (scan_folder(options.masks).mask_files if options.masks else [])
+    masks = _read_mask_files(mask_files, listing)
+    picked = [series for study in scan.studies if (series := _pick(study, choice, listing))]
+    short = _folders_with_damage(scan)
+    for series in picked:
+        if any(path.parent in short for path in series.files):
+            problem = "its series may lack the damaged file beside it"
+            listing.findings.append(Finding(str(series.files[0]), problem, "restore that file"))
+            continue
+        try:
+            listing.cases.append(_case(series, masks, folder, site))
+        except InputError as error:
+            listing.findings.append(Finding.from_error(error))
+    for file in masks:
+        if not any(file.is_of(series) for series in picked):
+            listing.notes.append(f"{file.path.name}: {file.modality} of a series that was not picked")
+    return listing
+
+
+def _folders_with_damage(scan: Scan) -> set[Path]:
+    """Folders with a damaged file and one study: it is likely that study's slice, and at an end no gap would tell.
+
+    Where several studies share a folder nobody can say whose slice it is, and none is held back.
+    """
+    studies: dict[Path, set[str]] = {}
+    for study in scan.studies:
+        for path in (path for series in study.series for path in series.files):
+            studies.setdefault(path.parent, set()).add(study.uid)
+    damaged = {Path(finding.file).parent for finding in scan.findings}
+    return {folder for folder in damaged if len(studies.get(folder, ())) == 1}
+
+
+def _read_mask_files(paths: list[Path], listing: Listing) -> list[MaskFile]:
+    files = []
+    for path in paths:
+        try:
+            files.append(read_mask_file(path))
+        except InputError as error:
+            listing.findings.append(Finding.from_error(error))
+    return files
+
+
+def _pick(study: Study, choice: SeriesChoice, listing: Listing) -> Series | None:
+    if all(series.first.modality != "MR" for series in study.series):
+        listing.notes.append(f"{study.patient_id}: a study without MR")
+        return None
+    selection = select_series(study.series, choice)
+    listing.notes += [
+        f"{study.patient_id}: series {series.name}: {reason}"
+        for series, reason in selection.reasons
+        if series is not selection.picked
+    ]
+    if selection.problem:
+        advice = "look with 'python -m data_prep series', then choose with --series or --tie"
+        listing.findings.append(Finding(str(study.series[0].files[0]), f"its study {selection.problem}", advice))
+    return selection.picked
+
+
+def _case(series: Series, masks: list[MaskFile], folder: Path, site: str) -> SourceCase:
+    mask = choose_mask(series, masks)
+    image = series.files[0]
+    # The hash tells a patient's studies apart and stays when another study is added.
+    study = hashlib.sha256(series.first.study_uid.encode()).hexdigest()[:8]
+    patient = re.sub(r"[^\w.-]+", "-", series.first.patient_id) or study
+    return SourceCase(
+        site=site,
+        name=f"{patient}_{study}",
+        patient=patient,
+        source=image.relative_to(folder).as_posix(),
+        image=image,
+        label=mask.path if mask else None,
+        files=(*series.files, *((mask.path,) if mask else ())),
+        read_image=partial(read_series, series),
+        read_label=partial(read_mask, mask) if mask else None,
+        labels=frozenset({0, 1}),
+    )

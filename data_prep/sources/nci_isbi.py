@@ -1,0 +1,63 @@
+"""NCI-ISBI 2013: a DICOM folder for each patient, and NRRD masks (1 peripheral zone, 2 central gland) named by patient.
+
+Bloch et al., "NCI-ISBI 2013 Challenge: Automated Segmentation of Prostate Structures" (2015),
+doi 10.7937/K9/TCIA.2015.zF0vlOPv. ``Prostate3T`` patients are from Nijmegen, ``ProstateDx`` from Boston: RUNMC and
+BMC of the multi-site data.
+"""
+
+import re
+from functools import partial
+from pathlib import Path
+
+from data_prep.findings import Finding
+from data_prep.sources.case import Listing, SourceCase, SourceOptions
+
+NAME = "nci_isbi"
+LABELS = frozenset({0, 1, 2})
+PATIENT = re.compile(r"(?P<collection>Prostate3T|ProstateDx)-\d+-\d+", re.IGNORECASE)
+SITES = {"prostate3t": "RUNMC", "prostatedx": "BMC"}
+
+
+def recognises(folder: Path) -> bool:
+    """Whether a NRRD file is named like a patient of the challenge."""
+    return any(PATIENT.match(path.name) for path in folder.rglob("*.[nN][rR][rR][dD]"))
+
+
+def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listing:
+    """List the patients' folders, each with the mask of its name; ``site`` overrules the challenge's two."""
+    # Imported here: itk takes seconds to load.
+    from data_prep.itk_volumes import read_itk_volume
+    from data_prep.sources.series_folder import files_below, read_series_folder
+
+    listing = Listing()
+    masks: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*.[nN][rR][rR][dD]")):
+        match = PATIENT.match(path.name)
+        if match is None:
+            listing.notes.append(f"ignored, named like no patient: {path.relative_to(folder).as_posix()}")
+        elif (first := masks.setdefault(match[0].casefold(), path)) != path:
+            listing.findings.append(
+                Finding(str(path), f"is a second mask beside {first.name}", "remove one of the two")
+            )
+    for patient in sorted(path for path in folder.rglob("*") if path.is_dir()):
+        match = PATIENT.fullmatch(patient.name)
+        if match is None:
+            continue
+        label = masks.pop(match[0].casefold(), None)
+        listing.cases.append(
+            SourceCase(
+                site=site or SITES[match["collection"].casefold()],
+                name=patient.name,
+                patient=patient.name,
+                source=patient.relative_to(folder).as_posix(),
+                image=patient,
+                label=label,
+                files=(*files_below(patient), *((label,) if label else ())),
+                read_image=partial(read_series_folder, patient),
+                read_label=partial(read_itk_volume, label) if label else None,
+                labels=LABELS,
+            )
+        )
+    for mask in masks.values():
+        listing.findings.append(Finding(str(mask), "has no DICOM folder of its patient", "add it or take the mask out"))
+    return listing

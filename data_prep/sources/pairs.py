@@ -1,0 +1,87 @@
+"""Images and masks that lie beside each other: ``<name>.<ext>`` with ``<name>_segmentation.<ext>``."""
+
+import re
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from data_prep.findings import Finding
+from data_prep.sources.case import Listing, SourceCase
+from data_prep.volumes import Volume
+
+
+def add_pairs(
+    listing: Listing,
+    site: str,
+    files: list[Path],
+    folder: Path,
+    pattern: re.Pattern,
+    read: Callable[[Path], Volume],
+    labels: frozenset[int],
+) -> list[Path]:
+    """Add the cases of one folder's files to a listing.
+
+    Args:
+        listing: gets cases and findings.
+        site: the cases' site.
+        files: what lies in one folder, sorted.
+        folder: the imported folder.
+        pattern: of the file names, with groups ``stem`` and ``mask`` (empty for an image).
+        read: reads an image or a mask.
+        labels: what a mask may hold.
+
+    Returns:
+        The files that are neither image nor mask.
+    """
+    ignored: list[Path] = []
+    images: dict[str, Path] = {}
+    masks: dict[str, Path] = {}
+    names: dict[str, str] = {}
+    for path in files:
+        if path.name.startswith("."):
+            continue
+        match = pattern.fullmatch(path.name)
+        if match is None or not path.is_file():
+            ignored.append(path)
+            continue
+        kind, key = (masks if match["mask"] else images), match["stem"].casefold()
+        if key in kind:
+            problem = f"is the same case as {kind[key].name} beside it"
+            listing.findings.append(Finding(str(path), problem, "remove one of the two"))
+            continue
+        kind[key] = path
+        names.setdefault(key, match["stem"])
+        if kind is images:
+            names[key] = match["stem"]
+
+    for key in [key for key in images if key not in masks and _is_companion(key, images.keys() | masks.keys())]:
+        ignored.append(images.pop(key))
+    for key, image in images.items():
+        label = masks.pop(key, None)
+        listing.cases.append(
+            SourceCase(
+                site=site,
+                name=names[key],
+                patient=names[key],
+                source=image.relative_to(folder).as_posix(),
+                image=image,
+                label=label,
+                files=tuple(file for path in (image, label) if path for file in _with_voxels(path)),
+                read_image=partial(read, image),
+                read_label=partial(read, label) if label else None,
+                labels=labels,
+            )
+        )
+    for mask in masks.values():
+        listing.findings.append(Finding(str(mask), "has no image", "add it or take the mask out"))
+    return ignored
+
+
+def _with_voxels(path: Path) -> list[Path]:
+    """The file, and the raw file that a ``.mhd`` header goes with."""
+    return [path, *(voxels for end in (".raw", ".zraw") if (voxels := path.with_suffix(end)).exists())]
+
+
+def _is_companion(key: str, keys: set[str]) -> bool:
+    """True of 'case13_zones' when there is a 'case13'."""
+    return any(key[:position] in keys for position, letter in enumerate(key) if letter == "_")

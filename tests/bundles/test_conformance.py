@@ -1,0 +1,169 @@
+"""Every bundle passes MONAI's own bundle tools, and what they export says what the network says."""
+
+import json
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import onnxruntime
+import pytest
+import torch
+from monai.bundle import ckpt_export, load_bundle_config, onnx_export, verify_metadata, verify_net_in_out
+from torch import nn
+
+from custom_components.data import prepare_cases
+from custom_components.teachers import read_bundle
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
+    # Of the tracer: sizes read while exporting; and of the exporter, which is 20 times faster than the new one.
+    pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
+    pytest.mark.filterwarnings("ignore:.*legacy TorchScript-based ONNX export:DeprecationWarning"),
+]
+
+SCHEMA = Path(__file__).parent / "meta_schema_20240725.json"
+BUNDLES = sorted(path.parent for path in Path(__file__).parents[2].glob("bundles/*/bundle.yaml"))
+NAMES = [bundle.name for bundle in BUNDLES]
+DYNAMIC = {0: "batch", 2: "height", 3: "width"}
+ONNX_OPTIONS = {
+    "dynamo": False,
+    "input_names": ["image"],
+    "output_names": ["pred"],
+    "dynamic_axes": {"image": DYNAMIC, "pred": DYNAMIC},
+}
+
+
+@pytest.fixture(scope="module")
+def slices(dataset_dir, checked_in_preprocessing, tmp_path_factory) -> torch.Tensor:
+    """Three slices of 64x80 pixels of the tiny dataset, preprocessed as in training."""
+    split = json.loads((dataset_dir / "splits" / "all.json").read_text())
+    case = {**split["test"][0], **{key: str(dataset_dir / split["test"][0][key]) for key in ("image", "label")}}
+    (prepared,) = prepare_cases([case], checked_in_preprocessing(image_size=80), tmp_path_factory.mktemp("prepared"))
+    return torch.stack([prepared.image.slice(index) for index in range(3)])[:, :, 8:72]
+
+
+def give_weights(student: Path, slices: torch.Tensor) -> nn.Module:
+    """A checkpoint in a bundle, of random weights whose batch norms half know the slices, so that logits spread."""
+    torch.manual_seed(0)
+    network = read_bundle(str(student)).build_network().train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 0.5
+    with torch.no_grad():
+        network(slices)
+    (student / "models").mkdir()
+    torch.save(network.state_dict(), student / "models" / "model.pt")
+    return network.eval()
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def exported(request, tmp_path_factory, copy_bundles_to, slices) -> SimpleNamespace:
+    """A bundle exported by MONAI's tools at 64x64 (``model.ts``, ``model.onnx``), and its eager network.
+
+    The distillation bundle has no weights of its own: it exports its student's, here ESPNet's.
+    """
+    folder = tmp_path_factory.mktemp(request.param)
+    names = [request.param, "espnet"] if request.param == "distillation" else [request.param]
+    bundle = copy_bundles_to(folder, *names) / request.param
+    owner = folder / names[-1]
+    options = {
+        "net_id": "network_def",
+        "ckpt_file": str(owner / "models" / "model.pt"),
+        "meta_file": str(bundle / "configs" / "metadata.json"),
+        "config_file": str(bundle / "configs" / "inference.json"),
+        "bundle_root": str(bundle),
+        **({"student": "espnet"} if request.param == "distillation" else {}),
+    }
+    network = give_weights(owner, slices)
+    ckpt_export(filepath=str(folder / "model.ts"), **options)
+    onnx_export(
+        filepath=str(folder / "model.onnx"),
+        input_shape=[2, 1, 64, 64],
+        use_trace=True,
+        converter_kwargs=dict(ONNX_OPTIONS),
+        **options,
+    )
+    yield SimpleNamespace(name=request.param, folder=folder, bundle=bundle, options=options, network=network)
+    shutil.rmtree(folder)  # ResNeXt's three files are a gigabyte
+
+
+def assert_says_the_same(logits: torch.Tensor, expected: torch.Tensor) -> None:
+    probs = expected.softmax(dim=1)
+    assert probs.std() > 0.005, "a network that says the same everywhere proves nothing"
+    torch.testing.assert_close(logits.softmax(dim=1), probs, rtol=0, atol=1e-4)
+    assert torch.equal(logits.argmax(dim=1), expected.argmax(dim=1))
+
+
+@pytest.fixture(scope="module")
+def real_slice(real_data, checked_in_preprocessing) -> torch.Tensor:
+    """A slice (1,1,96,96) through the gland of a real case."""
+    image = real_data / "promise12_multisite" / "RUNMC"
+    first = sorted(path for path in image.glob("Case*.nii.gz") if "_" not in path.name)[0]
+    volume = checked_in_preprocessing("inference", image_size=96)({"image": str(first)})["image"]
+    return torch.as_tensor(volume)[None, ..., volume.shape[-1] // 2]
+
+
+@pytest.fixture(scope="module")
+def onnx_session(exported) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(exported.folder / "model.onnx", providers=["CPUExecutionProvider"])
+
+
+def test_torchscript_says_what_the_network_says(exported, slices):
+    with torch.no_grad():
+        assert_says_the_same(torch.jit.load(exported.folder / "model.ts")(slices), exported.network(slices))
+
+
+def test_onnx_says_what_the_network_says_at_another_batch_and_size(exported, onnx_session, slices):
+    """Exported at 2x1x64x64, run at 3x1x64x80 and, turned, at 1x1x80x64."""
+    for images in (slices, slices[:1].transpose(2, 3).contiguous()):
+        (logits,) = onnx_session.run(["pred"], {"image": images.numpy()})
+        with torch.no_grad():
+            assert_says_the_same(torch.from_numpy(logits), exported.network(images))
+
+
+def test_exports_say_on_a_real_slice_what_the_network_says(exported, onnx_session, real_slice):
+    (logits,) = onnx_session.run(["pred"], {"image": real_slice.numpy()})
+    with torch.no_grad():
+        expected = exported.network(real_slice)
+        assert_says_the_same(torch.jit.load(exported.folder / "model.ts")(real_slice), expected)
+    assert_says_the_same(torch.from_numpy(logits), expected)
+
+
+def test_the_network_takes_and_gives_what_the_metadata_say(exported):
+    options = {key: value for key, value in exported.options.items() if key != "ckpt_file"}
+    verify_net_in_out(device="cpu", n=8, **options)
+
+
+def test_model_ts_alone_is_a_bundle(exported, tmp_path):
+    """A host has this one file: no folder, no weights, no student beside it."""
+    alone = Path(shutil.copy(exported.folder / "model.ts", tmp_path / "model.ts"))
+    parser = load_bundle_config(str(alone), "inference.json")
+    assert parser["_meta_"]["version"] == json.loads((exported.bundle / "configs/metadata.json").read_text())["version"]
+    parser["output_dir"] = str(tmp_path)
+    transforms = [type(step).__name__ for step in parser.get_parsed_content("preprocessing").transforms]
+    assert transforms[:3] == ["LoadImaged", "EnsureChannelFirstd", "Orientationd"]
+    assert type(parser.get_parsed_content("inferer")).__name__ == "SliceInferer"
+    transforms = [type(step).__name__ for step in parser.get_parsed_content("postprocessing").transforms]
+    assert transforms[-2:] == ["KeepLargestConnectedComponentd", "SaveImaged"]
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
+def test_monai_verifies_the_metadata(bundle, tmp_path):
+    # Put where the tool would download it to.
+    schema = shutil.copy(SCHEMA, tmp_path / SCHEMA.name)
+    verify_metadata(meta_file=str(bundle / "configs" / "metadata.json"), filepath=schema)
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
+def test_the_metadata_name_a_version_of_the_changelog_and_the_tested_pins(bundle, repository):
+    metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
+    assert metadata["version"] in metadata["changelog"]
+    lines = (repository / "requirements.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if "==" in line)
+    asked = {
+        "monai": metadata["monai_version"],
+        "torch": metadata["pytorch_version"],
+        "numpy": metadata["numpy_version"],
+        **metadata["required_packages_version"],
+    }
+    assert asked == {package: pins.get(package) for package in asked}

@@ -1,0 +1,131 @@
+"""Every bundle is a workflow to MONAI: its properties, its folder from anywhere, the README's flags, MLflow."""
+
+import re
+import shutil
+from pathlib import Path
+
+import mlflow
+import monai
+import pytest
+import torch
+from monai.bundle import ConfigWorkflow
+
+from custom_components.teachers import read_bundle
+
+BUNDLES = sorted(path.parent for path in Path(__file__).parents[2].glob("bundles/*/bundle.yaml"))
+NAMES = [bundle.name for bundle in BUNDLES]
+EPOCHS = "train::trainer::max_epochs"
+
+
+@pytest.fixture(scope="module")
+def untrained(tmp_path_factory, copy_bundles_to) -> Path:
+    """A folder of ENet, ESPNet and the distillation; ENet with random weights."""
+    folder = copy_bundles_to(tmp_path_factory.mktemp("repo") / "bundles", "distillation", "enet", "espnet")
+    (folder / "enet" / "models").mkdir()
+    torch.save(read_bundle(str(folder / "enet")).build_network().state_dict(), folder / "enet" / "models" / "model.pt")
+    return folder
+
+
+@pytest.mark.parametrize("config", ["train", "evaluate", "inference"])
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "distillation"])
+def test_monai_finds_the_properties_it_looks_for(copy_bundles, workflow, name, config):
+    bundle = copy_bundles(name) / name
+    (bundle / "models").mkdir()
+    if config == "evaluate":
+        torch.save(read_bundle(str(bundle)).build_network().state_dict(), bundle / "models" / "model.pt")
+    assert workflow(bundle, config).check_properties() == []
+
+
+@pytest.mark.parametrize("config", ["evaluate", "inference"])
+def test_monai_finds_them_in_the_distillation_bundle(untrained, workflow, config):
+    assert workflow(untrained / "distillation", config, student="enet").check_properties() == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("config", ["train", "evaluate", "inference", "preprocessing"])
+def test_a_config_finds_its_own_bundle_from_anywhere(copy_bundles, monkeypatch, tmp_path, name, config):
+    """From the repository's root, from inside the bundle, from /, and copied alone to another folder."""
+    bundle = copy_bundles(name) / name
+    alone = shutil.copytree(bundle, tmp_path / "elsewhere" / "renamed")
+    file = Path("configs") / f"{config}.json"
+    starts = [(tmp_path, Path("bundles") / name, bundle), (bundle, Path("."), bundle), (Path("/"), bundle, bundle)]
+    for cwd, given, root in [*starts, (tmp_path / "elsewhere", Path("renamed"), alone)]:
+        with monkeypatch.context() as patch:
+            patch.chdir(cwd)
+            patch.setattr("sys.path", ["", "/usr/lib/python3"])
+            run = ConfigWorkflow(str(given / file), workflow_type="train", logging_file=False, run_id="bundle_root")
+            assert run.run() == [str(root)]
+
+
+def documented_flags(repository: Path) -> list[tuple[str, str]]:
+    """Flag and value of every row of the README's table of overrides."""
+    table = (repository / "README.md").read_text().split("| flag | meaning |")[1].split("\n\n")[0]
+    flags = re.findall(r"`--(\S+) ([^`]+)`", table)
+    assert len(flags) >= 10
+    return flags
+
+
+def test_every_flag_of_the_readme_is_a_key_of_the_configs(repository):
+    parsers = [monai.bundle.ConfigParser() for _ in range(2)]
+    for parser, name in zip(parsers, ("enet", "distillation"), strict=True):
+        parser.read_config(repository / "bundles" / name / "configs" / "train.json")
+    missing = [
+        flag
+        for flag, _ in documented_flags(repository)
+        if flag not in ("loss::scope", "tracking") and not any(flag in parser for parser in parsers)
+    ]
+    assert missing == []  # scope has a default in the loss; tracking is MONAI's own
+
+
+def test_the_usual_flags_do_what_they_say(untrained, workflow, tmp_path):
+    options = {EPOCHS: 1, "batch_size": 4, "learning_rate": 0.001, "device": "cpu", "augmentation": 0.3}
+    folders = {"output_dir": str(tmp_path / "output"), "models_dir": str(tmp_path / "models")}
+    run = workflow(untrained / "enet", "train", **options, **folders)
+    parsed = run.parser.get_parsed_content
+    assert parsed("train#dataset").transform is not None
+    assert parsed("lr_scheduler").max_lrs == [0.001]
+    run.run()
+    trainer = parsed("train#trainer")
+    assert trainer.state.epoch == 1
+    assert trainer.state.device == torch.device("cpu")
+    assert trainer.state.epoch_length == 6  # 24 slices
+    resumed = workflow(untrained / "enet", "train", **{**options, EPOCHS: 2}, **folders, resume=True)
+    resumed.run()
+    assert resumed.parser.get_parsed_content("train#trainer").state.iteration == 12
+    assert (tmp_path / "output" / "training.csv").read_text().count("\n") == 3
+
+
+def test_the_flags_of_a_distillation_reach_its_loss(untrained, workflow):
+    options = {"loss::preset": "emkd", "loss::weighting": "inverse", "loss::scope": "sample"}
+    run = workflow(untrained / "distillation", "train", student="enet", teachers=["espnet"], **options)
+    loss = run.parser.get_parsed_content("loss")
+    assert (loss.weighting, loss.scope, loss.prediction.direction) == ("inverse", "sample", "teacher_student")
+
+
+def tracked_run(output_dir: Path) -> mlflow.entities.Run:
+    client = mlflow.tracking.MlflowClient(monai.utils.path_to_sqlite_uri(str(output_dir / "mlruns.db")))
+    (run,) = client.search_runs([experiment.experiment_id for experiment in client.search_experiments()])
+    return run
+
+
+def test_mlflow_finds_a_training_and_its_distillation_again(untrained, workflow, tmp_path):
+    """Each under a name of bundle, seed and time, with every loss term, teacher weight and metric."""
+
+    def train(name, **options):
+        folder = tmp_path / name
+        folders = {"output_dir": str(folder / "output"), **({} if name == "espnet" else {"models_dir": str(folder)})}
+        run = workflow(untrained / name, "train", tracking="mlflow", seed=3, **{EPOCHS: 1}, **folders, **options)
+        run.run()
+        run.finalize()
+        return tracked_run(folder / "output")
+
+    teacher = train("espnet")
+    assert re.fullmatch(r"espnet-seed3-\d{8}-\d{6}", teacher.info.run_name)
+    terms = {"loss", "dice", "lovasz", "val_mean_dice"}
+    assert terms <= teacher.data.metrics.keys()
+
+    student = train("distillation", student="enet", teachers=["espnet"])
+    assert re.fullmatch(r"distillation-enet-seed3-\d{8}-\d{6}", student.info.run_name)
+    terms |= {"importance", "region_contrast", "prediction", "weight_espnet"}
+    assert terms <= student.data.metrics.keys()
+    assert student.data.metrics["weight_espnet"] == pytest.approx(1)

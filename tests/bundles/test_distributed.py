@@ -1,0 +1,191 @@
+"""Two processes that train together, as torchrun starts them, against one; and every bundle's multi_gpu_train.json."""
+
+import csv
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ignite.distributed as idist
+import pytest
+import torch
+from monai.bundle import ConfigWorkflow
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from custom_components.networks.sync_batch_norm import CpuSyncBatchNorm
+
+EPOCHS = "train::trainer::max_epochs"
+TEACHERS = ["espnet", "mobilenetv2"]
+NAMES = sorted(path.parent.name for path in Path(__file__).parents[2].glob("bundles/*/bundle.yaml"))
+
+# Only means over samples fall apart into halves: Dice and Lovász pool the pixels of a process's own batch, and so do
+# weights of teachers adapted to a batch. Dropout differs from process to process.
+CROSS_ENTROPY = {"dice_weight": 0.0, "lovasz_weight": 0.0, "cross_entropy_weight": 1.0}
+DROPOUT = "$[setattr(m, 'p', {p}) for m in @network_def.modules() if isinstance(m, torch.nn.Dropout2d)]"
+RUN = "$@train#trainer.run()"
+COMMON = {
+    "lr_scheduler::step_size_up": 6,
+    # With its own 1e-8, Adam takes a whole step along a gradient of nearly 0, whose sign is a matter of rounding.
+    "optimizer::eps": 1e-2,
+    "learning_rate": 1e-3,
+    EPOCHS: 2,
+}
+WITHOUT_DROPOUT = {"training": [DROPOUT.format(p=0.0), RUN]}
+# Two more epochs, with ENet's own dropout, after the checkpoint of the second was put by.
+GO_ON = [
+    "$@is_not_rank0 or os.link(@output_dir + '/last.pt', @output_dir + '/half.pt')",
+    DROPOUT.format(p=0.1),
+    "$setattr(@train#trainer.state, 'max_epochs', 4)",
+    RUN,
+]
+ENET = {**COMMON, **{f"loss::{name}": value for name, value in CROSS_ENTROPY.items()}}
+DISTILLATION = {
+    **COMMON,
+    "student": "pupil",
+    "teachers": TEACHERS,
+    "loss::segmentation": CROSS_ENTROPY,
+    "loss::scope": "sample",
+}
+# Two processes with half the batch each take the same samples as one, in the same order.
+TWO = {"batch_size": 4, "train::sampler::shuffle": False}
+ONE = {"batch_size": 8, "train::dataloader::shuffle": False}
+
+
+def train_in_two_processes(bundle: Path, dataset_dir: Path, **options: Any) -> str:
+    """Run ``training`` under torchrun and give what it printed."""
+    configs = [str(bundle / "configs" / f"{name}.json") for name in ("train", "multi_gpu_train")]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port", str(free_port())]
+    command += ["-m", "monai.bundle", "run", "training", "--config_file", str(configs)]
+    for key, value in {"dataset_dir": dataset_dir, "image_size": 32, "device": "cpu", **TWO, **options}.items():
+        command += [f"--{key}", str(value)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def rows(output: Path) -> list[dict[str, float]]:
+    with (output / "training.csv").open(encoding="utf-8") as log:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(log)]
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory, copy_bundles_to, repo) -> Path:
+    """ENet and a student of the distillation, untrained, beside two trained teachers."""
+    folder = copy_bundles_to(tmp_path_factory.mktemp("two") / "bundles", "enet", "distillation")
+    copy_bundles_to(folder / "copies", "enet").joinpath("enet").rename(folder / "pupil")
+    for name in TEACHERS:
+        (folder / name).symlink_to(repo / "bundles" / name)
+    return folder
+
+
+@pytest.fixture
+def train_in_one_process(workflow, tmp_path) -> Callable[..., list[dict[str, float]]]:
+    def run(bundle: Path, **options: Any) -> list[dict[str, float]]:
+        folders = {"output_dir": str(tmp_path / "output"), "models_dir": str(tmp_path / "models")}
+        workflow(bundle, "train", run_id="training", **folders, **ONE, **options).run()
+        return rows(tmp_path / "output")
+
+    return run
+
+
+def assert_same_curves(two: list[dict[str, float]], one: list[dict[str, float]]) -> None:
+    """All terms, weights and metrics but for what adding up in another order does to 32-bit floats."""
+    assert [list(row) for row in two] == [list(row) for row in one]
+    for both in zip(two, one, strict=True):
+        assert both[0] == pytest.approx(both[1], rel=5e-3, abs=1e-3)
+
+
+def test_two_processes_train_as_one_and_resume(bundles, dataset_dir, train_in_one_process):
+    enet, half = bundles / "enet", bundles / "enet" / "output" / "half.pt"
+    steps = [*WITHOUT_DROPOUT["training"], *GO_ON]
+    printed = train_in_two_processes(enet, dataset_dir, **ENET, training=steps)
+    assert sorted(path.name for path in (enet / "models").iterdir()) == ["model.pt", "provenance.json"]
+    events, *others = sorted(path.name for path in (enet / "output").iterdir())
+    assert events.startswith("events.out.tfevents")
+    assert others == ["half.pt", "last.pt", "training.csv"]
+    assert printed.count("training_log INFO: epoch 2/2") == 1
+    assert printed.count("SupervisedTrainer INFO: Engine run finished") == 2
+    weights = torch.load(enet / "models" / "model.pt", weights_only=True)
+    assert not any(key.startswith("module.") for key in weights)
+
+    # The three cases of the validation fall to two processes as two and one.
+    assert_same_curves(rows(enet / "output")[:2], train_in_one_process(enet, **ENET, **WITHOUT_DROPOUT))
+
+    folders = {"output_dir": bundles / "resumed", "models_dir": bundles / "resumed"}
+    options = {**ENET, **folders, EPOCHS: 4, "resume": True, "checkpoint::path": half}
+    printed = train_in_two_processes(enet, dataset_dir, **options)
+    assert printed.count("resumed from") == 1
+    assert rows(bundles / "resumed") == rows(enet / "output")
+    whole, resumed = (torch.load(file, weights_only=True) for file in (enet / "output" / "last.pt", half))
+    assert all(torch.equal(value, resumed["network"][key]) for key, value in whole["network"].items())
+
+
+def test_two_processes_distil_as_one(bundles, dataset_dir, train_in_one_process):
+    train_in_two_processes(bundles / "distillation", dataset_dir, **DISTILLATION, **WITHOUT_DROPOUT)
+    expected = train_in_one_process(bundles / "distillation", **DISTILLATION, **WITHOUT_DROPOUT)
+    assert {"importance", "region_contrast", "prediction", "weight_espnet"} <= expected[0].keys()
+    assert_same_curves(rows(bundles / "pupil" / "output"), expected)
+
+
+@pytest.fixture
+def one_of_one(monkeypatch):
+    """The environment that torchrun gives to the only process of one."""
+    place = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
+    for key, value in {**place, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}.items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # torch puts the rank before every error
+    yield
+    if torch.distributed.is_initialized():
+        idist.finalize()
+
+
+@pytest.fixture
+def multi_gpu_workflow(bundles, repository, dataset_dir, tmp_path, monkeypatch) -> Callable[..., ConfigWorkflow]:
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+
+    def make(name: str) -> ConfigWorkflow:
+        configs = repository / "bundles" / name / "configs"
+        options = {"bundle_root": str(configs.parent), "dataset_dir": str(dataset_dir), "output_dir": str(tmp_path)}
+        if name == "distillation":
+            options |= {"bundles_dir": str(bundles), "student": "pupil", "teachers": TEACHERS}
+        return ConfigWorkflow(
+            config_file=[str(configs / "train.json"), str(configs / "multi_gpu_train.json")],
+            workflow_type="train",
+            **{"image_size": 32, "device": "cpu", **options},
+        )
+
+    return make
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_bundle_resolves(one_of_one, multi_gpu_workflow, name):
+    workflow = multi_gpu_workflow(name)
+    workflow.initialize()
+    resolve = workflow.parser.get_parsed_content
+    trainer, network = resolve("train#trainer"), resolve("network_def")
+    assert isinstance(trainer.network, DistributedDataParallel)
+    assert trainer.network.module is network
+    assert resolve("validate#evaluator").network is network
+    normalisations = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    assert normalisations
+    assert all(type(m) is CpuSyncBatchNorm for m in normalisations)
+    assert trainer.data_loader.sampler is resolve("train#sampler")
+    assert len(trainer.data_loader) == 3
+    assert workflow.check_properties() == []
+
+
+def test_without_torchrun_it_says_so(multi_gpu_workflow, one_error_line, monkeypatch):
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    line = one_error_line(multi_gpu_workflow("enet").initialize)
+    assert "multi_gpu_train.json: not started by torchrun; use torchrun --nproc_per_node=<GPUs>" in line

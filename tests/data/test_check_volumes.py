@@ -1,0 +1,83 @@
+"""The check of volumes ahead of evaluation and inference."""
+
+import gzip
+
+import nibabel
+import numpy as np
+import pytest
+
+from custom_components.data import check_volumes
+from custom_components.errors import InputError
+
+
+def save(path, shape=(6, 5, 4), dtype=np.float32):
+    nibabel.save(nibabel.Nifti1Image(np.arange(np.prod(shape)).reshape(shape).astype(dtype), np.eye(4)), path)
+    return path
+
+
+@pytest.mark.parametrize("shape", [(6, 5, 4), (6, 5, 1), (6, 5, 4, 1), (6, 5, 4, 1, 1)])
+@pytest.mark.parametrize("name", ["case.nii", "case.nii.gz"])
+def test_one_volume_is_fit(tmp_path, shape, name):
+    check_volumes([save(tmp_path / name, shape)])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float64])
+def test_grey_values_of_any_type_are_fit(tmp_path, dtype):
+    check_volumes([str(save(tmp_path / "case.nii.gz", dtype=dtype))])
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"), [((6, 5, 4, 3), r"is 4-D \(6 x 5 x 4 x 3\)"), ((6, 5), r"is 2-D \(6 x 5\)")]
+)
+def test_other_than_three_dimensions(tmp_path, shape, said):
+    path = save(tmp_path / "case.nii.gz", shape)
+    with pytest.raises(InputError, match=rf"case.nii.gz: {said}; export one 3-D volume"):
+        check_volumes([path])
+
+
+def cut_in_half(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def spoil_the_middle(path):
+    content = path.read_bytes()
+    half = len(content) // 2
+    path.write_bytes(content[:half] + b"\xff" * 100 + content[half + 100 :])
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("case.nii.gz", cut_in_half),
+        ("case.nii", cut_in_half),
+        ("case.nii.gz", spoil_the_middle),
+        ("case.nii.gz", lambda path: path.write_text("no NIfTI")),
+        ("case.nii.gz", lambda path: path.write_bytes(gzip.compress(b"no NIfTI"))),
+        ("case.nii", lambda path: path.write_bytes(b"")),
+    ],
+)
+def test_a_damaged_file_is_named_among_good_ones(tmp_path, name, spoil):
+    good, bad = save(tmp_path / "good.nii.gz"), save(tmp_path / name, (40, 40, 40))
+    spoil(bad)
+    with pytest.raises(InputError, match=rf"\A{bad}: not a whole NIfTI volume \(.+\); copy or export it again\Z"):
+        check_volumes([good, bad])
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(InputError, match=r"none.nii.gz: no such file"):
+        check_volumes([tmp_path / "none.nii.gz"])
+
+
+def test_voxels_that_are_not_grey_values(tmp_path):
+    path = save(tmp_path / "case.nii.gz", dtype=np.complex64)
+    with pytest.raises(InputError, match="holds complex64 voxels"):
+        check_volumes([path])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite(tmp_path, value):
+    voxels = np.zeros((6, 5, 4), np.float32)
+    voxels[1, 2, 3] = value
+    nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), tmp_path / "case.nii.gz")
+    with pytest.raises(InputError, match=r"case.nii.gz: holds voxels that are NaN or infinite"):
+        check_volumes([tmp_path / "case.nii.gz"])

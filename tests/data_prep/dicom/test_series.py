@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+from dicom_studies import SHAPE, enhanced_dataset, save, segmentation, series_datasets
+
+from custom_components.errors import InputError
+from data_prep.dicom import find_series, read_series, scan_folder
+
+
+def test_names_and_places_of_files_do_not_matter(tmp_path):
+    for number in (4, 9):
+        for index, path in enumerate(save(series_datasets(number=number), tmp_path / "new")):
+            (tmp_path / f"{index % 2}").mkdir(exist_ok=True)
+            path.rename(tmp_path / f"{index % 2}" / f"{number}{path.name}.x")
+    series = find_series(tmp_path)
+    assert [one.name for one in series] == ["4 t2_tse_tra", "9 t2_tse_tra"]
+    assert [read_series(one).voxels.shape for one in series] == [SHAPE, SHAPE]
+
+
+def test_other_files_are_passed_over_and_damaged_ones_named(tmp_path):
+    save(series_datasets(), tmp_path)
+    (tmp_path / "notes.txt").write_text("no DICOM")
+    (tmp_path / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    (tmp_path / ".hidden").write_bytes(b"")
+    (tmp_path / "slice.dcm").write_bytes(b"no DICOM at all")
+    scan = scan_folder(tmp_path)
+    assert scan.others == [tmp_path / "notes.txt"]
+    assert [str(finding) for finding in scan.findings] == [f"{tmp_path}/slice.dcm: is no DICOM file; export it again"]
+    with pytest.raises(InputError, match=r"slice.dcm: is no DICOM file"):
+        find_series(tmp_path)
+
+
+def test_a_folder_without_dicom_is_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no DICOM image"):
+        find_series(tmp_path)
+
+
+def test_masks_are_told_from_images(tmp_path):
+    datasets = series_datasets()
+    save(datasets, tmp_path / "t2")
+    (path,) = save([segmentation(datasets, {"Prostate": np.ones(SHAPE, np.uint8)})], tmp_path / "seg")
+    scan = scan_folder(tmp_path)
+    assert scan.mask_files == [path]
+    assert [len(study.series) for study in scan.studies] == [1]
+
+
+def test_the_stacks_of_an_enhanced_image_are_series_of_their_own(tmp_path):
+    dataset = enhanced_dataset()
+    for group in dataset.PerFrameFunctionalGroupsSequence[:2]:
+        group.FrameContentSequence[0].StackID = "2"
+    save([dataset], tmp_path)
+    assert {one.first.stack: len(one.slices) for one in find_series(tmp_path)} == {"1": 4, "2": 2}

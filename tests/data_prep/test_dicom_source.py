@@ -1,0 +1,179 @@
+import gzip
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from dicom_studies import SAGITTAL, affine, gland, item, save, segmentation, series_datasets, voxels
+from pydicom import dcmread
+
+from custom_components.errors import InputError
+from data_prep import sources
+from data_prep.__main__ import main
+from data_prep.sources.case import SourceOptions
+
+
+def write_archive(folder: Path) -> None:
+    """Two patients: one with a mask and a second series, one without."""
+    for patient, masked in (("P1", True), ("P2", False)):
+        datasets = series_datasets(voxels(ord(patient[1])), patient=patient)
+        save(datasets, folder / patient / "4")
+        save(series_datasets(patient=patient, number=3, orientation=SAGITTAL), folder / patient / "3")
+        if masked:
+            save([segmentation(datasets, {"Prostate": gland()})], folder / patient / "seg")
+    (folder / "DICOMDIR").write_bytes(b"not looked at")
+    (folder / "readme.txt").write_text("no DICOM")
+
+
+def test_each_study_gives_a_case_and_every_other_series_a_note(tmp_path):
+    write_archive(tmp_path)
+    listing = sources.find_cases(tmp_path, "MGH")
+    assert [case.patient for case in listing.cases] == ["P1", "P2"]
+    one, two = listing.cases
+    np.testing.assert_array_equal(one.read_image().voxels, voxels(ord("1")))
+    np.testing.assert_array_equal(one.read_label().voxels, gland())
+    np.testing.assert_allclose(one.read_image().affine, affine(), atol=1e-6)
+    assert two.read_label is None
+    assert len(one.files) == 7
+    assert listing.findings == []
+    assert listing.notes == [
+        "ignored as no DICOM: 1, such as readme.txt",
+        "P1: series 3 t2_tse_tra: sagittal",
+        "P2: series 3 t2_tse_tra: sagittal",
+    ]
+
+
+def test_two_studies_of_a_patient_are_two_cases_of_one_patient(tmp_path):
+    for study in ("first", "second"):
+        save(series_datasets(study=study), tmp_path / study)
+    alone = sources.find_cases(tmp_path / "first", "MGH").cases
+    both = sources.find_cases(tmp_path, "MGH").cases
+    assert {case.patient for case in both} == {"P1"}
+    assert len({case.name for case in both}) == 2
+    assert alone[0].name in {case.name for case in both}
+
+
+def test_masks_may_lie_apart(tmp_path):
+    datasets = series_datasets()
+    save(datasets, tmp_path / "images")
+    save([segmentation(datasets, {"Prostate": gland()})], tmp_path / "masks")
+    (case,) = sources.find_cases(tmp_path / "images", "MGH", options=SourceOptions(masks=tmp_path / "masks")).cases
+    np.testing.assert_array_equal(case.read_label().voxels, gland())
+
+
+def test_a_mask_of_another_series_is_said_and_the_case_has_none(tmp_path):
+    other = series_datasets(number=3, orientation=SAGITTAL)
+    save(series_datasets(), tmp_path / "4")
+    save(other, tmp_path / "3")
+    save([segmentation(other, {"Prostate": gland()})], tmp_path / "seg")
+    listing = sources.find_cases(tmp_path, "MGH")
+    assert listing.cases[0].label is None
+    assert "IM0000: SEG of a series that was not picked" in listing.notes
+
+
+def test_the_user_can_choose_the_series_of_a_tie(tmp_path):
+    for number, description in ((4, "t2_tse_tra"), (9, "t2_tse_tra_repeated")):
+        save(series_datasets(number=number, description=description), tmp_path / str(number))
+    assert sources.find_cases(tmp_path, "MGH").cases == []
+    for options in (SourceOptions(series="repeated"), SourceOptions(tie="last")):
+        (case,) = sources.find_cases(tmp_path, "MGH", options=options).cases
+        np.testing.assert_array_equal(case.read_image().voxels, voxels(9))
+
+
+def test_a_damaged_file_among_several_studies_holds_none_back(tmp_path):
+    for number, patient in enumerate(("P1", "P2")):
+        for path in save(series_datasets(patient=patient), tmp_path / "new"):
+            path.rename(tmp_path / f"{number}_{path.name}")
+    (tmp_path / "empty.dcm").touch()
+    listing = sources.find_cases(tmp_path, "MGH")
+    assert len(listing.cases) == 2
+    assert [finding.problem for finding in listing.findings] == ["is no DICOM file"]
+
+
+def test_the_site_must_be_named(tmp_path):
+    save(series_datasets(), tmp_path)
+    with pytest.raises(InputError, match="name it with --site"):
+        sources.find_cases(tmp_path)
+
+
+def test_import_writes_what_the_series_holds(tmp_path, capsys):
+    write_archive(tmp_path / "raw")
+    arguments = ["import", str(tmp_path / "raw"), "--site", "MGH", "--out", str(tmp_path / "set"), "--keep-ids"]
+    assert main([*arguments, "--jobs", "1"]) == 0
+    assert "MGH: 1 of 2 cases have no mask" in capsys.readouterr().out
+    entries = json.loads((tmp_path / "set" / "dataset.json").read_text())["cases"]
+    assert [entry["patient"] for entry in entries] == ["MGH_P1", "MGH_P2"]
+    image = nibabel.load(tmp_path / "set" / entries[0]["image"])
+    label = nibabel.load(tmp_path / "set" / entries[0]["label"])
+    np.testing.assert_array_equal(np.asanyarray(image.dataobj), voxels(ord("1")))
+    np.testing.assert_array_equal(np.asanyarray(label.dataobj), gland())
+    np.testing.assert_allclose(image.affine, affine(), atol=1e-5)
+    np.testing.assert_array_equal(image.affine, label.affine)
+
+
+SECRETS = {
+    "name": "Wintermantel",
+    "other name": "Kasimir",
+    "id": "PID7730215",
+    "birth date": "19480317",
+    "date": "20110823",
+    "physician": "Oberholzer",
+    "hospital": "Sankt-Vinzenz",
+    "accession": "ACC5566778",
+    "private": "Zaphod-Private",
+    "nested": "Quillfeather",
+    "file": "Ludmilla-Sorokin",
+    "text": "Mr-Thistlewood",
+}
+
+
+def plant(dataset) -> None:
+    """Put every secret where scanners and archives put such things."""
+    dataset.PatientName = f"{SECRETS['name']}^{SECRETS['other name']}"
+    dataset.PatientID = SECRETS["id"]
+    dataset.PatientBirthDate = SECRETS["birth date"]
+    dataset.StudyDate = dataset.AcquisitionDate = dataset.ContentDate = SECRETS["date"]
+    dataset.ReferringPhysicianName = SECRETS["physician"]
+    dataset.InstitutionName = SECRETS["hospital"]
+    dataset.AccessionNumber = SECRETS["accession"]
+    dataset.PatientComments = dataset.SeriesDescription = f"t2 {SECRETS['text']}"
+    dataset.OtherPatientIDsSequence = [item(PatientID=SECRETS["id"])]
+    dataset.RequestAttributesSequence = [item(RequestedProcedureDescription=SECRETS["nested"])]
+    block = dataset.private_block(0x0029, "VENDOR", create=True)
+    block.add_new(0x10, "LO", SECRETS["private"])
+    block.add_new(0x11, "SQ", [item(PatientName=SECRETS["nested"], PatientBirthDate=SECRETS["birth date"])])
+
+
+def write_planted_archive(folder: Path) -> None:
+    """A sound study with a mask, and one that goes into quarantine."""
+    for study, broken in (("sound", False), ("broken", True)):
+        datasets = series_datasets(study=study, patient=SECRETS["id"])
+        for dataset in datasets:
+            plant(dataset)
+        place = folder / SECRETS["file"] / f"{SECRETS['date']}_{study}"
+        mask = segmentation(datasets, {"Prostate": gland()})
+        mask.ContentCreatorName = SECRETS["physician"]
+        for path in (*save(datasets[:2] + datasets[3:] if broken else datasets, place), *save([mask], place / "seg")):
+            path.rename(path.with_name(f"{SECRETS['file']}_{path.name}.dcm"))
+
+
+def test_nothing_that_identifies_a_patient_leaves(tmp_path, monkeypatch):
+    write_planted_archive(tmp_path / "raw")
+    out = tmp_path / "set"
+    arguments = ["import", str(tmp_path / "raw"), "--site", "MGH", "--out", str(out)]
+    assert main([*arguments, "--jobs", "1", "--key-file", str(tmp_path / "key")]) == 3
+
+    planted = b"".join(path.read_bytes() for path in sorted((tmp_path / "raw").rglob("*.dcm")))
+    uids = {dcmread(path).StudyInstanceUID for path in (tmp_path / "raw").rglob("*.dcm")}
+    written = [path for path in sorted(out.rglob("*")) if path.is_file()]
+    assert {path.name for path in written} >= {"dataset.json", "quarantine.json"}
+    assert sum(path.name.endswith(".nii.gz") for path in written) == 2
+    content = b"\n".join(str(path.relative_to(out)).encode() + b"\n" + path.read_bytes() for path in written)
+    content += b"".join(gzip.decompress(path.read_bytes()) for path in written if path.suffix == ".gz")
+    for what, secret in [*SECRETS.items(), *(("uid", uid) for uid in uids)]:
+        if what != "file":
+            assert secret.encode() in planted, what
+        for spelt in (secret, secret.lower(), secret.upper()):
+            assert spelt.encode() not in content, what
+            assert spelt.encode("utf-16-le") not in content, what

@@ -1,0 +1,182 @@
+"""What identifies a patient must be in no byte that an import writes."""
+
+import gzip
+import hashlib
+import hmac
+import os
+import stat
+
+import nibabel
+import numpy as np
+import pydicom
+import pytest
+import sources_on_disk as layouts
+from raw_cases import AFFINE, small_image, small_mask
+
+from custom_components.files import read_json
+from data_prep.__main__ import main
+from data_prep.pseudonyms import Pseudonyms, load_key
+from data_prep.sources import find_cases
+
+SECRETS = ["Mustermann", "Erika", "19440812", "1944-08-12", "MRN4711", "20190317"]
+
+
+def all_bytes(folder):
+    """Every file's name and content, unpacked where it is packed."""
+    for path in sorted(folder.rglob("*")):
+        yield str(path.relative_to(folder)).encode()
+        if path.is_file():
+            content = path.read_bytes()
+            yield content
+            if path.name.endswith(".gz"):
+                yield gzip.decompress(content)
+
+
+def assert_no_secret(folder):
+    for content in all_bytes(folder):
+        for secret in SECRETS:
+            for spelling in (secret, secret.upper(), secret.lower()):
+                assert spelling.encode() not in content
+                assert spelling.encode("utf-16-le") not in content
+
+
+@pytest.fixture
+def run_import(tmp_path):
+    def run(folder, *arguments, out="set"):
+        key = ["--key-file", str(tmp_path / "key")]
+        return main(["import", str(folder), "--out", str(tmp_path / out), "--jobs", "1", *key, *arguments])
+
+    return run
+
+
+def save_with_text(path, voxels):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = nibabel.Nifti1Image(voxels, AFFINE)
+    image.header["descrip"] = b"Mustermann^Erika 19440812"
+    image.header["aux_file"] = b"MRN4711"
+    image.header["db_name"] = b"Mustermann"
+    image.header["intent_name"] = b"1944-08-12"
+    image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", b"MRN4711 20190317"))
+    nibabel.save(image, path)
+    return path
+
+
+def test_names_of_files_folders_and_headers_stay_behind(tmp_path, run_import, capsys):
+    site = tmp_path / "raw" / "Erika_Mustermann_19440812"
+    save_with_text(site / "MRN4711.nii.gz", small_image(1))
+    save_with_text(site / "MRN4711_segmentation.nii.gz", small_mask(1, 2))
+    save_with_text(site / "Mustermann-20190317.nii.gz", small_image(2))
+    assert run_import(site, "--site", "HK") == 0
+    assert_no_secret(tmp_path / "set")
+    header = nibabel.load(next((tmp_path / "set" / "images").iterdir())).header
+    text = b"".join(bytes(header[field]) for field in ("descrip", "aux_file", "db_name", "intent_name"))
+    assert text.strip(b"\0") == b""
+    assert len(header.extensions) == 0
+
+
+def test_a_quarantined_case_keeps_its_secrets_too(tmp_path, run_import, capsys):
+    site = tmp_path / "raw" / "Erika_Mustermann"
+    save_with_text(site / "good.nii.gz", small_image(1))
+    save_with_text(site / "MRN4711_segmentation.nii.gz", small_mask())
+    save_with_text(site / "Mustermann.nii.gz", small_image(2))
+    save_with_text(site / "Mustermann.nii", small_image(2))
+    save_with_text(site / "Erika.nii.gz", np.zeros((8, 7, 4), np.int16))
+    save_with_text(site / "19440812.nii.gz", small_image(1))
+    assert run_import(site, "--site", "HK") == 3
+    assert_no_secret(tmp_path / "set")
+    shown = capsys.readouterr().err
+    # The user, at the site, is told by name.
+    assert all(name in shown for name in ("MRN4711", "Mustermann", "Erika"))
+    problems = sorted(row["problem"] for row in read_json(tmp_path / "set" / "quarantine.json")["findings"])
+    assert problems[0].startswith("has no image")
+    assert problems[1].startswith("is constant (every voxel 0)")
+    assert problems[2].startswith("is the same case as")
+    assert problems[3].startswith("is the same image as HK_case_")
+
+
+def test_dicom_leaves_everything_but_voxels_and_geometry_behind(tmp_path, run_import):
+    folder = tmp_path / "raw" / "Mustermann_Erika"
+    # Too few slices would make a localizer of it.
+    voxels = np.concatenate([small_image(number) for number in range(4)], axis=2)
+    layouts.write_dicom(folder, voxels, patient="MRN4711")
+    for path in sorted(folder.iterdir()):
+        dataset = pydicom.dcmread(path)
+        dataset.PatientName, dataset.PatientBirthDate = "Mustermann^Erika", "19440812"
+        dataset.StudyDate = dataset.SeriesDate = dataset.AcquisitionDate = "20190317"
+        dataset.OtherPatientIDs = "MRN4711"
+        block = dataset.private_block(0x0029, "Mustermann", create=True)
+        block.add_new(0x10, "LO", "Erika MRN4711")
+        inner = pydicom.Dataset()
+        inner.PatientName, inner.PatientID = "Mustermann^Erika", "MRN4711"
+        inner.ScheduledProcedureStepStartDate = "20190317"
+        dataset.RequestAttributesSequence = [inner]
+        dataset.save_as(path.with_name(f"Mustermann_{path.name}"))
+        path.unlink()
+    assert run_import(tmp_path / "raw", "--site", "HK", "--source", "dicom") == 0
+    (entry,) = read_json(tmp_path / "set" / "dataset.json")["cases"]
+    np.testing.assert_array_equal(nibabel.load(tmp_path / "set" / entry["image"]).get_fdata(), voxels)
+    assert_no_secret(tmp_path / "set")
+
+
+def test_a_patient_has_one_name_in_every_import_and_another_with_another_key(tmp_path, run_import):
+    key = tmp_path / "key"
+    for out, arguments in (("one", []), ("two", []), ("three", ["--key-file", str(tmp_path / "other")])):
+        raw = layouts.bids(tmp_path / f"raw_{out}")
+        (raw / "sub-02" / "ses-1" / "anat" / "sub-02_ses-1_T2w.nii.gz").unlink()
+        assert run_import(raw, "--site", "HK", *arguments, out=out) == 0
+    one, two, three = (
+        {entry["patient"]: entry["case"] for entry in read_json(tmp_path / out / "dataset.json")["cases"]}
+        for out in ("one", "two", "three")
+    )
+    assert one == two
+    assert not one.keys() & three.keys()
+    # By hand, with the file's key.
+    digest = hmac.new(key.read_bytes().strip(), b"patient\0HK\0sub-01", hashlib.sha256).hexdigest()
+    assert f"HK_patient_{digest[:16]}" in one
+
+
+def test_the_key_is_made_once_for_its_owner_alone(tmp_path, run_import, capsys):
+    raw = layouts.multi_site(tmp_path / "raw")
+    assert run_import(raw) == 0
+    assert capsys.readouterr().out.startswith(f"{tmp_path}/key: new key for the hashed ids; keep it safe")
+    key = tmp_path / "key"
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    content = key.read_text()
+    assert len(content.strip()) == 64
+    assert run_import(raw) == 0
+    assert key.read_text() == content
+    assert "new key" not in capsys.readouterr().out
+    assert all(content.strip().encode() not in data for data in all_bytes(tmp_path / "set"))
+
+
+def test_a_key_is_refused_in_the_dataset_and_when_it_is_no_secret(tmp_path, run_import, capsys):
+    raw = layouts.multi_site(tmp_path / "raw")
+    assert run_import(raw, "--key-file", str(tmp_path / "set" / "key")) == 1
+    assert "the key must never lie in the dataset" in capsys.readouterr().err
+    (tmp_path / "short").write_text("secret")
+    assert run_import(raw, "--key-file", str(tmp_path / "short")) == 1
+    assert "short: is too short for a key" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    assert run_import(raw, "--key-file", str(tmp_path / "file" / "key")) == 1
+    assert "no key can be read or made here" in capsys.readouterr().err
+    assert not (tmp_path / "set").exists()
+
+
+def test_of_two_keys_made_at_once_one_counts(tmp_path, monkeypatch):
+    key = tmp_path / "key"
+
+    def other_was_faster(source, target):
+        key.write_text("a" * 64)
+        raise FileExistsError
+
+    monkeypatch.setattr(os, "link", other_was_faster)
+    assert load_key(key) == b"a" * 64
+    assert list(tmp_path.iterdir()) == [key]
+
+
+def test_a_patient_is_the_same_only_within_a_site(tmp_path):
+    raw = layouts.multi_site(tmp_path / "raw")
+    (here,) = find_cases(raw / "RUNMC", "HK").cases
+    (there,) = find_cases(raw / "RUNMC", "UCL").cases
+    pseudonyms = Pseudonyms(b"k" * 64)
+    assert pseudonyms.patient_id(here).removeprefix("HK") != pseudonyms.patient_id(there).removeprefix("UCL")

@@ -1,0 +1,97 @@
+"""kill -9 at any moment, then --resume True: as if nothing had happened, bit for bit. A real process, ENet's config."""
+
+import csv
+import json
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import pytest
+import torch
+from training_process import start
+
+from custom_components.files import file_sha256
+
+EPOCHS = 3
+KILLS = 10
+
+
+@pytest.fixture(scope="module")
+def train(copy_bundles_to, dataset_dir, tmp_path_factory) -> Callable[..., BaseProcess]:
+    """``train(folder)`` starts a training into a folder, or goes on with the one that it holds."""
+    bundle = copy_bundles_to(tmp_path_factory.mktemp("bundles"), "enet") / "enet"
+
+    def train(folder: Path, **options) -> BaseProcess:
+        settings = {"dataset_dir": str(dataset_dir), "image_size": 32, "device": "cpu", "resume": True}
+        # A shorter learning-rate cycle than the default: with its 2000 steps a few epochs would not tell.
+        settings |= {"batch_size": 8, "augmentation": 0.5, "lr_scheduler::step_size_up": 5}
+        settings |= {"output_dir": str(folder), "models_dir": str(folder / "models")}
+        return start(bundle, **settings, **{"train::trainer::max_epochs": EPOCHS}, **options)
+
+    return train
+
+
+@pytest.fixture(scope="module")
+def whole(train, tmp_path_factory) -> Path:
+    """The folder of the uninterrupted training."""
+    folder = tmp_path_factory.mktemp("whole")
+    finish(train(folder))
+    return folder
+
+
+def finish(process: BaseProcess) -> None:
+    process.join()
+    assert process.exitcode == 0
+
+
+def results(folder: Path) -> tuple:
+    """What two equal trainings have in common: the best weights, the last ones, and the log."""
+    provenance = json.loads((folder / "models" / "provenance.json").read_text())
+    assert provenance["weights_sha256"] == file_sha256(folder / "models" / "model.pt")
+    last = torch.load(folder / "last.pt", weights_only=True)["network"]
+    weights = {key: value.numpy().tobytes() for key, value in last.items()}
+    return provenance["weights_sha256"], provenance["epoch"], weights, (folder / "training.csv").read_bytes()
+
+
+def test_killed_at_random_moments(train, whole, tmp_path):
+    run, moments, kills = tmp_path / "run", random.Random(0), 0
+    begin = time.monotonic()
+    finish(train(run))
+    duration = time.monotonic() - begin
+    while kills < KILLS:
+        assert results(run) == results(whole)
+        shutil.rmtree(run)
+        process = train(run)
+        while True:
+            process.join(moments.uniform(0, duration))
+            if process.exitcode is not None:
+                break
+            process.kill()
+            process.join()
+            kills += 1
+            process = train(run)
+        assert process.exitcode == 0
+    assert results(run) == results(whole)
+    assert not list(tmp_path.rglob(".*")), "a killed writer's file was left"
+
+
+def test_killed_while_files_are_replaced(train, whole, tmp_path):
+    scores = [float(row["val_mean_dice"]) for row in csv.DictReader((whole / "training.csv").open())]
+    improvements = sum(score > max(scores[:epoch], default=-1) for epoch, score in enumerate(scores))
+    for moment in (
+        ("model.pt", improvements),  # its provenance is in place already
+        ("provenance.json", 1),
+        ("training.csv", 1),
+        ("last.pt", 1),
+        ("last.previous.pt", 1),
+        ("last.pt", 2),  # there is a last.previous.pt, and no last.pt
+    ):
+        process = train(tmp_path, dies_at=moment)
+        process.join()
+        assert process.exitcode in (-signal.SIGKILL, 0), moment
+    finish(train(tmp_path))
+    assert results(tmp_path) == results(whole)

@@ -1,0 +1,130 @@
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from monai.transforms import RandFlipd
+
+from custom_components.data import SliceDataset
+from custom_components.errors import InputError
+from custom_components.files import file_sha256
+from custom_components.teachers import CachedTeachers, TeacherEnsemble, load_teacher
+
+KEYS = ("stride2", "stride8")
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def folders(make_teacher) -> list[str]:
+    return [str(make_teacher(name)) for name in ("espnet", "enet")]
+
+
+@pytest.fixture
+def ensemble(folders) -> TeacherEnsemble:
+    return ensemble_of(folders)
+
+
+def ensemble_of(folders: list[str], keys=KEYS, precision: str = "float32") -> TeacherEnsemble:
+    return TeacherEnsemble([load_teacher(folder) for folder in folders], keys, precision)
+
+
+@pytest.fixture
+def slices(cases, preprocessing, tmp_path) -> SliceDataset:
+    """Two cases of four slices each."""
+    return SliceDataset(cases[:2], preprocessing, tmp_path / "prepared")
+
+
+@pytest.fixture
+def cache_dir(tmp_path) -> Path:
+    return tmp_path / "teachers"
+
+
+def said(teachers, slices: SliceDataset) -> list[torch.Tensor]:
+    """All outputs on three slices of both cases."""
+    chosen = [slices[index] for index in (5, 0, 2)]
+    image = torch.stack([sample["image"] for sample in chosen])
+    logits, features = teachers(image, [(sample["case"], sample["slice"]) for sample in chosen])
+    return [*logits, *(tap for own in features for tap in own)]
+
+
+def written(cache_dir: Path) -> dict[Path, int]:
+    return {file: file.stat().st_mtime_ns for file in cache_dir.rglob("*") if file.is_file()}
+
+
+def test_cached_teachers_say_what_the_ensemble_says(ensemble, slices, cache_dir):
+    cached = CachedTeachers(ensemble, slices, CPU, cache_dir, batch_size=3)
+    torch.testing.assert_close(said(cached, slices), said(ensemble, slices), rtol=2e-3, atol=2e-3)
+    # Logits are not rounded.
+    torch.testing.assert_close(said(cached, slices)[:2], said(ensemble, slices)[:2], rtol=1e-4, atol=1e-5)
+    assert cached.names == ensemble.names
+    assert len(written(cache_dir)) == 2 * 2
+
+
+def test_the_next_training_computes_nothing_again(ensemble, slices, cache_dir, monkeypatch):
+    first = said(CachedTeachers(ensemble, slices, CPU, cache_dir), slices)
+    files, run, batches = written(cache_dir), ensemble.run, []
+
+    def counted(index, image):
+        batches.append(len(image))
+        return run(index, image)
+
+    monkeypatch.setattr(ensemble, "run", counted)
+    second = said(CachedTeachers(ensemble, slices, CPU, cache_dir), slices)
+    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+    assert written(cache_dir) == files
+    assert batches == [1, 1], "one slice a teacher, for the sizes"
+
+
+def test_other_weights_taps_precision_or_volumes_are_other_entries(
+    folders, change_json, slices, cases, checked_in_preprocessing, cache_dir, tmp_path
+):
+    CachedTeachers(ensemble_of(folders), slices, CPU, cache_dir)
+    files = written(cache_dir)
+    other_size = SliceDataset(cases[:2], checked_in_preprocessing(image_size=64), tmp_path / "prepared")
+    others = [(ensemble_of(folders, KEYS[:1]), slices), (ensemble_of(folders, KEYS, "bfloat16"), slices)]
+    for number, (teachers, dataset) in enumerate([*others, (ensemble_of(folders), other_size)], start=2):
+        CachedTeachers(teachers, dataset, CPU, cache_dir)
+        assert len(written(cache_dir)) == number * len(files)
+    # A teacher beside others is the same teacher; with other weights it is not.
+    CachedTeachers(ensemble_of(folders[:1]), slices, CPU, cache_dir)
+    assert len(written(cache_dir)) == 4 * len(files)
+    models = Path(folders[0]) / "models"
+    state = torch.load(models / "model.pt", weights_only=True)
+    torch.save({key: value * 2 for key, value in state.items()}, models / "model.pt")
+    change_json(models / "provenance.json", weights_sha256=file_sha256(models / "model.pt"))
+    CachedTeachers(ensemble_of(folders[:1]), slices, CPU, cache_dir)
+    assert len(written(cache_dir)) == 4 * len(files) + 2
+    assert written(cache_dir).items() >= files.items()
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[:-1], lambda whole: b"", lambda whole: b"x" + whole[1:]])
+def test_a_damaged_entry_is_computed_again(ensemble, slices, cache_dir, damage):
+    expected = said(CachedTeachers(ensemble, slices, CPU, cache_dir), slices)
+    file, *others = written(cache_dir)
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    before = written(cache_dir)
+    again = said(CachedTeachers(ensemble, slices, CPU, cache_dir), slices)
+    assert all(torch.equal(one, other) for one, other in zip(expected, again, strict=True))
+    assert file.read_bytes() == whole
+    assert all(written(cache_dir)[other] == before[other] for other in others)
+
+
+def test_refuses_slices_that_change(ensemble, cases, preprocessing, cache_dir, tmp_path):
+    slices = SliceDataset(cases[:1], preprocessing, tmp_path / "prepared", RandFlipd("image", prob=0.5))
+    with pytest.raises(InputError, match="cache_teachers: slices change at random"):
+        CachedTeachers(ensemble, slices, CPU, cache_dir)
+
+
+def test_refuses_what_does_not_fit_on_the_disk(ensemble, slices, cache_dir, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
+    with pytest.raises(InputError, match=r"cache_teachers: needs 0\.\d\d GB in .*teachers, where 0\.00 GB are free; "):
+        CachedTeachers(ensemble, slices, CPU, cache_dir)
+    assert not written(cache_dir)
+
+
+def test_refuses_two_cases_of_one_name(ensemble, cases, preprocessing, cache_dir, tmp_path):
+    twins = [{**case, "case": "Case00"} for case in cases[:2]]
+    with pytest.raises(InputError, match="two cases are called Case00"):
+        CachedTeachers(ensemble, SliceDataset(twins, preprocessing, tmp_path / "prepared"), CPU, cache_dir)
