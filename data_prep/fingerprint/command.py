@@ -61,6 +61,8 @@ def fingerprint(dataset: Path, out: Path) -> str:
         replace_file(out / names[-1], lambda partial, picture=picture: partial.write_bytes(picture))
         if len(shown) < SHEETS_ON_PAGE:
             shown.append(Picture(figure, f"Contact sheet {len(names)}"))
+        else:
+            figure.clear()  # its cycles would hold the pictures until the garbage collector comes by
     for left_over in {path.name for path in out.glob("contact_sheet_*.png")} - set(names):
         (out / left_over).unlink()
     write_json(out / "fingerprint.json", _numbers(dataset, sites, outliers))
