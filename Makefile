@@ -44,7 +44,7 @@ $(OUT)/dataset/dataset.json: | $(READY) $(if $(DATASET),,$(RAW))
 $(OUT)/phantom: | $(READY)
 	$(PY) -m data_prep phantom $@
 
-complexity: $(READY)  ## parameters, operations and CPU time of all networks, beside the paper's Table 1 (15 minutes)
+complexity: $(READY)  ## parameters, operations and CPU time of all networks, beside the paper's Table 1 (6 minutes)
 	$(PY) -m experiments complexity
 
 test: $(READY)  ## the tests, within 20 minutes on 2 cores

@@ -1,4 +1,4 @@
-"""``python -m data_prep import | merge | series | split | validate | phantom``.
+"""``python -m data_prep import | merge | series | split | validate | fingerprint | phantom``.
 
 Exit codes: 0 done; 1 not done, the lines on stderr say why; 2 wrong usage; 3 done, with findings (import, validate).
 """
@@ -9,6 +9,7 @@ import sys
 from custom_components.errors import InputError
 from data_prep import importing, merging, splitting, validating
 from data_prep.dicom import command as series
+from data_prep.fingerprint import command as fingerprint
 from data_prep.phantom import command as phantom
 
 COMMANDS = {
@@ -17,6 +18,7 @@ COMMANDS = {
     "series": series,
     "split": splitting,
     "validate": validating,
+    "fingerprint": fingerprint,
     "phantom": phantom,
 }
 

@@ -15,7 +15,7 @@ from experiments.bundle_copy import BUNDLES
 
 SIZE = 384
 SLICES = 24
-SLICE_REPEATS, VOLUME_REPEATS = 11, 3
+SLICE_REPEATS, VOLUME_REPEATS = 7, 1
 
 NETWORKS = {
     "deeplabv3plus": "DeepLabV3+",

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from custom_components.files import write_json, write_text
-from experiments.report.content import sections
+from experiments.report.content import sections, summary
 from experiments.report.markdown import markdown_page
-from experiments.report.page import html_page
 from experiments.report.results import results
 from experiments.report.scores import score_table
 from experiments.report.study import Row, load_study
+from reporting import html_page
 
 __all__ = ["load_study", "render_table", "write_report"]
 
@@ -26,7 +26,7 @@ def write_report(folder: Path) -> Path:
     """
     study = load_study(folder)
     parts = sections(study)
-    write_text(folder / "report.html", html_page(study, parts))
+    write_text(folder / "report.html", html_page(study.title, summary(study), parts))
     write_text(folder / "report.md", markdown_page(study, parts))
     write_json(folder / "results.json", results(study))
     return folder / "report.html"

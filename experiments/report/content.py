@@ -1,64 +1,12 @@
 """What a report says, whatever it is written in: sections of text, tables, pictures and facts."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-from matplotlib.figure import Figure
-
 from experiments.report import figures, paper, runs
 from experiments.report.comparison import findings
+from experiments.report.complexity import complexity_table
 from experiments.report.pictures import picture_grid
 from experiments.report.scores import score_table
 from experiments.report.study import Row, Study
-from experiments.report.table import Table
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A sentence that the reader came for."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Note:
-    """How to read what stands above."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Heading:
-    """A heading within a section."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A figure with a description for those who cannot see it."""
-
-    figure: Figure
-    description: str
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Names with what they are."""
-
-    facts: Mapping[str, Any]
-
-
-Block = Finding | Note | Heading | Picture | Facts | Table
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the report."""
-
-    title: str
-    blocks: list[Block]
+from reporting import Block, Facts, Finding, Heading, Note, Picture, Section
 
 
 def sections(study: Study) -> list[Section]:
@@ -67,6 +15,7 @@ def sections(study: Study) -> list[Section]:
         Section("Result", _result(study)),
         Section("The paper's tables", _paper(study)),
         Section("Pictures", _pictures(study)),
+        Section("Size and speed", _complexity(study)),
         Section("Training", _training(study)),
         Section("Adaptive weights", _weights(study)),
         Section("What was run", _what_was_run(study)),
@@ -134,6 +83,11 @@ def _grid_columns(study: Study, network: str) -> list[Row]:
     one = [row for row in students if len(row.teachers) == 1]
     several = [row for row in students if len(row.teachers) > 1]
     return [*baselines[:1], *one[:1], *several[:1]] if students else []
+
+
+def _complexity(study: Study) -> list[Block]:
+    table, note = complexity_table(study)
+    return [table, Note(note)] if table.lines else []
 
 
 def _training(study: Study) -> list[Block]:

@@ -1,6 +1,5 @@
 """The curves of a report as PNG: validation Dice, loss terms and adaptive weights over the epochs."""
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from math import nan
 from typing import Any
@@ -10,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.report.study import Row
+from reporting.plots import COLOURS, INK, styled
 
 SEGMENTATION_TERMS = ("dice", "lovasz", "cross_entropy")
 DISTILLATION_TERMS = ("prediction", "importance", "region_contrast")
@@ -21,18 +21,9 @@ TERM_COLOURS = dict(
         strict=True,
     )
 )
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 PANEL_WIDTH, PANEL_HEIGHT = 3.5, 2.3  # inches
-INK, GRID = "#334155", "#E5E9EF"
 
 Draw = Callable[[Axes, Mapping[str, Sequence[float]]], None]  # puts columns of a training.csv on axes
-
-
-def png(figure: Figure) -> bytes:
-    """A figure as PNG bytes, sharp on a dense screen."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=160, facecolor="white")
-    return stream.getvalue()
 
 
 def validation_dice(rows: Sequence[Row]) -> Figure:
@@ -45,7 +36,8 @@ def validation_dice(rows: Sequence[Row]) -> Figure:
     for axes, (title, group) in zip(
         figure.subplots(max(1, len(groups)), squeeze=False)[:, 0], groups.items(), strict=False
     ):
-        _styled(axes, "epoch", "validation Dice %")
+        styled(axes, "epoch", "validation Dice %")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_title(title, fontsize=9, loc="left", color=INK, fontweight="bold")
         labels = list(dict.fromkeys(row.label for row in group))
         for row in group:
@@ -138,7 +130,8 @@ def _panels(panels: Mapping[str, Any], draw: Draw, ylabel: str) -> Figure:
     grid = figure.subplots(down, across, squeeze=False, sharey=True)
     labels = {}
     for place, (axes, (title, content)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
-        _styled(axes, "epoch" if place + across >= len(panels) else "", ylabel if place % across == 0 else "")
+        styled(axes, "epoch" if place + across >= len(panels) else "", ylabel if place % across == 0 else "")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_title(title, fontsize=9, loc="left", color=INK, fontweight="bold")
         draw(axes, content)
         handles, names = axes.get_legend_handles_labels()
@@ -150,19 +143,6 @@ def _panels(panels: Mapping[str, Any], draw: Draw, ylabel: str) -> Figure:
             labels.values(), labels.keys(), loc="outside upper left", ncols=6, frameon=False, fontsize=8, labelcolor=INK
         )
     return figure
-
-
-def _styled(axes: Axes, xlabel: str, ylabel: str) -> Axes:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color("#B6C0CC")
-    axes.grid(color=GRID, linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=8, colors=INK, length=0)
-    axes.tick_params(which="minor", length=0)
-    axes.set_xlabel(xlabel, fontsize=8, color=INK)
-    axes.set_ylabel(ylabel, fontsize=8, color=INK)
-    axes.xaxis.get_major_locator().set_params(integer=True)
-    return axes
 
 
 def _name(row: Row, rows: Sequence[Row]) -> str:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from experiments.report.content import Block, Facts, Finding, Heading, Note, Picture, Section, summary
+from experiments.report.content import summary
 from experiments.report.study import Study
-from experiments.report.table import Table
+from reporting import Block, Facts, Finding, Heading, Note, Picture, Section, Table
 
 
 def markdown_page(study: Study, sections: Sequence[Section]) -> str:

@@ -2,7 +2,7 @@
 
 from experiments.report.comparison import compare
 from experiments.report.study import Model, Row, Study
-from experiments.report.table import NOTHING, Line, Table
+from reporting import NOTHING, Line, Table
 
 # Volume Dice in percent.
 TEACHERS = {"deeplabv3plus": 89.01, "fcn_resnet101": 90.0, "pspnet": 86.3, "resnext101": 85.02}

@@ -1,7 +1,7 @@
 """What each run was made with, from its provenance."""
 
 from experiments.report.study import Row, Study
-from experiments.report.table import NOTHING, Line, Table
+from reporting import NOTHING, Line, Table
 
 SHORT = 12  # characters of a hash, enough to find it
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from experiments.report.study import Row
-from experiments.report.table import NOTHING, Line, Table
+from reporting import NOTHING, Line, Table
 
 
 def score_table(rows: Sequence[Row]) -> Table:

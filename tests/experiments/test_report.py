@@ -157,6 +157,7 @@ def test_page_holds_every_row_and_embeds_its_pictures(sample):
     assert SPLIT_SHA256 in page
     assert "1 of 4" in page  # the case that the ENet baseline missed
     assert "4 test" in page
+    assert "273.94 G" in page  # of DeepLabV3+ in the paper's table 1
 
 
 def test_table_for_the_terminal(sample):

@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs nothing beside it."""
+"""A report as one HTML file that needs nothing beside it."""
 
 import base64
 from collections.abc import Sequence
@@ -6,29 +6,28 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from experiments.report import figures
-from experiments.report.content import Block, Facts, Finding, Heading, Note, Picture, Section, summary
-from experiments.report.study import Study
-from experiments.report.table import Table
+from reporting.content import Block, Facts, Finding, Heading, Note, Picture, Section
+from reporting.plots import png
+from reporting.table import Table
 
 STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 
 
-def html_page(study: Study, sections: Sequence[Section]) -> str:
-    """The report of a study as HTML."""
+def html_page(title: str, summary: str, sections: Sequence[Section]) -> str:
+    """A report as HTML, its pictures within; ``summary`` is the line below the title."""
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(study.title)}</title>
+<title>{escape(title)}</title>
 <style>
 {STYLE}</style>
 </head>
 <body>
 <header>
-<h1>{escape(study.title)}</h1>
-<p>{escape(summary(study))}</p>
+<h1>{escape(title)}</h1>
+<p>{escape(summary)}</p>
 </header>
 {"".join(map(_section, sections))}
 </body>
@@ -60,7 +59,7 @@ def _block(block: Block) -> str:
 
 
 def _picture(picture: Picture) -> str:
-    data = base64.b64encode(figures.png(picture.figure)).decode()
+    data = base64.b64encode(png(picture.figure)).decode()
     width = round(96 * picture.figure.get_figwidth())  # CSS counts 96 pixels to the inch: letters keep their size
     return f'<img alt="{escape(picture.description)}" width="{width}" src="data:image/png;base64,{data}">'
 

@@ -1,0 +1,146 @@
+"""What is measured of each case, and of the cases of a site together."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from custom_components.errors import InputError
+from data_prep.volumes import Volume, read_volume
+from reporting.slices import Stack, axial
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something measured; one that is ``skewed`` spreads in ratios rather than in differences."""
+
+    key: str
+    title: str
+    digits: int
+    skewed: bool = False
+
+    def in_words(self, value: float) -> str:
+        """A value with the digits that matter."""
+        return f"{value:.{self.digits}f}"
+
+
+GROUPS = {
+    "Spacing": (
+        Quantity("column_spacing_mm", "columns mm", 3),
+        Quantity("row_spacing_mm", "rows mm", 3),
+        Quantity("slice_spacing_mm", "slices mm", 2),
+    ),
+    "Matrix": (
+        Quantity("columns", "columns", 0),
+        Quantity("rows", "rows", 0),
+        Quantity("slices", "slices", 0),
+    ),
+    "Intensity": (
+        Quantity("intensity_p1", "1st percentile", 1),
+        Quantity("intensity_p50", "median", 1, skewed=True),
+        Quantity("intensity_p99", "99th percentile", 1, skewed=True),
+    ),
+    "Gland": (
+        Quantity("gland_ml", "volume ml", 1, skewed=True),
+        Quantity("gland_slices", "slices with gland", 0),
+    ),
+}
+QUANTITIES = tuple(quantity for group in GROUPS.values() for quantity in group)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case in numbers: a value for each quantity, None for those of the gland where there is no mask."""
+
+    name: str
+    site: str
+    values: dict[str, float | None]
+
+
+def measure(dataset: Path, entry: dict[str, Any]) -> Case:
+    """Measure one case of ``dataset.json``.
+
+    Rows, columns and slices are those of the axial view; the gland's volume is its voxels times the volume that the
+    affine gives one voxel, in ml.
+
+    Raises:
+        InputError: when a file is unreadable, the image holds NaN, or the mask does not fit it.
+    """
+    image, stack, mask = read_case(dataset, entry)
+    low, median, high = (round(float(value), 4) for value in np.percentile(image.voxels, (1, 50, 99)))
+    if not np.isfinite((low, median, high)).all():
+        raise InputError(f"{dataset / entry['image']}: holds voxels that are NaN or infinite; export it again")
+    rows, columns, slices = stack.pixels.shape
+    values = {
+        "column_spacing_mm": round(stack.pixel_mm[1], 3),
+        "row_spacing_mm": round(stack.pixel_mm[0], 3),
+        "slice_spacing_mm": round(stack.slice_mm, 3),
+        "columns": columns,
+        "rows": rows,
+        "slices": slices,
+        "intensity_p1": low,
+        "intensity_p50": median,
+        "intensity_p99": high,
+        "gland_ml": None,
+        "gland_slices": None,
+    }
+    if mask is not None:
+        inside = mask.pixels > 0
+        voxel_mm3 = abs(float(np.linalg.det(image.affine[:3, :3])))
+        values["gland_ml"] = round(int(inside.sum()) * voxel_mm3 / 1000, 4)
+        values["gland_slices"] = int(inside.any(axis=(0, 1)).sum())
+    return Case(entry["case"], entry["site"], values)
+
+
+def read_case(dataset: Path, entry: dict[str, Any]) -> tuple[Volume, Stack, Stack | None]:
+    """A case's image, as stored and as axial slices, and its mask as axial slices (None without one).
+
+    Raises:
+        InputError: when a file is unreadable, or the mask has another shape than the image.
+    """
+    image = read_volume(dataset / entry["image"])
+    stack = axial(image.voxels, image.affine)
+    if entry.get("label") is None:
+        return image, stack, None
+    label = read_volume(dataset / entry["label"])
+    mask = axial(label.voxels, label.affine)
+    if mask.pixels.shape != stack.pixels.shape:
+        raise InputError(
+            f"{dataset / entry['label']}: has shape {label.voxels.shape}, its image {image.voxels.shape}; "
+            "import the dataset again"
+        )
+    return image, stack, mask
+
+
+def by_site(cases: Iterable[Case]) -> dict[str, list[Case]]:
+    """The cases of each site, sites in alphabetical order."""
+    sites: dict[str, list[Case]] = {}
+    for case in sorted(cases, key=lambda case: (case.site, case.name)):
+        sites.setdefault(case.site, []).append(case)
+    return sites
+
+
+def known(cases: Iterable[Case], quantity: Quantity) -> list[float]:
+    """The values of a quantity, without the cases that have none."""
+    return [case.values[quantity.key] for case in cases if case.values[quantity.key] is not None]
+
+
+def summarise(cases: Sequence[Case]) -> dict[str, dict[str, float] | None]:
+    """Mean, median, smallest and largest value of each quantity over some cases; None where no case has one."""
+    summary: dict[str, dict[str, float] | None] = {}
+    for quantity in QUANTITIES:
+        values = known(cases, quantity)
+        summary[quantity.key] = _summary(values) if values else None
+    return summary
+
+
+def _summary(values: list[float]) -> dict[str, float]:
+    return {
+        "n": len(values),
+        "mean": round(float(np.mean(values)), 4),
+        "median": round(float(np.median(values)), 4),
+        "min": min(values),
+        "max": max(values),
+    }

@@ -1,0 +1,67 @@
+"""Cases that are unlike the others of their site, by the modified z-score.
+
+B. Iglewicz and D. C. Hoaglin, How to Detect and Handle Outliers (ASQC, 1993): z = (x - median) / (1.4826 MAD), MAD the
+median absolute deviation, and |z| > 3.5 stands out. Where more than half of the values are equal, MAD is 0, and the
+mean absolute deviation times 1.2533 takes its place.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_prep.fingerprint.measuring import QUANTITIES, Case, Quantity
+
+LIMIT = 3.5
+# Fewer cases have no range that could be called usual.
+FEWEST_CASES = 5
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """A value outside the usual range of its site."""
+
+    case: str
+    site: str
+    quantity: Quantity
+    value: float
+    usual: tuple[float, float]
+    z: float
+
+
+def find_outliers(sites: Mapping[str, Sequence[Case]]) -> list[Outlier]:
+    """Every value that stands out of its site, the farthest first."""
+    found = []
+    for site, cases in sites.items():
+        for quantity in QUANTITIES:
+            measured = [case for case in cases if case.values[quantity.key] is not None]
+            if len(measured) < FEWEST_CASES:
+                continue
+            values = [case.values[quantity.key] for case in measured]
+            scores, usual = modified_z_scores(values, quantity.skewed)
+            found += [
+                Outlier(case.name, site, quantity, value, usual, float(z))
+                for case, value, z in zip(measured, values, scores, strict=True)
+                if abs(z) > LIMIT
+            ]
+    return sorted(found, key=lambda outlier: (-abs(outlier.z), outlier.case, outlier.quantity.key))
+
+
+def modified_z_scores(values: Sequence[float], skewed: bool) -> tuple[np.ndarray, tuple[float, float]]:
+    """The modified z-score of each value, and the range whose ends have the score :data:`LIMIT`.
+
+    Skewed values that are all positive are judged by their logarithms; the range is of the values themselves.
+    """
+    logarithmic = skewed and min(values) > 0
+    scale = np.log(values) if logarithmic else np.asarray(values, float)
+    centre = np.median(scale)
+    deviations = np.abs(scale - centre)
+    spread = 1.4826 * np.median(deviations) or 1.2533 * np.mean(deviations)
+    if not spread:
+        return np.zeros(len(values)), (values[0], values[0])
+    low, high = centre - LIMIT * spread, centre + LIMIT * spread
+    if logarithmic:
+        low, high = np.exp(low), np.exp(high)
+    elif min(values) >= 0:
+        low = max(low, 0)
+    return (scale - centre) / spread, (float(low), float(high))
