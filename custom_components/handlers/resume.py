@@ -112,6 +112,8 @@ class ResumeCheckpoint:
                 former.unlink(missing_ok=True)
 
     def _load(self, engine: Engine) -> None:
+        if engine.state.iteration:  # run on, in this process
+            return
         self._clear()
         if not self.resume:
             return

@@ -15,6 +15,7 @@ def sections(study: Study) -> list[Section]:
         Section("Result", _result(study)),
         Section("The paper's tables", _paper(study)),
         Section("Pictures", _pictures(study)),
+        Section("Calibration", _calibration(study)),
         Section("Size and speed", _complexity(study)),
         Section("Training", _training(study)),
         Section("Adaptive weights", _weights(study)),
@@ -83,6 +84,18 @@ def _grid_columns(study: Study, network: str) -> list[Row]:
     one = [row for row in students if len(row.teachers) == 1]
     several = [row for row in students if len(row.teachers) > 1]
     return [*baselines[:1], *one[:1], *several[:1]] if students else []
+
+
+def _calibration(study: Study) -> list[Block]:
+    calibrated = [row for row in _first_seeds(study) if row.evaluation and "calibration" in row.evaluation]
+    if not calibrated:
+        return []
+    note = (
+        "How often a voxel that is called prostate with some probability is prostate, over all cases, within 10 mm of "
+        "the prostate's bounding box. On the dotted line a model is as sure as it should be; below it, too sure. ECE: the "
+        "expected calibration error, the mean distance from the line over the voxels, in percent."
+    )
+    return [Picture(figures.reliability(calibrated), "Reliability of the probabilities"), Note(note)]
 
 
 def _complexity(study: Study) -> list[Block]:

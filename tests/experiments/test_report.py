@@ -86,6 +86,7 @@ def write_run(folder, row):
         "params": 58_000_000 if row["role"] == "teacher" else 353_760,
         "cases": cases,
         "summary": summarise(cases),
+        "calibration": {"ece": 0.05, "bins": [{"voxels": 90, "probability": 0.1, "frequency": 0.2}] * 2},
     }
     (output / "evaluation.json").write_text(json.dumps(evaluation))
 
@@ -149,8 +150,8 @@ def test_page_holds_every_row_and_embeds_its_pictures(sample):
     for label in ("DeepLabV3+", "PSPNet", "ENet alone", "ENet &lt;distilled&gt;", "ESPNet alone", "ESPNet distilled"):
         assert f'<th scope="row">{label}</th>' in page
     sources = re.findall(r'src="([^"]*)"', page)
-    # A picture grid for each of two students, validation Dice, segmentation terms, distillation terms, weights.
-    assert len(sources) == 6
+    # A picture grid for each of two students, reliability, validation Dice, both kinds of terms, weights.
+    assert len(sources) == 7
     for source in sources:
         assert base64.b64decode(source.removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
     assert "http" not in page
