@@ -92,8 +92,8 @@ def _calibration(study: Study) -> list[Block]:
         return []
     note = (
         "How often a voxel that is called prostate with some probability is prostate, over all cases, within 10 mm of "
-        "the prostate's bounding box. On the dotted line a model is as sure as it should be; below it, too sure. ECE: the "
-        "expected calibration error, the mean distance from the line over the voxels, in percent."
+        "the prostate's bounding box. On the dotted line a model is as sure as it should be; below it, too sure. ECE: "
+        "the expected calibration error, the mean distance from the line over the voxels, in percent."
     )
     return [Picture(figures.reliability(calibrated), "Reliability of the probabilities"), Note(note)]
 

@@ -117,7 +117,7 @@ def test_two_processes_train_as_one_and_resume(bundles, dataset_dir, train_in_on
     assert sorted(path.name for path in (enet / "models").iterdir()) == ["model.pt", "provenance.json"]
     events, *others = sorted(path.name for path in (enet / "output").iterdir())
     assert events.startswith("events.out.tfevents")
-    assert others == ["half.pt", "last.pt", "training.csv"]
+    assert others == ["half.pt", "last.previous.pt", "last.pt", "training.csv"]
     assert printed.count("training_log INFO: epoch 2/2") == 1
     assert printed.count("SupervisedTrainer INFO: Engine run finished") == 2
     weights = torch.load(enet / "models" / "model.pt", weights_only=True)
