@@ -1,6 +1,7 @@
 """Measure, print, write: ``python -m benchmarks [--quick] [--out docs/results] [--only NAME ...]``."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -38,6 +39,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _measure(name: str, quick: bool) -> Sequence[Figure]:
+    print(f"measuring {name} ...", file=sys.stderr, flush=True)
     try:
         return import_module(f"benchmarks.{name}").measure(quick)
     except ModuleNotFoundError as error:

@@ -51,7 +51,7 @@ def _compare(label: str, names: list[str], device: torch.device, quick: bool) ->
     )
     image = batch["image"].to(device)
     steps, forwards, supervised_steps = in_turn(
-        2 if quick else {"cpu": 4, "cuda": 20}[device.type],
+        2 if quick else {"cpu": 3, "cuda": 20}[device.type],
         _stepper(distillation),
         lambda: teachers(image, []),
         _stepper(supervised),

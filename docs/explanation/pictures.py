@@ -27,6 +27,10 @@ def main() -> None:
     """Draw them all."""
     with np.load(NUMBERS) as stored:
         numbers = dict(stored)
+    for name in numbers:
+        if name in ("image", "label") or "logits" in name or "_map_" in name:
+            # From right-anterior-superior to the radiologist's view: front up, the patient's right on the left.
+            numbers[name] = np.flip(numbers[name], (-2, -1)).swapaxes(-2, -1).copy()
     for name, draw in PICTURES.items():
         (HERE / f"{name}.png").write_bytes(png(draw(numbers)))
 
