@@ -79,8 +79,8 @@ def region_contrast(numbers: Mapping[str, np.ndarray]) -> Figure:
 
 
 def lovasz(numbers: Mapping[str, np.ndarray]) -> Figure:
-    """The student's errors on one slice, worst first, and what each is worth."""
-    probs = torch.from_numpy(numbers["student_logits"]).softmax(dim=0)[1].flatten()
+    """The teacher's errors on one slice, worst first, and what each is worth."""
+    probs = torch.from_numpy(numbers["teacher_logits"]).softmax(dim=0)[1].flatten()
     positive = torch.from_numpy(numbers["label"]).flatten() > 0
     errors, order = torch.where(positive, 1 - probs, probs).sort(descending=True, stable=True)
     positive = positive[order].numpy()
