@@ -80,12 +80,10 @@ def reliability(rows: Sequence[Row]) -> Figure:
         axes.plot(probability, frequency, color=COLOURS[0], linewidth=1.2)
         axes.scatter(probability, frequency, s=4 + 60 * voxels / voxels.max(), color=COLOURS[0])
 
-    panels = {
-        f"{_name(row, rows)}, ECE {100 * row.evaluation['calibration']['ece']:.1f} %": row.evaluation["calibration"][
-            "bins"
-        ]
-        for row in rows
-    }
+    panels = {}
+    for row in rows:
+        calibration = row.evaluation["calibration"]
+        panels[f"{_name(row, rows)}, ECE {100 * calibration['ece']:.1f} %"] = calibration["bins"]
     return _panels(panels, draw, "prostate %", "probability %")
 
 

@@ -64,9 +64,7 @@ def evaluator(data, network, report):
         device=torch.device("cpu"),
         val_data_loader=DataLoader(Dataset(data), batch_size=1),
         network=network,
-        postprocessing=Compose(
-            [CopyItemsd("label", names="truth"), CopyItemsd("pred", names="probs"), SureOf("probs")]
-        ),
+        postprocessing=Compose([CopyItemsd(["label", "pred"], names=["truth", "probs"]), SureOf("probs")]),
         val_handlers=[report],
     )
 
