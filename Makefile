@@ -48,7 +48,7 @@ complexity: $(READY)  ## parameters, operations and CPU time of all networks, be
 	$(PY) -m experiments complexity
 
 benchmarks: $(READY)  ## what is fast, beside what it is measured against, into docs/results (8 minutes)
-	$(PY) -m benchmarks --out docs/results
+	OMP_NUM_THREADS=1 $(PY) -m benchmarks --out docs/results
 
 pictures: $(READY)  ## draw the pictures of docs/explanation again
 	$(PY) docs/explanation/pictures.py

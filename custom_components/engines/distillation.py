@@ -67,7 +67,7 @@ class DistillationTrainer(SupervisedTrainer):
             raise not_finite(terms, self.state.epoch, self.state.batch, tensors)
         self.distillation_loss.last_terms = {
             **result.terms,
-            **weights_by_site(result.weights, self.teachers.names, self.state.batch["site"]),
+            **weights_by_site(result.weights, self.teachers.names, self.state.batch.get("site", [""] * len(image))),
             **(self.teachers.last_losses if self.online else {}),
             **self._gradient_norms(result.weighted_terms),
         }
