@@ -13,6 +13,7 @@ from custom_components.checkpoint import write_checkpoint
 from custom_components.errors import InputError
 from custom_components.files import replace_file
 from custom_components.losses import SegmentationLoss
+from custom_components.not_finite import LOWER
 from custom_components.teachers.bundle import read_bundle
 from custom_components.teachers.ensemble import require_one, require_taps, unique_names
 from custom_components.teachers.load import check_classes
@@ -22,8 +23,8 @@ from custom_components.teachers.taps import Taps
 class OnlineTeachers(nn.Module):
     """Untrained teachers that learn from each batch and hand on what they said of it.
 
-    Each learns as it would alone, by its own segmentation loss, with an Adam of its own at the student's learning rate of
-    the moment; nothing flows back from the student.
+    Each learns as it would alone, by its own segmentation loss, with an Adam of its own at the student's learning rate
+    of the moment; nothing flows back from the student.
 
     Its state dict holds the optimizers too, so that a training can go on from it.
 
@@ -111,9 +112,7 @@ class OnlineTeachers(nn.Module):
         """
         for name, network in zip(self.names, self.networks, strict=True):
             if not get_total_norm(network.parameters()).isfinite():
-                raise InputError(
-                    f"the weights of teacher {name} are not finite; lower the learning rate (--learning_rate)"
-                )
+                raise InputError(f"the weights of teacher {name} are not finite; {LOWER}")
 
     def save(self) -> None:
         """Write the weights of each teacher, a bare state dict."""
