@@ -22,12 +22,14 @@ class CaseImport:
     Attributes:
         name: its name in the dataset.
         patient: its patient's name in the dataset.
-        origin: hash of what it is made from.
+        folder: the raw folder's name in the dataset.
+    origin: hash of what it is made from.
         case: the case as its source has it.
     """
 
     name: str
     patient: str
+    folder: str
     origin: str
     case: SourceCase
 
@@ -84,6 +86,7 @@ def import_case(task: CaseImport, staging: Path, keep_source: bool, n4: bool) ->
         "image_sha256": file_sha256(image_file),
         "label_sha256": file_sha256(label_file) if label is not None else None,
         "voxel_sha256": voxel_sha256(image.voxels),
+        "folder": task.folder,
         "origin": task.origin,
     }
     if keep_source:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from custom_components.errors import InputError
 from data_prep import sources
 from data_prep.case_import import CaseImport, ImportedCase, import_case
-from data_prep.checks import crash_finding, same_image_finding
+from data_prep.checks import crash_finding, same_image_finding, taken_name_finding
 from data_prep.dataset_writer import DatasetWriter, header
 from data_prep.findings import SOME_FINDINGS, Finding
 from data_prep.import_summary import ImportSummary
@@ -69,7 +69,8 @@ def import_listing(
     """Write ``images/``, ``labels/``, ``dataset.json`` and, where something is faulty, ``quarantine.json``.
 
     Images keep their voxels and type (float32 after N4), masks become uint8 0/1, headers keep the affine and lose all
-    text. What the dataset already holds stays, unless its files changed.
+    text. What the dataset already holds stays, unless its files changed and the new ones are sound. A raw folder that
+    was moved is another folder: its unchanged cases stay, of the changed ones the name is taken.
 
     Args:
         listing: what a source found in ``folder``.
@@ -96,9 +97,14 @@ def import_listing(
     with DatasetWriter(dataset, header(dataset.name, pseudonyms.scheme, n4)) as writer:
         todo = []
         for name in sorted(cases):
-            origin = pseudonyms.origin(cases[name], folder)
-            if writer.cases.get(name, {}).get("origin") != origin:
-                todo.append(CaseImport(name, pseudonyms.patient_id(cases[name]), origin, cases[name]))
+            case, former = cases[name], writer.cases.get(name)
+            origin = pseudonyms.origin(case, folder)
+            if former and former["origin"] == origin:
+                continue
+            if former and former.get("folder") != quarantine.folder_id:
+                quarantine.add_case(case, [taken_name_finding(case.image)])
+            else:
+                todo.append(CaseImport(name, pseudonyms.patient_id(case), quarantine.folder_id, origin, case))
         work = partial(import_case, staging=writer.staging, keep_source=pseudonyms.key is None, n4=n4)
         results = in_processes(work, todo, min(jobs, max(1, len(todo))))
         summary = _take_in(writer, quarantine, tqdm(results, "importing", len(todo), unit="case", disable=None), todo)
