@@ -69,8 +69,9 @@ def import_listing(
     """Write ``images/``, ``labels/``, ``dataset.json`` and, where something is faulty, ``quarantine.json``.
 
     Images keep their voxels and type (float32 after N4), masks become uint8 0/1, headers keep the affine and lose all
-    text. What the dataset already holds stays, unless its files changed and the new ones are sound. A raw folder that
-    was moved is another folder: its unchanged cases stay, of the changed ones the name is taken.
+    text. What the dataset already holds stays, unless its files changed and are sound: a case that went bad is
+    quarantined, and its former version stays. A raw folder that was moved is another folder: its unchanged cases stay,
+    of the changed ones the name is taken.
 
     Args:
         listing: what a source found in ``folder``.
@@ -128,7 +129,10 @@ def _take_in(
     results: Iterable[tuple[CaseImport, ImportedCase | None]],
     todo: list[CaseImport],
 ) -> ImportSummary:
-    """Take each case into the dataset or put it into quarantine, in the order of their names."""
+    """Take each case into the dataset or put it into quarantine, in the order of their names.
+
+    Where a case of the dataset went bad, its former version stays, unless that image just came in under another name.
+    """
     summary = ImportSummary()
     again = {task.name for task in todo}
     images = {entry["voxel_sha256"]: name for name, entry in writer.cases.items() if name not in again}
@@ -140,8 +144,11 @@ def _take_in(
         else:
             findings = imported.findings
         if findings:
-            writer.remove(task.name)
+            writer.discard(task.name)
             quarantine.add_case(task.case, findings)
+            former = writer.cases.get(task.name)
+            if former and images.setdefault(former["voxel_sha256"], task.name) != task.name:
+                writer.remove(task.name)
         else:
             writer.add(imported.entry)
             summary.add(imported)

@@ -169,18 +169,31 @@ def test_a_rerun_reads_only_what_is_new_or_changed(raw_folder, tmp_path, monkeyp
     assert validate(tmp_path / "set") == []
 
 
-def test_a_case_that_went_bad_is_taken_out_and_one_that_was_mended_comes_in(raw_folder, tmp_path):
-    image = raw_folder / "HK" / "Case00.nii.gz"
-    good = image.read_bytes()
-    import_dataset(raw_folder, tmp_path / "set")
-    image.write_bytes(good[:50])
-    assert len(import_dataset(raw_folder, tmp_path / "set")) == 1
-    assert "HK_Case00" not in read_cases(tmp_path / "set")
-    assert not (tmp_path / "set" / "images" / "HK_Case00.nii.gz").exists()
-    image.write_bytes(good)
-    assert import_dataset(raw_folder, tmp_path / "set") == []
-    assert "HK_Case00" in read_cases(tmp_path / "set")
+def test_of_a_case_that_went_bad_the_former_version_stays_until_it_is_mended(add_case, tmp_path):
+    image = add_case("HK", 0)
+    import_dataset(tmp_path / "raw", tmp_path / "set")
+    before = {file: (tmp_path / "set" / file).read_bytes() for file in files_of(tmp_path / "set")}
+    image.write_bytes(b"broken")
+    assert len(import_dataset(tmp_path / "raw", tmp_path / "set")) == 1
+    assert files_of(tmp_path / "set") == sorted([*before, "quarantine.json"])
+    assert {file: (tmp_path / "set" / file).read_bytes() for file in before} == before
+
+    save(image, small_image(77))
+    assert import_dataset(tmp_path / "raw", tmp_path / "set") == []
+    written = nibabel.load(tmp_path / "set" / "images" / "HK_Case00.nii.gz")
+    np.testing.assert_array_equal(np.asanyarray(written.dataobj), small_image(77))
     assert not (tmp_path / "set" / "quarantine.json").exists()
+
+
+def test_a_former_version_does_not_stay_beside_the_same_image_of_another_name(add_case, tmp_path):
+    add_case("HK", 1)
+    import_dataset(tmp_path / "raw", tmp_path / "set")
+    (tmp_path / "raw" / "HK" / "Case01.nii.gz").rename(tmp_path / "raw" / "HK" / "Case00.nii.gz")
+    add_case("HK", 1).write_bytes(b"broken")
+    save(tmp_path / "raw" / "HK" / "Case00_segmentation.nii.gz", small_mask())
+    assert len(import_dataset(tmp_path / "raw", tmp_path / "set")) == 1
+    assert list(read_cases(tmp_path / "set")) == ["HK_Case00"]
+    assert validate(tmp_path / "set") == []
 
 
 def test_an_import_that_was_stopped_goes_on(raw_folder, tmp_path, monkeypatch):
