@@ -107,7 +107,7 @@ def import_listing(
             else:
                 todo.append(CaseImport(name, pseudonyms.patient_id(case), quarantine.folder_id, origin, case))
         work = partial(import_case, staging=writer.staging, keep_source=pseudonyms.key is None, n4=n4)
-        results = in_processes(work, todo, min(jobs, max(1, len(todo))))
+        results = in_processes(work, todo, jobs)
         summary = _take_in(writer, quarantine, tqdm(results, "importing", len(todo), unit="case", disable=None), todo)
         if not writer.cases:
             lines = [*map(str, quarantine.findings), f"{folder}: no case could be imported; nothing was written"]

@@ -1,6 +1,9 @@
 import errno
 import hashlib
 import json
+import signal
+from dataclasses import replace
+from functools import partial
 
 import nibabel
 import numpy as np
@@ -11,8 +14,11 @@ from custom_components.errors import InputError
 from data_prep.__main__ import main
 from data_prep.checks import check_case
 from data_prep.dataset_writer import DatasetWriter, header
-from data_prep.importing import import_dataset
+from data_prep.importing import import_dataset, import_listing
+from data_prep.pseudonyms import Pseudonyms
+from data_prep.sources import find_cases
 from data_prep.splitting import LISTS, split_dataset
+from data_prep.validating import validate_raw
 
 
 def test_the_dataset_holds_the_same_voxels_and_says_where_they_come_from(add_case, tmp_path):
@@ -225,6 +231,19 @@ def test_imports_of_several_sites_add_up(add_case, tmp_path):
         add_case(site, 0)
         import_dataset(tmp_path / "raw" / site, tmp_path / "set", site=site)
     assert list(read_cases(tmp_path / "set")) == ["HK_Case00", "UCL_Case00"]
+
+
+def test_the_last_case_left_cannot_end_the_import(add_case, tmp_path):
+    add_case("HK", 0)
+    raw, dataset = tmp_path / "raw", tmp_path / "set"
+    import_dataset(raw, dataset)
+    listing = find_cases(raw)
+    case = listing.cases[0]
+    deadly = replace(case, name="Case01", read_image=partial(signal.raise_signal, signal.SIGKILL))
+    (finding,) = import_listing(replace(listing, cases=[case, deadly]), raw, dataset, Pseudonyms(None), jobs=2)
+    assert finding.problem.startswith("ended the process that read it")
+    (finding,) = validate_raw(replace(listing, cases=[deadly]), jobs=2)
+    assert finding.problem.startswith("ended the process that read it")
 
 
 def test_a_name_that_another_folder_gave_is_not_overwritten(tmp_path, capsys):
