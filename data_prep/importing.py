@@ -1,7 +1,7 @@
 """Bring the raw studies of a site, or of several, into one canonical dataset.
 
 Bad cases are quarantined with their reason, the others imported; the same command again goes on where it was stopped
-and reads only what is new or changed. Exit code 0: all imported; 1: nothing; 3: some quarantined.
+and reads only what is new, changed or quarantined. Exit code 0: all imported; 1: nothing; 3: some quarantined.
 """
 
 import argparse
