@@ -51,6 +51,12 @@ def same_image_finding(path: Path, first: str) -> Finding:
     return Finding(str(path), f"is the same image as {first}", "keep one, or it is trained and tested on")
 
 
+def taken_name_finding(path: Path) -> Finding:
+    """The finding of a case whose name another raw folder's case has in the dataset."""
+    problem = "has the name of a case that was imported from another folder"
+    return Finding(str(path), problem, "give another --site, or rename it")
+
+
 def crash_finding(path: Path) -> Finding:
     """The finding of an image that no process survived."""
     return Finding(str(path), "ended the process that read it (a crash, or too little memory)", "export it again")

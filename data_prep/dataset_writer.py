@@ -79,14 +79,18 @@ class DatasetWriter:
                 os.replace(staged(self.staging, entry["case"], kind), self.dataset / entry[kind])
         self._note(entry["case"], entry)
 
-    def remove(self, case: str) -> None:
-        """Take a case and its files out, whether it was in, staged, or neither."""
+    def discard(self, case: str) -> None:
+        """Drop a case's files in ``staging``, if there are any; what the dataset holds of it stays."""
         for kind in ("image", "label"):
             staged(self.staging, case, kind).unlink(missing_ok=True)
-            if case in self.cases and self.cases[case][kind]:
-                (self.dataset / self.cases[case][kind]).unlink(missing_ok=True)
-        if case in self.cases:
-            self._note(case, None)
+
+    def remove(self, case: str) -> None:
+        """Take a case and its files out of the dataset."""
+        entry = self.cases[case]
+        self._note(case, None)
+        for kind in ("image", "label"):
+            if entry[kind]:
+                (self.dataset / entry[kind]).unlink(missing_ok=True)
 
     def finish(self) -> None:
         """Write ``dataset.json``; the journal is done with."""

@@ -64,7 +64,8 @@ def merge_datasets(datasets: list[Path], out: Path) -> list[dict[str, Any]]:
             kept.append(entries[name])
         else:
             finding = same_image_finding(Path(name), twin)
-            quarantined.append({"case": name, "problem": finding.problem, "advice": finding.advice})
+            row = {"case": name, "folder": entries[name]["folder"]}
+            quarantined.append({**row, "problem": finding.problem, "advice": finding.advice})
 
     with new_folder(out) as partial:
         for kind in ("images", "labels"):

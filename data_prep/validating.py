@@ -112,7 +112,7 @@ def _case_findings(cases: list[SourceCase], jobs: int) -> list[Finding]:
     findings: list[Finding] = []
     same: list[Finding] = []
     first: dict[str, SourceCase] = {}
-    results = in_processes(_check, cases, min(jobs, max(1, len(cases))))
+    results = in_processes(_check, cases, jobs)
     for case, checked in tqdm(results, "checking", len(cases), unit="case", disable=None):
         own, digest = checked or ([crash_finding(case.image)], None)
         findings += own
