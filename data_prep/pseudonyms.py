@@ -7,7 +7,6 @@ every import. The key stays with the site and never enters a dataset.
 import hashlib
 import hmac
 import os
-import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,17 +50,6 @@ class Pseudonyms:
     def origin(self, case: SourceCase, folder: Path) -> str:
         """A hash of path, size and time of change of every file of the case: what it was made from."""
         return self._hash("origin", *(f"{os.path.relpath(path, folder)} {_state(path)}" for path in case.files))
-
-    def without_names(self, text: str, paths: list[Path], names: list[str]) -> str:
-        """``text`` with every part of ``paths`` and every one of ``names`` taken out, unless ids are kept."""
-        if self.key is None:
-            return text
-        words = {word for path in paths for part in path.parts for word in (part, part.partition(".")[0])}
-        for word in sorted(words.union(names, map(str, paths)), key=len, reverse=True):
-            # One or two letters tell nobody, and the text would be riddled.
-            if len(word) > 2:
-                text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", "…", text)
-        return text
 
     def _name(self, kind: str, *parts: str) -> str:
         return parts[-1] if self.key is None else f"{kind}_{self._hash(kind, *parts)[:ID_DIGITS]}"

@@ -56,8 +56,10 @@ def find_cases(
     names = Counter(f"{case.site}_{case.name}" for case in listing.cases)
     for case in listing.cases:
         if names[f"{case.site}_{case.name}"] > 1:
-            problem = f"would be named {case.site}_{case.name} like another case"
-            listing.findings.append(Finding(str(case.image), problem, "rename one of the two"))
+            name = f"{case.site}_{case.name}"
+            listing.findings.append(
+                Finding(str(case.image), "would be named like another case", "rename one of the two", name)
+            )
     listing.cases = [case for case in listing.cases if names[f"{case.site}_{case.name}"] == 1]
     return listing
 

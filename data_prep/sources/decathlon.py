@@ -49,7 +49,7 @@ def _add_case(listing: Listing, folder: Path, site: str, files: Any, channel: in
     path = folder / "dataset.json"
     image, label = (files.get(kind) for kind in ("image", "label")) if isinstance(files, dict) else (None, None)
     if not isinstance(image, str) or not isinstance(label, str | None):
-        listing.findings.append(Finding(str(path), f"has an item without image: {files}", "name its files"))
+        listing.findings.append(Finding(str(path), "has an item without image", "name its files", str(files)))
         return
     paths = [folder / name for name in (image, label) if name]
     missing = [path for path in paths if not path.is_file()]

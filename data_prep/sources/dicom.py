@@ -24,7 +24,7 @@ from data_prep.dicom import (
     scan_folder,
     select_series,
 )
-from data_prep.findings import Finding
+from data_prep.findings import Finding, findings_of
 from data_prep.sources.case import Listing, SourceCase, SourceOptions, require_site
 
 NAME = "dicom"
@@ -65,7 +65,7 @@ def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listin
         try:
             listing.cases.append(_case(series, masks, folder, site))
         except InputError as error:
-            listing.findings.append(Finding.from_error(error))
+            listing.findings += findings_of(error, [file.path for file in masks])
     for file in masks:
         if not any(file.is_of(series) for series in picked):
             listing.notes.append(f"{file.path.name}: {file.modality} of a series that was not picked")
@@ -91,7 +91,7 @@ def _read_mask_files(paths: list[Path], listing: Listing) -> list[MaskFile]:
         try:
             files.append(read_mask_file(path))
         except InputError as error:
-            listing.findings.append(Finding.from_error(error))
+            listing.findings += findings_of(error, [path])
     return files
 
 

@@ -46,8 +46,8 @@ def add_pairs(
             continue
         kind, key = (masks if match["mask"] else images), match["stem"].casefold()
         if key in kind:
-            problem = f"is the same case as {kind[key].name} beside it"
-            listing.findings.append(Finding(str(path), problem, "remove one of the two"))
+            problem, detail = "is the same case as a file beside it", kind[key].name
+            listing.findings.append(Finding(str(path), problem, "remove one of the two", detail))
             continue
         kind[key] = path
         names.setdefault(key, match["stem"])

@@ -160,7 +160,7 @@ BROKEN = [
     ("zraw damaged", then(layouts.promise12, SCAN_2[:-3] + "zraw", cut(0.5)), "is truncated or damaged"),
     ("NRRD truncated", then(layouts.nci_isbi, NRRD, cut(0.9)), "0001.nrrd: is truncated or damaged"),
     ("NRRD empty", then(layouts.nci_isbi, NRRD, content(b"")), "0001.nrrd: is no image that itk reads"),
-    ("NRRD twice", then(layouts.nci_isbi, NRRD[:-5] + "_b.nrrd", content(b"")), "is a second mask beside"),
+    ("NRRD twice", then(layouts.nci_isbi, NRRD[:-5] + "_b.nrrd", content(b"")), "is a second mask of its patient"),
     (
         "NRRD without DICOM",
         then(layouts.nci_isbi, "DOI/Prostate3T-01-0001", shutil.rmtree),

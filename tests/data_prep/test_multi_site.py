@@ -66,14 +66,14 @@ def test_a_case_that_is_there_twice_is_a_finding(layout):
     folder = layout("HK/Case00.nii.gz", "HK/Case00.nii", "HK/Case00_segmentation.nii.gz")
     (finding,) = find_cases(folder).findings
     assert str(finding) == (
-        f"{folder}/HK/Case00.nii.gz: is the same case as Case00.nii beside it; remove one of the two"
+        f"{folder}/HK/Case00.nii.gz: is the same case as a file beside it (Case00.nii); remove one of the two"
     )
 
 
 def test_two_cases_of_one_name_are_findings(layout):
     names = ("A/B_C.nii.gz", "A/B_C_segmentation.nii.gz", "A_B/C.nii.gz", "A_B/C_segmentation.nii.gz")
     findings = find_cases(layout(*names)).findings
-    assert [finding.problem for finding in findings] == ["would be named A_B_C like another case"] * 2
+    assert [finding.full_problem for finding in findings] == ["would be named like another case (A_B_C)"] * 2
 
 
 def test_one_folder_alone_is_a_site(layout):
