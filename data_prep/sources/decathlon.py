@@ -75,11 +75,14 @@ def _add_case(listing: Listing, folder: Path, site: str, files: Any, channel: in
 
 def _t2_channel(path: Path, content: dict[str, Any]) -> int:
     modalities = content.get("modality", {"0": "T2"})
+    if not isinstance(modalities, dict) or not all(number.isdecimal() for number in modalities):
+        raise InputError(f"{path}: 'modality' must be like {{'0': 'T2', '1': 'ADC'}}")
     if len(modalities) == 1:
         return 0
     t2 = [int(number) for number, name in modalities.items() if str(name).upper().startswith("T2")]
     if len(t2) != 1:
-        raise InputError(f"{path}: has the modalities {', '.join(modalities.values())}; exactly one must be T2")
+        named = ", ".join(map(str, modalities.values()))
+        raise InputError(f"{path}: has the modalities {named}; exactly one must be T2")
     return t2[0]
 
 

@@ -172,6 +172,8 @@ BROKEN = [
     ("dataset.json a list", then(layouts.decathlon, "dataset.json", content(b"[]")), "expected a JSON object"),
     ("dataset.json without T2", then(layouts.decathlon, "dataset.json", edit_json(modality={"0": "CT", "1": "ADC"})),
      "exactly one must be T2"),
+    ("dataset.json with a list of modalities",
+     then(layouts.decathlon, "dataset.json", edit_json(modality=["T2", "ADC"])), "'modality' must be like"),
     ("dataset.json with odd labels", then(layouts.decathlon, "dataset.json", edit_json(labels={"PZ": 1})), "'labels'"),
     ("dataset.json without lists", then(layouts.decathlon, "dataset.json", edit_json(training=3)), "is no list"),
     ("dataset.json with an odd item", then(layouts.decathlon, "dataset.json", edit_json(training=[3])), "item without"),

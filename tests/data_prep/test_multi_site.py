@@ -82,6 +82,19 @@ def test_one_folder_alone_is_a_site(layout):
     assert (case.site, case.name, case.source) == ("mine", "Case00", "Case00.nii.gz")
 
 
+@pytest.mark.parametrize("site", ["../../Esc", "a/b", ".hidden", "two words", ".."])
+def test_a_site_is_named_like_a_file(layout, site):
+    folder = layout("HK/Case00.nii.gz", "HK/Case00_segmentation.nii.gz")
+    with pytest.raises(InputError, match=f"{site!r} is no name of a site; use letters, digits and _ . -"):
+        find_cases(folder / "HK", site)
+
+
+def test_a_folder_that_names_a_site_is_held_to_it_too(layout):
+    folder = layout("Hong Kong/Case00.nii.gz", "Hong Kong/Case00_segmentation.nii.gz")
+    with pytest.raises(InputError, match="'Hong Kong' is no name of a site"):
+        find_cases(folder)
+
+
 def test_a_folder_that_is_no_layout_says_so(tmp_path):
     (tmp_path / "Case00.nii.gz").touch()
     with pytest.raises(InputError, match=r"no known layout fits; name it with --source \(multi_site"):
