@@ -48,12 +48,15 @@ def find_cases(
         options: what the source is told.
 
     Raises:
-        InputError: when the folder is missing, not recognised, or holds no case; when a site's name is no file name.
+        InputError: when the folder is missing, not recognised, or holds no case; when ``options`` are for
+            another layout, or a site's name is no file name.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    module = _source(folder, source)
-    listing = module.find_cases(folder, site, options or SourceOptions())
+    module, options = _source(folder, source), options or SourceOptions()
+    if module is not dicom and options != SourceOptions():
+        raise InputError(f"{folder}: is read as {module.NAME}; --series, --tie and --masks are for DICOM")
+    listing = module.find_cases(folder, site, options)
     if not listing.cases and not listing.findings:
         raise InputError(f"{folder}: holds no case in the layout {module.NAME}; try another --source")
     _require_plain_names(folder, {case.site for case in listing.cases})
