@@ -8,11 +8,12 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from custom_components.errors import InputError
-from data_prep.sources.case import SourceCase
+from data_prep.sources.case import Listing, SourceCase
 
 KEY_FILE = Path("~/.config/prostate-distillation/key")
 KEY_BYTES = 32
@@ -46,6 +47,20 @@ class Pseudonyms:
     def path_id(self, path: str) -> str:
         """A name for a file or folder that belongs to no case."""
         return self._name("path", path)
+
+    def require_sites(self, listing: Listing, folder: Path) -> None:
+        """Refuse to keep, as names of sites, what look like the names of patients' folders.
+
+        Raises:
+            InputError: when ids are hashed and most of the guessed sites hold one case or one mask.
+        """
+        cases = Counter(case.site for case in listing.cases)
+        masks = Counter(case.site for case in listing.cases if case.label)
+        sites = listing.guessed_sites
+        alone = sum(1 in (cases[site], masks[site]) for site in sites)
+        if self.key is not None and 2 * alone > len(sites):
+            problem = f"{alone} of the {len(sites)} folders in it look like patients, not sites"
+            raise InputError(f"{folder}: {problem}; name the site with --site, or keep all names with --keep-ids")
 
     def origin(self, case: SourceCase, folder: Path) -> str:
         """A hash of path, size and time of change of every file of the case: what it was made from."""

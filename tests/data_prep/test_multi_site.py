@@ -82,6 +82,16 @@ def test_one_folder_alone_is_a_site(layout):
     assert (case.site, case.name, case.source) == ("mine", "Case00", "Case00.nii.gz")
 
 
+def test_a_site_may_have_a_folder_for_each_patient(layout):
+    folder = layout("Ann/t2.nii.gz", "Ann/t2_segmentation.nii.gz", "Bob/t2.nii.gz", "notes.csv")
+    listing = find_cases(folder, site="HK")
+    assert [(case.site, case.patient, case.name) for case in listing.cases] == [
+        ("HK", "Ann", "Ann_t2"),
+        ("HK", "Bob", "Bob_t2"),
+    ]
+    assert listing.notes == ["ignored as neither image nor mask: 1, such as notes.csv"]
+
+
 @pytest.mark.parametrize("site", ["../../Esc", "a/b", ".hidden", "two words", ".."])
 def test_a_site_is_named_like_a_file(layout, site):
     folder = layout("HK/Case00.nii.gz", "HK/Case00_segmentation.nii.gz")

@@ -97,6 +97,36 @@ def test_a_quarantined_case_keeps_its_secrets_too(tmp_path, run_import, capsys):
     assert problems[3].startswith("is the same image as HK_case_")
 
 
+@pytest.mark.parametrize("others", [(), ("adc",)])
+def test_folders_of_patients_are_no_sites(tmp_path, run_import, capsys, others):
+    raw = tmp_path / "raw"
+    for number, patient in enumerate(("Mustermann_Erika", "MRN4711", "19440812")):
+        save_with_text(raw / patient / "t2.nii.gz", small_image(number))
+        save_with_text(raw / patient / "t2_segmentation.nii.gz", small_mask())
+        for other in others:
+            save_with_text(raw / patient / f"{other}.nii.gz", small_image(number + 10))
+    assert run_import(raw) == 1
+    assert (
+        "3 of the 3 folders in it look like patients, not sites; name the site with --site" in capsys.readouterr().err
+    )
+    assert not (tmp_path / "set").exists()
+    assert run_import(raw, "--site", "HK") == 0
+    assert_no_secret(tmp_path / "set")
+    entries = read_json(tmp_path / "set" / "dataset.json")["cases"]
+    assert {entry["site"] for entry in entries} == {"HK"}
+    assert len({entry["patient"] for entry in entries}) == 3
+    assert len(entries) == 3 * (1 + len(others))
+    assert main(["import", str(raw), "--out", str(tmp_path / "kept"), "--jobs", "1", "--keep-ids"]) == 0
+
+
+def test_folders_of_several_masks_are_sites(tmp_path, run_import):
+    for number, (site, case) in enumerate((site, case) for site in ("Nijmegen", "Boston") for case in ("1", "2")):
+        save_with_text(tmp_path / "raw" / site / f"{case}.nii.gz", small_image(number))
+        save_with_text(tmp_path / "raw" / site / f"{case}_segmentation.nii.gz", small_mask())
+    assert run_import(tmp_path / "raw") == 0
+    assert {entry["site"] for entry in read_json(tmp_path / "set" / "dataset.json")["cases"]} == {"Nijmegen", "Boston"}
+
+
 def write_bids(folder):
     save_with_text(folder / "sub-Mustermann" / "anat" / "sub-Mustermann_T2w.nii.gz", small_image(2))
     for kind in ("desc-a_mask", "desc-b_mask"):
