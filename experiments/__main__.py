@@ -8,7 +8,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from custom_components.errors import InputError
-from custom_components.files import read_json
+from data_prep.dataset_file import read_dataset
 from data_prep.splitting import split_dataset
 from experiments import complexity
 from experiments.bundle_copy import BUNDLES
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> None:
     """Split the dataset, run the plan as far as the time allows, and report."""
     _check_numbers(options)
     dataset, out = options.dataset.resolve(), options.out.resolve()
-    sites = sorted({case["site"] for case in read_json(dataset / "dataset.json")["cases"]})
+    sites = sorted({case["site"] for case in read_dataset(dataset)["cases"]})
     plan = load_plan(
         options.plan,
         sites,
