@@ -70,7 +70,8 @@ def import_case(task: CaseImport, staging: Path, keep_source: bool, n4: bool) ->
         try:
             image = correct_bias_field(image)
         except InputError as error:
-            finding = Finding(str(task.case.image), str(error), "take it out, or import everything without --n4")
+            advice = "take it out, or import everything without --n4"
+            finding = Finding(str(task.case.image), "cannot be corrected", advice, str(error))
             return ImportedCase(None, [finding])
 
     image_file, label_file = (staged(staging, task.name, kind) for kind in ("image", "label"))

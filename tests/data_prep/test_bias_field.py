@@ -36,7 +36,7 @@ def test_an_image_that_n4_cannot_correct_is_quarantined(tmp_path, capsys):
     assert main(["import", str(folder), *dataset, "--n4", "--keep-ids", "--jobs", "1"]) == 3
     shown = capsys.readouterr()
     (line,) = shown.err.splitlines()
-    assert line.startswith(f"quarantined: {folder}/Case01.nii.gz: N4 fails (")
+    assert line.startswith(f"quarantined: {folder}/Case01.nii.gz: cannot be corrected (N4 fails (")
     assert shown.out.endswith("1 cases of 1 sites (1 new, 1 findings in quarantine.json)\n")
 
 
