@@ -21,13 +21,17 @@ from experiments.bundle_copy import BUNDLES, copy_bundle
 from experiments.plan import EPOCHS, Plan, Row
 
 
+PATIENCE = 30  # seconds that a stopped process has to end by itself
+
+
 @dataclass
 class Study:
-    """A plan on a dataset, with its folder."""
+    """A plan on a dataset, with its folder and the descriptor of its lock."""
 
     plan: Plan
     dataset: Path
     folder: Path
+    lock: int
     running: dict[str, "Job"] = field(default_factory=dict)
 
     @property
@@ -76,7 +80,7 @@ class Study:
                 for job in self.running.values():
                     job.process.send_signal(signal.SIGINT)  # so that it takes its temporary files with it
                 for job in self.running.values():
-                    job.process.wait()
+                    job.wait()
                 self.running.clear()
         return True
 
@@ -112,6 +116,7 @@ class Job:
         self.row = row
         self.bundle = study.bundles / row.name
         self.inputs = study.inputs(row)
+        self.lock = study.lock
         self.environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TQDM_DISABLE": "1"}
         self._make_room()
         copy_bundle(row.bundle, self.bundle, study.plan.image_size)
@@ -142,6 +147,14 @@ class Job:
         self._next()
         return True
 
+    def wait(self) -> None:
+        """Wait until the interrupted process has ended; one that does not, is killed."""
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
     def _next(self) -> None:
         self.step, line = self.steps.pop(0)
         self.log = self.bundle / "output" / f"{self.step}.log"
@@ -149,7 +162,9 @@ class Job:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"$ {shlex.join(line)}\n")
             log.flush()
-            self.process = subprocess.Popen(line, stdout=log, stderr=subprocess.STDOUT, env=self.environment)
+            self.process = subprocess.Popen(
+                line, stdout=log, stderr=subprocess.STDOUT, env=self.environment, pass_fds=[self.lock]
+            )
 
     def _make_room(self) -> None:
         """A half-done row of other inputs is no start for this one."""
