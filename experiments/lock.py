@@ -20,5 +20,5 @@ def lock_study(folder: Path) -> Iterator[int]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(f"{folder}: another run is at work in this study; wait until it ends, or stop it") from None
+            raise InputError(f"{folder}: another run is at work in this study; wait for it, or stop it") from None
         yield file.fileno()

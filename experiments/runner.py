@@ -18,8 +18,7 @@ from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json, write_json
 from experiments import commands
 from experiments.bundle_copy import BUNDLES, copy_bundle
-from experiments.plan import EPOCHS, Plan, Row
-
+from experiments.plan import DISTILLATION, EPOCHS, Plan, Row
 
 PATIENCE = 30  # seconds that a stopped process has to end by itself
 
@@ -57,7 +56,7 @@ class Study:
         Raises:
             InputError: if a row's command fails; it names the log.
         """
-        copy_bundle(commands.DISTILLATION, self.bundles / commands.DISTILLATION, self.plan.image_size)
+        copy_bundle(DISTILLATION, self.bundles / DISTILLATION, self.plan.image_size)
         waiting = [row for row in rows if not self._done(row)]
         finished = {row.name for row in rows} - {row.name for row in waiting}
         end = time.monotonic() + seconds
@@ -98,7 +97,7 @@ class Study:
 
     def inputs(self, row: Row) -> dict[str, object]:
         """What a row's result depends on; a row is done if it was made from just this."""
-        configs = [row.bundle, commands.DISTILLATION] if row.teachers else [row.bundle]
+        configs = [row.bundle, DISTILLATION] if row.teachers else [row.bundle]
         models = [self.bundles / teacher / "models" / "model.pt" for teacher in row.teachers]
         return {
             "configs": [file_sha256(BUNDLES / name / "configs" / "train.json") for name in configs],
@@ -167,9 +166,11 @@ class Job:
             )
 
     def _make_room(self) -> None:
-        """A half-done row of other inputs is no start for this one."""
+        """What was made of other inputs is no start for this row."""
         started = self.bundle / "output" / "started.json"
-        if started.is_file() and read_json(started) != self.inputs:
+        former = read_json(started) if started.is_file() else self.inputs
+        if changed := [key for key, value in self.inputs.items() if former.get(key) != value]:
+            tqdm.write(f"{self.row.name}: starts afresh, since it was begun with other {' and '.join(changed)}")
             for stale in (self.bundle / "output").glob("*"):
                 if stale.is_file():
                     stale.unlink()
