@@ -81,8 +81,15 @@ def test_a_study_runs_is_reused_grows_and_is_not_mixed_with_another(study, capsy
 def test_a_row_that_fails_is_told_in_one_line_with_its_log(study, dataset_dir, tmp_path, capsys):
     (tmp_path / "plan.yaml").write_text(PLAN.replace("batch_size: 4", "batch_size: 4, loss::dice_weight: -1"))
     shutil.copytree(study / "dataset", tmp_path / "dataset")
+    output = tmp_path / "out" / "bundles" / "big" / "output"
+    output.mkdir(parents=True)
+    (output / "started.json").write_text('{"split": "another"}')
+    (output / "last.pt").write_text("of another split")
     assert run(tmp_path) == 1
-    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert not (output / "last.pt").exists()
+    told = capsys.readouterr()
+    assert "big: starts afresh, since it was begun with other configs and split" in told.out
+    error = told.err.strip().splitlines()[-1]
     assert error.startswith("error: ")
     assert "training failed" in error
     assert "dice_weight" in error
