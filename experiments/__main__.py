@@ -93,6 +93,8 @@ def _interrupt_on_signals() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
+    # A shell's background job ignores SIGINT, and so would its trainings, which are stopped by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _check_numbers(options: argparse.Namespace) -> None:
