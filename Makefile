@@ -54,7 +54,7 @@ pictures: $(READY)  ## draw the pictures of docs/explanation again
 	$(PY) docs/explanation/pictures.py
 
 test: $(READY)  ## the tests, within 20 minutes on 2 cores
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 
 fuzz: $(READY)  ## 2,000 damaged files through validate and import
 	$(PY) tests/data_prep/fuzzing.py
