@@ -6,6 +6,7 @@ says ``ignite.distributed``, also where there is only one.
 
 import logging
 import os
+import time
 import warnings
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
@@ -49,6 +50,17 @@ def start(device: torch.device | str) -> None:
     if distributed.get_rank() > 0:
         logging.disable(logging.WARNING)
         warnings.simplefilter("ignore")
+
+
+def leave() -> None:
+    """Leave the processes that torchrun started, once all have come so far.
+
+    gloo's threads let go of the last tensors only when they get the interpreter's lock; one that asks for it while the
+    interpreter shuts down aborts the process, after everything is done. So they are given a moment.
+    """
+    distributed.barrier()
+    distributed.destroy_process_group()
+    time.sleep(0.5)
 
 
 def synchronise_batch_norm(network: nn.Module) -> nn.Module:
