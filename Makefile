@@ -47,7 +47,7 @@ $(OUT)/phantom: | $(READY)
 complexity: $(READY)  ## parameters, operations and CPU time of all networks, beside the paper's Table 1 (6 minutes)
 	$(PY) -m experiments complexity
 
-benchmarks: $(READY)  ## what is fast, beside what it is measured against, into docs/results (8 minutes)
+benchmarks: $(READY)  ## what is fast, beside what it is measured against, into docs/results (20 minutes)
 	OMP_NUM_THREADS=1 $(PY) -m benchmarks --out docs/results
 
 pictures: $(READY)  ## draw the pictures of docs/explanation again

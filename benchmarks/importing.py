@@ -1,28 +1,92 @@
 """How ``data_prep import`` grows with the number of cases: time, memory, workers, and a rerun with nothing to do.
 
-    python benchmarks/importing.py            # 250, 500 and 1,000 generated cases
-    python benchmarks/importing.py --quick
-
 Every import is a process of its own, as its user runs it; memory is that of the process and all its workers together.
 """
 
-import argparse
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import psutil
 
-from custom_components.files import read_json, write_json
+from benchmarks.measure import Figure
+from custom_components.files import read_json
 
-SIZES = (250, 500, 1000)
-QUICK_SIZES = (4,)
+SIZES = (250, 1000)
+QUICK_SIZES = (2, 4)
 SHAPE = (128, 128, 16)
 SAMPLE_S = 0.05
+
+
+@dataclass(frozen=True)
+class Run:
+    """One import to its end.
+
+    Args:
+        cases: how many there were.
+        seconds: wall-clock time.
+        peak_mib: the most that the process and its workers held at once.
+    """
+
+    cases: int
+    seconds: float
+    peak_mib: float
+
+
+def measure(quick: bool = False) -> list[Figure]:
+    """Two numbers of generated cases with one and two workers, and again when all is done."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = list(_import_all(QUICK_SIZES if quick else SIZES, Path(folder)))
+    few, many = (dict(zip(("one", "two", "again"), group, strict=True)) for group in (runs[:3], runs[3:]))
+    size, fewer = many["one"].cases, few["one"].cases
+    return [
+        Figure(
+            f"import, time a case: of {size} / of {fewer}, one worker",
+            [(many["one"].seconds / size) / (few["one"].seconds / fewer)],
+            1.2,
+            parts=_cases_a_second(fewer, few) | _cases_a_second(size, many),
+            note=f"cases of {'x'.join(map(str, SHAPE))} voxels",
+        ),
+        Figure(
+            f"import, peak memory: of {size} / of {fewer}, two workers",
+            [many["two"].peak_mib / few["two"].peak_mib],
+            1.2,
+            parts={
+                f"{run.cases} cases, {kind}, MiB": run.peak_mib
+                for runs in (few, many)
+                for kind, run in (("one worker", runs["one"]), ("two workers", runs["two"]))
+            },
+        ),
+        Figure(
+            f"import of {size} cases, time: two workers / one",
+            [many["two"].seconds / many["one"].seconds],
+            0.65,
+            parts={"one worker, s": many["one"].seconds, "two workers, s": many["two"].seconds},
+        ),
+        Figure(f"import of {size} cases again, with nothing to do", [many["again"].seconds], 10.0, unit="s"),
+    ]
+
+
+def _cases_a_second(size: int, runs: dict[str, Run]) -> dict[str, float]:
+    return {
+        f"{size} cases, {kind} worker{'s' * (kind == 'two')}, cases/s": size / runs[kind].seconds
+        for kind in ("one", "two")
+    }
+
+
+def _import_all(sizes: tuple[int, ...], folder: Path) -> Iterator[Run]:
+    """For each size: with one worker, with two, and again with one."""
+    for size in sizes:
+        raw = folder / f"raw{size}"
+        make_cases(raw, size)
+        for dataset, jobs in (("one", 1), ("two", 2), ("one", 1)):
+            yield _import(raw, folder / f"{dataset}{size}", size, jobs)
 
 
 def make_cases(folder: Path, count: int) -> None:
@@ -39,18 +103,22 @@ def make_cases(folder: Path, count: int) -> None:
             nibabel.save(nibabel.Nifti1Image(content, affine), folder / f"{name}.nii.gz")
 
 
-def measure(raw: Path, dataset: Path, jobs: int) -> tuple[float, float]:
-    """Run one import to its end; seconds and the most MiB that it and its workers held at once."""
+def _import(raw: Path, dataset: Path, cases: int, jobs: int) -> Run:
     command = [sys.executable, "-m", "data_prep", "import", str(raw), "--site", "S", "--keep-ids"]
     started = time.perf_counter()
-    process = psutil.Popen([*command, "--jobs", str(jobs), "--out", str(dataset)], stdout=subprocess.DEVNULL)
+    process = psutil.Popen(
+        [*command, "--jobs", str(jobs), "--out", str(dataset)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     peak = 0
     while process.poll() is None:
         peak = max(peak, _held_bytes(process))
         time.sleep(SAMPLE_S)
     if process.returncode:
-        raise SystemExit(f"error: the import of {raw} ended with {process.returncode}")
-    return time.perf_counter() - started, peak / 2**20
+        raise RuntimeError(f"the import of {raw} ended with {process.returncode}")
+    elapsed = time.perf_counter() - started
+    if len(read_json(dataset / "dataset.json")["cases"]) != cases:
+        raise RuntimeError(f"{dataset} has not all of {cases} cases")
+    return Run(cases, elapsed, peak / 2**20)
 
 
 def _held_bytes(process: psutil.Process) -> int:
@@ -61,40 +129,3 @@ def _held_bytes(process: psutil.Process) -> int:
     except psutil.NoSuchProcess:
         pass
     return held
-
-
-def benchmark(sizes: tuple[int, ...], scratch: Path) -> list[dict[str, float]]:
-    """Import each number of cases with one and two workers, and again when all is done."""
-    rows = []
-    for size in sizes:
-        raw = scratch / f"raw{size}"
-        make_cases(raw, size)
-        for jobs in (1, 2):
-            dataset = scratch / f"set{size}_{jobs}"
-            seconds, peak_mib = measure(raw, dataset, jobs)
-            again, _ = measure(raw, dataset, jobs)
-            if len(read_json(dataset / "dataset.json")["cases"]) != size:
-                raise SystemExit(f"error: {dataset} has not all of {size} cases")
-            rows.append({"cases": size, "jobs": jobs, "seconds": seconds, "rerun_seconds": again, "peak_mib": peak_mib})
-            print(
-                f"{size:6d} cases, {jobs} workers: {seconds:6.1f} s, {size / seconds:5.1f} cases/s, "
-                f"{peak_mib:5.0f} MiB at most; rerun {again:4.1f} s",
-                flush=True,
-            )
-    return rows
-
-
-def main() -> None:
-    """Run the benchmark from the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_SIZES} cases, to see that it works")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        rows = benchmark(QUICK_SIZES if options.quick else SIZES, Path(scratch))
-    if options.json:
-        write_json(options.json, {"rows": rows})
-
-
-if __name__ == "__main__":
-    main()

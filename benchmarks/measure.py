@@ -19,6 +19,7 @@ class Figure:
         at_least: whether the bound is a lower one.
         unit: of the values; empty for a ratio.
         parts: medians of what the figure was made from, by name with unit.
+        note: what a reader must know of how it was measured, or why the target is missed.
     """
 
     what: str
@@ -27,6 +28,7 @@ class Figure:
     at_least: bool = False
     unit: str = ""
     parts: dict[str, float] = field(default_factory=dict)
+    note: str = ""
 
     @property
     def median(self) -> float:

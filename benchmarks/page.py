@@ -34,7 +34,7 @@ def render(results: Results, machine: Mapping[str, Any]) -> str:
         "",
         "What they were made from, as medians:",
         "",
-        *map(_parts, figures),
+        *map(_parts, (figure for figure in figures if figure.parts or figure.note)),
         "",
         _machine(machine),
     ]
@@ -47,7 +47,8 @@ def _row(figure: Figure) -> str:
 
 
 def _parts(figure: Figure) -> str:
-    return f"- {figure.what}: " + "; ".join(f"{part} {value:.3g}" for part, value in figure.parts.items())
+    parts = [f"{part} {value:.3g}" for part, value in figure.parts.items()]
+    return f"- {figure.what}: " + "; ".join([*parts, figure.note] if figure.note else parts)
 
 
 def _spread(figure: Figure) -> str:
