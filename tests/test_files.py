@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from custom_components.errors import InputError
-from custom_components.files import file_sha256, read_json, replace_file, sha256_of, write_json, write_text
+from custom_components.files import file_sha256, read_json, replace_file, sha256_of, write_csv, write_json, write_text
 
 
 def test_hashes(tmp_path):
@@ -53,3 +53,8 @@ def test_faulty_json_is_named(tmp_path, content, message):
         file.write_bytes(content)
     with pytest.raises(InputError, match=rf"\A[^\n]*a.json: [^\n]*{message}[^\n]*\Z"):
         read_json(file)
+
+
+def test_csv_leaves_empty_what_a_row_lacks(tmp_path):
+    write_csv(tmp_path / "rows.csv", [{"a": 1, "b": 0.5}, {"b": 2}], ["b", "a"])
+    assert (tmp_path / "rows.csv").read_text() == "b,a\n0.5,1\n2,\n"

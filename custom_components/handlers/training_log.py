@@ -1,7 +1,5 @@
 """``training.csv``: one row an epoch, with every loss term, teacher weight and validation metric."""
 
-import csv
-import io
 import logging
 import math
 from collections import defaultdict
@@ -18,7 +16,7 @@ from torch.optim import Optimizer
 
 from custom_components.distributed import mean_over_processes
 from custom_components.errors import InputError
-from custom_components.files import write_text
+from custom_components.files import write_csv
 from custom_components.not_finite import LOWER, MEND, not_finite
 
 logger = logging.getLogger(__name__)
@@ -103,12 +101,5 @@ class TrainingLog:
 
     @idist.one_rank_only()
     def _write(self) -> None:
-        write_text(self.file, self._csv())
-
-    def _csv(self) -> str:
-        columns = list(dict.fromkeys(name for row in self.rows for name in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        return text.getvalue()
+        columns = dict.fromkeys(name for row in self.rows for name in row)
+        write_csv(self.file, self.rows, list(columns))

@@ -1,7 +1,5 @@
 """The files of an evaluation: every case's scores, their summary, and what was evaluated on which split."""
 
-import csv
-import io
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +7,7 @@ from ignite.engine import Engine, Events
 from torch import nn
 
 from custom_components.errors import InputError
-from custom_components.files import file_sha256, read_json, write_json, write_text
+from custom_components.files import file_sha256, read_json, write_csv, write_json
 from custom_components.metrics.calibration import Calibration
 from custom_components.metrics.volume import summarise, volume_scores
 
@@ -84,7 +82,7 @@ class EvaluationReport:
             "summary": summarise(self.cases),
             "calibration": self.calibration.summary(),
         }
-        write_text(self.output_dir / "evaluation.csv", _csv(self.cases))
+        write_csv(self.output_dir / "evaluation.csv", self.cases, COLUMNS)
         write_json(self.output_dir / "evaluation.json", report)
         print(summary_table(report["summary"]))
 
@@ -106,11 +104,3 @@ def _split_identity(datalist: Path) -> dict[str, str]:
     if not {"name", "sha256"} <= split.keys():
         raise InputError(f"{datalist}: not a split file, name or sha256 is missing; make one with data_prep split")
     return {"name": split["name"], "sha256": split["sha256"]}
-
-
-def _csv(cases: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(cases)
-    return text.getvalue()
