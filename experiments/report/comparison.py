@@ -1,4 +1,4 @@
-"""Students against their baselines, case by case."""
+"""Students against their baselines and their teachers, case by case."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ TOLD = 4
 
 @dataclass(frozen=True)
 class Comparison:
-    """A student's Dice minus its baseline's on the same cases, in Dice points (percent).
+    """A student's Dice minus its baseline's, or its teacher's, on the same cases, in Dice points (percent).
 
     Where one of the two has fewer seeds, ``seeds`` is that number.
     """
@@ -69,6 +69,19 @@ def comparisons(study: Study) -> list[Comparison]:
         for baseline in study.models("baseline")
         if student.network == baseline.network
     ]
+
+
+def over_teachers(study: Study) -> list[Comparison]:
+    """Compares each kind of student that has one teacher with that teacher."""
+    return [
+        compare(student, teacher) for student in study.models("student") for teacher in only_teacher(student, study)
+    ]
+
+
+def only_teacher(student: Model, study: Study) -> list[Model]:
+    """The evaluated teacher of a student that has one alone, else none."""
+    teachers = study.teachers_of(student.rows[0])
+    return [Model(teachers)] if len(teachers) == 1 and teachers[0].evaluation else []
 
 
 def compare(student: Model, baseline: Model) -> Comparison:

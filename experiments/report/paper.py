@@ -1,6 +1,6 @@
 """The paper's tables 1 and 2, with its figures beside the study's."""
 
-from experiments.report.comparison import compare
+from experiments.report.comparison import compare, only_teacher
 from experiments.report.study import Model, Row, Study
 from reporting import NOTHING, Line, Table
 
@@ -70,8 +70,6 @@ def _cells(model: Model, study: Study, baselines: list[Model]) -> list[str]:
     printed = paper_dice(model.rows[0], study)
     alone = [baseline for baseline in baselines if not baseline.with_cross_entropy]
     fair = [baseline for baseline in baselines if baseline.with_cross_entropy]
-    teachers = study.teachers_of(model.rows[0])
-    own = [Model(teachers)] if len(teachers) == 1 and teachers[0].evaluation else []
     gain = printed - BASELINES[model.network] if printed is not None and baselines else None
     return [
         model.label,
@@ -81,7 +79,7 @@ def _cells(model: Model, study: Study, baselines: list[Model]) -> list[str]:
         _gain(model, alone),
         f"{gain:+.1f}" if gain is not None else NOTHING,
         _gain(model, fair),
-        _gain(model, own),
+        _gain(model, only_teacher(model, study)),
     ]
 
 

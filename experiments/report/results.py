@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from experiments.report.comparison import comparisons
+from experiments.report.comparison import Comparison, comparisons, over_teachers
 from experiments.report.paper import paper_dice
 from experiments.report.study import Row, Study
 
@@ -16,17 +16,18 @@ def results(study: Study) -> dict[str, Any]:
         "machine": study.machine,
         "settings": study.settings,
         "rows": [_row(row, study) for row in study.evaluated],
-        "comparisons": [
-            {
-                "student": found.student.label,
-                "baseline": found.baseline.label,
-                "dice_points": round(found.difference, 2),
-                "interval_95": [round(found.low, 2), round(found.high, 2)],
-                "cases": found.cases,
-                "seeds": found.seeds,
-            }
-            for found in comparisons(study)
-        ],
+        "comparisons": [{"baseline": found.baseline.label, **_comparison(found)} for found in comparisons(study)],
+        "over_teachers": [{"teacher": found.baseline.label, **_comparison(found)} for found in over_teachers(study)],
+    }
+
+
+def _comparison(found: Comparison) -> dict[str, Any]:
+    return {
+        "student": found.student.label,
+        "dice_points": round(found.difference, 2),
+        "interval_95": [round(found.low, 2), round(found.high, 2)],
+        "cases": found.cases,
+        "seeds": found.seeds,
     }
 
 

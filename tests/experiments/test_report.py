@@ -287,6 +287,15 @@ def test_markdown_and_figures_hold_what_the_page_holds(sample):
     assert {found["student"] for found in kept["comparisons"]} == {"ENet <distilled>", "ESPNet distilled"}
 
 
+def test_figures_compare_a_student_with_its_only_teacher(small):
+    write_report(small)
+    (found,) = json.loads((small / "results.json").read_text())["over_teachers"]
+    assert (found["student"], found["teacher"]) == ("ENet <distilled>", "PSPNet")
+    student, teacher = load_study(small).rows[2], load_study(small).rows[0]
+    points = [100 * (student.cases[case]["dice"] - teacher.cases[case]["dice"]) for case in student.cases]
+    assert found["dice_points"] == pytest.approx(sum(points) / len(points), abs=0.005)
+
+
 def test_best_median_and_worst_case(sample):
     student = load_study(sample).rows[3]
     assert chosen_cases(student) == {"best": "RUNMC_Case01", "median": "RUNMC_Case02", "worst": "HK_Case02"}
