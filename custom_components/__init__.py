@@ -3,6 +3,9 @@
 import warnings
 
 from custom_components.errors import report_input_errors_in_one_line
+from custom_components.flags import flag
+
+__all__ = ["flag"]
 
 report_input_errors_in_one_line()
 # MONAI warns of an optional decoder, for DICOM on a GPU, whenever a reader of images is made.

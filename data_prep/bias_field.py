@@ -4,7 +4,7 @@ import itk
 import numpy as np
 
 from custom_components.errors import InputError
-from data_prep.volumes import Volume
+from custom_components.nifti import Volume
 
 # The field is smooth: fitted on about this many rows and columns, evaluated on all.
 FITTED_MATRIX = 64

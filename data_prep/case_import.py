@@ -8,12 +8,13 @@ import numpy as np
 
 from custom_components.errors import InputError
 from custom_components.files import file_sha256
+from custom_components.nifti import Volume
 from data_prep.checks import check_case
 from data_prep.dataset_writer import staged
 from data_prep.files import voxel_sha256
 from data_prep.findings import Finding
 from data_prep.sources.case import SourceCase
-from data_prep.volumes import Volume, write_volume
+from data_prep.volumes import write_volume
 
 
 @dataclass(frozen=True)

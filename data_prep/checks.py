@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from custom_components.errors import InputError
+from custom_components.nifti import Volume
 from data_prep.findings import Finding, findings_of
 from data_prep.sources.case import SourceCase
-from data_prep.volumes import Volume, on_grid_of
+from data_prep.volumes import on_grid_of
 
 AFFINE_TOLERANCE_MM = 1e-3
 

@@ -6,7 +6,7 @@ import itk
 import numpy as np
 
 from custom_components.errors import InputError
-from data_prep.volumes import Volume, require_sane_shape
+from custom_components.nifti import Volume, require_sane_shape
 
 # itk's axes run to the left, back and head (LPS), NIfTI's to the right, front and head (RAS).
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])

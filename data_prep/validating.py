@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json
+from custom_components.nifti import read_volume
 from data_prep import sources
 from data_prep.checks import check_case, crash_finding, same_image_finding
 from data_prep.files import voxel_sha256
@@ -21,7 +22,6 @@ from data_prep.import_summary import print_notes
 from data_prep.parallel import available_cores, in_processes
 from data_prep.sources.case import Listing, SourceCase
 from data_prep.splitting import LISTS, split_sha256
-from data_prep.volumes import read_volume
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

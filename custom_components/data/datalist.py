@@ -12,6 +12,8 @@ from custom_components.files import read_json
 def load_datalist(datalist: str | Path, part: str, dataset_dir: str | Path) -> list[dict[str, Any]]:
     """The cases of one part of a split, with the paths of image and label made absolute.
 
+    A case without a name, as in a plain Decathlon list, is called as its image; one without a site has the site "".
+
     Args:
         datalist: the split file.
         part: ``training``, ``validation`` or ``test``.
@@ -26,4 +28,5 @@ def load_datalist(datalist: str | Path, part: str, dataset_dir: str | Path) -> l
     if not isinstance(cases, list):
         raise InputError(f"{datalist}: has no list '{part}'; write splits with python -m data_prep split")
     # MONAI's reader looks into the first case, which a split without validation cases has not.
-    return load_decathlon_datalist(str(datalist), True, part, str(dataset_dir)) if cases else []
+    cases = load_decathlon_datalist(str(datalist), True, part, str(dataset_dir)) if cases else []
+    return [{"case": Path(case["image"]).name.split(".nii")[0], "site": "", **case} for case in cases]

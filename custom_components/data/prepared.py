@@ -17,9 +17,10 @@ import torch
 from monai.transforms import Compose
 
 from custom_components.data.describe import describe
+from custom_components.data.file_hashes import FileHashes
 from custom_components.distributed import progress_bar
 from custom_components.errors import InputError
-from custom_components.files import file_sha256, replace_file, sha256_of
+from custom_components.files import replace_file, sha256_of
 
 
 @dataclass(frozen=True)
@@ -91,18 +92,24 @@ def prepare_cases(
     recipe = sha256_of(describe(preprocessing.transforms))
     cases = list(data)
     with idist.one_rank_first():
-        return [_prepare(case, preprocessing, recipe, cache_dir) for case in progress_bar(cases, progress, unit="case")]
+        hashes = FileHashes(cache_dir / "hashes.json")
+        try:
+            return [
+                _prepare(case, preprocessing, recipe, hashes) for case in progress_bar(cases, progress, unit="case")
+            ]
+        finally:
+            hashes.save()
 
 
-def _prepare(case: Mapping[str, Any], preprocessing: Compose, recipe: str, cache_dir: Path) -> PreparedCase:
+def _prepare(case: Mapping[str, Any], preprocessing: Compose, recipe: str, hashes: FileHashes) -> PreparedCase:
     for key in ("image", "label"):
         if not os.path.isfile(case.get(key, "")):
             raise InputError(
                 f"{case.get(key)}: no such file (the {key} of case {case.get('case', case)}); check dataset_dir"
             )
-    contents = file_sha256(case["image"]) + file_sha256(case["label"]) + recipe
+    contents = hashes.sha256(case["image"]) + hashes.sha256(case["label"]) + recipe
     stem = hashlib.sha256(contents.encode()).hexdigest()[:32]
-    files = {key: cache_dir / f"{stem}_{key}.nii" for key in ("image", "label")}
+    files = {key: hashes.path.parent / f"{stem}_{key}.nii" for key in ("image", "label")}
     if not all(file.is_file() for file in files.values()):
         _write_prepared(case, preprocessing, files)
     return PreparedCase(dict(case), *(PreparedArray.open(files[key]) for key in ("image", "label")))

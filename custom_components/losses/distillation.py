@@ -86,6 +86,7 @@ class DistillationLoss(nn.Module):
             _check_fixed_weights(weighting)
         else:
             check_choice("weighting", weighting, MODES)
+        self.preset = preset
         self.alpha = alpha
         self.beta = beta
         self.weighting = weighting
@@ -96,7 +97,7 @@ class DistillationLoss(nn.Module):
         self.prediction = _part(PredictionDistillationLoss, "prediction", options, prediction)
         self.importance = _part(ImportanceMapLoss, "importance", options, importance)
         self.region_contrast = _part(RegionContrastLoss, "region_contrast", options, region_contrast)
-        self.term_weights = dict(self.segmentation.weights)
+        self.term_weights = dict(self.segmentation.term_weights)
         if alpha:
             self.term_weights |= {"importance": alpha, "region_contrast": alpha}
         if beta:

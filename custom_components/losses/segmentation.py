@@ -40,8 +40,8 @@ class SegmentationLoss(nn.Module):
         weights = {"dice": dice_weight, "lovasz": lovasz_weight, "cross_entropy": cross_entropy_weight}
         for name, weight in weights.items():
             check_number(f"{name}_weight", weight, least=0)
-        self.weights = {name: weight for name, weight in weights.items() if weight}
-        if not self.weights:
+        self.term_weights = {name: weight for name, weight in weights.items() if weight}
+        if not self.term_weights:
             raise InputError("the segmentation loss has no term; give dice_weight, lovasz_weight or another above 0")
         if generalized:
             self.dice = GeneralizedDiceLoss(
@@ -65,17 +65,17 @@ class SegmentationLoss(nn.Module):
         """
         labels = segmentation_labels(logits, target)
         terms = {}
-        if "dice" in self.weights:
+        if "dice" in self.term_weights:
             terms["dice"] = self.dice(logits, labels[:, None])
-        if "lovasz" in self.weights:
+        if "lovasz" in self.term_weights:
             terms["lovasz"] = self.lovasz(logits, target)
-        if "cross_entropy" in self.weights:
+        if "cross_entropy" in self.term_weights:
             terms["cross_entropy"] = F.cross_entropy(logits, labels)
         return terms
 
     def total(self, terms: dict[str, Tensor]) -> Tensor:
         """The weighted sum of :meth:`terms`."""
-        return sum(weight * terms[name] for name, weight in self.weights.items())
+        return sum(weight * terms[name] for name, weight in self.term_weights.items())
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """The weighted scalar; arguments as for :meth:`terms`. The detached terms stay in ``last_terms``, for logs."""

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from custom_components.errors import InputError
+
 
 def conv_bn_relu(
     in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, dilation: int = 1
@@ -42,14 +44,14 @@ def require_multiple_of_8(x: torch.Tensor) -> None:
         x: (B,C,H,W). Not checked while tracing, where sizes are not plain numbers.
 
     Raises:
-        ValueError: H or W is not a multiple of 8.
+        InputError: H or W is not a multiple of 8.
     """
     if torch.jit.is_tracing():
         return
     height, width = x.shape[2], x.shape[3]
     if height % 8 != 0 or width % 8 != 0:
-        raise ValueError(
-            f"input height and width must be multiples of 8, got {height}x{width}; pad or resize the slices"
+        raise InputError(
+            f"input height and width must be multiples of 8, got {height}x{width}; set --image_size to one"
         )
 
 
@@ -61,12 +63,12 @@ def require_batch_of_two(x: torch.Tensor, training: bool) -> None:
         training: whether the calling module is in training mode.
 
     Raises:
-        ValueError: B is 1 in training mode.
+        InputError: B is 1 in training mode.
     """
     if torch.jit.is_tracing():
         return
     if training and x.shape[0] == 1:
-        raise ValueError(
+        raise InputError(
             "a training batch of 1 leaves the batch norm behind global pooling a single value per channel; "
-            "use a batch size of 2 or more, and drop_last if the last batch of an epoch may hold one slice"
+            "set --batch_size 2 or more, and drop_last if the last batch of an epoch may hold one slice"
         )

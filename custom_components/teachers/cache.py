@@ -137,6 +137,11 @@ class _CachedTeacher:
                     records = np.empty(len(batch), self._record)
                     for field, tensor in zip(self._record.names, (logits, *features), strict=True):
                         records[field] = tensor.cpu().numpy()
+                        if not np.isfinite(records[field]).all():
+                            raise InputError(
+                                f"cache_teachers: on {case.name}, the teacher's {field} has values that are not finite "
+                                f"or too large for {records[field].dtype}; set --cache_teachers False"
+                            )
                     stream.write(records.view(np.uint8))
 
         replace_file(self._file(case), write)

@@ -8,12 +8,12 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from custom_components.errors import InputError
+from custom_components.nifti import Volume
 from data_prep.dicom.contours import rasterise
 from data_prep.dicom.geometry import stack
 from data_prep.dicom.headers import parsing, quietly, read_dataset
 from data_prep.dicom.segments import place_segments
 from data_prep.dicom.series import Series
-from data_prep.volumes import Volume
 
 # Everything that names segments and references, without pixels and contours.
 TAGS = [

@@ -8,10 +8,10 @@ from pydicom.pixels import get_decoder
 from pydicom.uid import ImplicitVRLittleEndian
 
 from custom_components.errors import InputError
+from custom_components.nifti import Volume
 from data_prep.dicom.geometry import stack
 from data_prep.dicom.headers import frames_of, quietly, read_dataset
 from data_prep.dicom.series import Series
-from data_prep.volumes import Volume
 
 
 def read_series(series: Series) -> Volume:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from custom_components.errors import InputError
-from data_prep.volumes import Volume, read_volume
+from custom_components.nifti import Volume, read_volume
 from reporting.slices import Stack, axial
 
 

@@ -13,13 +13,14 @@ import numpy as np
 from tqdm import tqdm
 
 from custom_components.errors import InputError
+from custom_components.nifti import Volume
 from data_prep.files import new_folder
 from data_prep.phantom.anatomy import draw_pelvis
 from data_prep.phantom.fields import Grid
 from data_prep.phantom.scanner import scan
 from data_prep.phantom.sites import SITES, Site
 from data_prep.phantom.threshold import threshold_dice
-from data_prep.volumes import Volume, write_volume
+from data_prep.volumes import write_volume
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

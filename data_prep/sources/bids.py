@@ -7,9 +7,9 @@ to the image whose entities (``sub-01``, ``ses-2``, ``acq-axial``) it has all of
 from functools import partial
 from pathlib import Path
 
+from custom_components.nifti import read_volume
 from data_prep.findings import Finding
 from data_prep.sources.case import Listing, SourceCase, SourceOptions, require_site
-from data_prep.volumes import read_volume
 
 NAME = "bids"
 # In a dseg the zones may be told apart.

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from custom_components.errors import InputError
+from custom_components.nifti import Volume
 from data_prep.findings import Finding
-from data_prep.volumes import Volume
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import Any
 
 from custom_components.errors import InputError
 from custom_components.files import read_json
+from custom_components.nifti import read_volume
 from data_prep.findings import Finding
 from data_prep.sources.case import Listing, SourceCase, SourceOptions, require_site
-from data_prep.volumes import read_volume
 
 NAME = "decathlon"
 

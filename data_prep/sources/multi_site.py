@@ -9,9 +9,9 @@ One site's folder alone is read with ``--site``, and so is one of a folder for e
 import re
 from pathlib import Path
 
+from custom_components.nifti import read_volume
 from data_prep.sources.case import Listing, SourceOptions
 from data_prep.sources.pairs import add_pairs
-from data_prep.volumes import read_volume
 
 NAME = "multi_site"
 # 1 and 2 are the zones that two of the released sites tell apart; the prostate is both.

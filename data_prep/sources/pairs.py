@@ -5,9 +5,9 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from custom_components.nifti import Volume
 from data_prep.findings import Finding
 from data_prep.sources.case import Listing, SourceCase
-from data_prep.volumes import Volume
 
 
 def add_pairs(

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from custom_components.errors import InputError
+from custom_components.nifti import Volume
 from data_prep.dicom import SeriesChoice, find_series, read_series, select_series
-from data_prep.volumes import Volume
 
 
 def read_series_folder(folder: Path) -> Volume:

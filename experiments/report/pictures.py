@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from custom_components.errors import InputError
 from custom_components.files import read_json
-from data_prep.volumes import read_volume
+from custom_components.nifti import read_volume
 from experiments.report.study import Row
 from reporting.slices import Slice, Stack, axial, note, outline, show
 

@@ -110,12 +110,12 @@ def test_the_distillation_has_the_properties_that_monai_looks_for(repo, workflow
 def test_the_preprocessing_of_a_bundle_fills_the_cache_of_its_training(repo, workflow, tmp_path):
     cache = tmp_path / "prepared"
     workflow(repo / "bundles" / "enet", "preprocessing", cache_dir=str(cache)).run()
-    before = {file.name: file.stat().st_mtime_ns for file in cache.iterdir()}
+    before = {file.name: file.stat().st_mtime_ns for file in cache.glob("*.nii")}
     assert len(before) == 2 * (6 + 3)
     training = workflow(repo / "bundles" / "enet", "train", cache_dir=str(cache))
     assert len(training.parser.get_parsed_content("train#dataset")) == 6 * 4
     assert len(training.parser.get_parsed_content("validate#dataset")) == 3
-    assert {file.name: file.stat().st_mtime_ns for file in cache.iterdir()} == before
+    assert {file.name: file.stat().st_mtime_ns for file in cache.glob("*.nii")} == before
 
 
 def test_a_training_learns_the_blob(repo, workflow, tmp_path):
@@ -164,6 +164,11 @@ def test_a_teacher_trained_on_a_test_case_of_the_student(repo, workflow, dataset
     options = {"datalist": str(other / "splits" / "all.json"), "student": "enet", "teachers": ["espnet"]}
     line = one_error_line(workflow(repo / "bundles" / "distillation", "train", **options).run)
     assert "of the student's test cases were in this teacher's training (same voxel: " in line
+
+
+def test_an_image_size_that_a_network_cannot_take(copy_bundles, workflow, one_error_line, tmp_path):
+    training = workflow(copy_bundles("enet") / "enet", "train", image_size=20, cache_dir=str(tmp_path))
+    assert "height and width must be multiples of 8, got 20x20; set --image_size" in one_error_line(training.run)
 
 
 def test_a_teacher_of_another_image_size(repo, workflow, one_error_line, tmp_path):

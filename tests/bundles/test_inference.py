@@ -143,6 +143,11 @@ def test_one_slice(infer, tmp_path, trailing):
     assert_mask(mask, nibabel.load(tmp_path / "volumes" / "Case07.nii.gz"), truth)
 
 
+def test_a_folder_with_brackets_in_its_name(infer, dataset_dir, tmp_path):
+    volumes = shutil.copytree(dataset_dir / "images", tmp_path / "MR [2024]")
+    assert len(infer(volumes)) == len(list(volumes.iterdir()))
+
+
 def spoil_by_a_fourth_axis(path: Path) -> None:
     image = nibabel.load(path)
     nibabel.save(nibabel.Nifti1Image(np.stack([image.get_fdata()] * 2, axis=-1), image.affine), path)
@@ -153,8 +158,8 @@ def spoil_by_cutting(path: Path) -> None:
 
 
 FAULTS = {
-    spoil_by_a_fourth_axis: "is 4-D (40 x 36 x 4 x 2); export one 3-D volume (T2w)",
-    spoil_by_cutting: "not a whole NIfTI volume (",
+    spoil_by_a_fourth_axis: "has 4 dimensions (40, 36, 4, 2); export one 3-D volume (T2w)",
+    spoil_by_cutting: "is truncated or damaged (",
 }
 
 
@@ -202,3 +207,14 @@ def test_two_volumes_of_one_name_are_refused(infer, dataset_dir, tmp_path):
 def test_a_folder_without_volumes(infer, tmp_path):
     with pytest.raises(SystemExit, match=r"\Aerror: .*: no NIfTI volume \(\*.nii, \*.nii.gz\) in this folder\Z"):
         infer(tmp_path)
+
+
+def test_a_plain_decathlon_list_is_evaluated(bundle, workflow, dataset_dir, tmp_path):
+    split = json.loads((dataset_dir / "splits" / "all.json").read_text())
+    split["test"] = [{key: case[key] for key in ("image", "label")} for case in split["test"]]
+    (tmp_path / "plain.json").write_text(json.dumps(split))
+    options = {"network_def": NETWORK, "image_size": 64, "output_dir": str(tmp_path / "out")}
+    plain = {"dataset_dir": str(dataset_dir), "datalist": str(tmp_path / "plain.json")}
+    workflow(bundle, "evaluate", **options, **plain).run()
+    cases = json.loads((tmp_path / "out" / "evaluation.json").read_text())["cases"]
+    assert [case["case"] for case in cases] == [Path(case["image"]).name.split(".nii")[0] for case in split["test"]]

@@ -13,7 +13,7 @@ from custom_components.errors import InputError
 
 
 def stamps(folder) -> dict:
-    return {file.name: file.stat().st_mtime_ns for file in folder.iterdir()}
+    return {file.name: file.stat().st_mtime_ns for file in folder.glob("*.nii")}
 
 
 @pytest.fixture

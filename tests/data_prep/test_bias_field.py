@@ -3,9 +3,9 @@ import pytest
 from raw_cases import save, small_image, small_mask
 
 from custom_components.errors import InputError
+from custom_components.nifti import Volume
 from data_prep.__main__ import main
 from data_prep.bias_field import correct_bias_field
-from data_prep.volumes import Volume
 
 
 def test_a_slow_change_of_brightness_is_taken_out_and_the_grid_stays():

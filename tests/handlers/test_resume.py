@@ -80,6 +80,10 @@ def test_what_cannot_be_resumed_is_one_clear_line(train, one_error_line, tmp_pat
     assert "last.pt: saved by a training with other seed" in line
     line = one_error_line(lambda: train("run", 3, learning_rate=0.5))
     assert "last.pt: saved by a training with other learning_rate" in line
+    line = one_error_line(lambda: train("run", 3, **{"loss::lovasz_weight": 0.5}))
+    assert "last.pt: saved by a training with other loss" in line
+    line = one_error_line(lambda: train("run", 3, resume="on"))
+    assert "--resume on: neither True nor False" in line
     line = one_error_line(lambda: train("run", 3, batch_size=4))
     assert "last.pt: saved in epochs of 4 batches, this run has 6" in line
     torch.save({"network": {}}, tmp_path / "run" / "last.pt")

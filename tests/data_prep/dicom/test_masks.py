@@ -100,7 +100,7 @@ def test_a_nifti_mask_of_the_same_series_lands_in_the_same_voxels(tmp_path):
     image.SetOrigin(lps[:3, 3].tolist())
     itk.imwrite(image, str(tmp_path / "mask.nii.gz"))
 
-    from data_prep.volumes import read_volume
+    from custom_components.nifti import read_volume
 
     nifti = read_volume(tmp_path / "mask.nii.gz")
     for one, other in ((nifti, drawn), (drawn, nifti)):

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from custom_components.errors import InputError
-from data_prep.volumes import Volume, read_volume, write_volume
+from custom_components.nifti import Volume, read_volume
+from data_prep.volumes import write_volume
 
 AFFINE = np.diag([-0.5, -0.5, 3.0, 1.0])
 
@@ -69,9 +70,33 @@ def _truncated_before_compression(path):
     path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes())[:2000]))
 
 
+def _two_dimensional(path):
+    nibabel.save(nibabel.Nifti1Image(np.zeros((6, 5), np.int16), AFFINE), path)
+
+
+def _with_header(**fields):
+    """A volume of 3x4x5 whose header is then changed where it lies in the file."""
+
+    def make(path):
+        nibabel.save(nibabel.Nifti1Image(np.zeros((3, 4, 5), np.int16), AFFINE), path)
+        data = gzip.decompress(path.read_bytes())
+        header = np.frombuffer(data[:348], nibabel.nifti1.header_dtype).copy()
+        for field, value in fields.items():
+            header[field] = value
+        path.write_bytes(gzip.compress(header.tobytes() + data[348:]))
+
+    return make
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (_two_dimensional, r"has 2 dimensions \(6, 5\); export one 3-D volume"),
+        (_with_header(datatype=9999), "is not a NIfTI file"),
+        (_with_header(dim=[3, 30000, 30000, 3000, 1, 1, 1, 1]), "says its shape is"),
+        (_with_header(dim=[3, 3, 4, 0, 1, 1, 1, 1]), "says its shape is"),
+        (_with_header(srow_x=[np.nan] * 4), "has an affine that spans no volume"),
+        (_with_header(srow_z=[0, 0, 0, 0]), "has an affine that spans no volume"),
         (_four_dimensional, r"has 4 dimensions \(3, 4, 5, 2\); export one 3-D volume"),
         (_complex, "complex64 voxels"),
         (_text, "is not a NIfTI file"),

@@ -1,0 +1,47 @@
+"""Hashes of files that were hashed before and have not changed since."""
+
+import os
+from pathlib import Path
+
+import ignite.distributed as idist
+
+from custom_components.errors import InputError
+from custom_components.files import file_sha256, read_json, write_json
+
+
+class FileHashes:
+    """SHA-256 of files, kept in a JSON file so that a large dataset is read once and not at the start of every run.
+
+    A file is taken for unchanged while its size and its times of change, in ns, are what they were; a copy of it
+    elsewhere is another file.
+
+    Args:
+        path: where they are kept; if it is missing or damaged, all files are read again.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        try:
+            self._known = read_json(self.path)
+        except InputError:
+            self._known = {}
+        self._changed = False
+
+    def sha256(self, file: str | Path) -> str:
+        """SHA-256 of a file's bytes."""
+        file = os.path.abspath(file)
+        state = os.stat(file)
+        mark = [state.st_size, state.st_mtime_ns, state.st_ctime_ns]
+        *known_mark, known = self._known.get(file, [None])
+        if known_mark != mark:
+            known = file_sha256(file)
+            self._known[file] = [*mark, known]
+            self._changed = True
+        return known
+
+    @idist.one_rank_only()
+    def save(self) -> None:
+        """Write what was learnt."""
+        if self._changed:
+            write_json(self.path, self._known)
+            self._changed = False
