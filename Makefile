@@ -16,7 +16,7 @@ OUT ?= runs/$(if $(DATASET),$(notdir $(abspath $(DATASET))),demo)
 RAW := $(if $(DATASET),$(DATASET),$(OUT)/phantom)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo complexity test fuzz lint configs card package bundle-given
+.PHONY: help venv demo complexity test fuzz lint configs card package export bundle-given
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -68,6 +68,10 @@ card: bundle-given $(READY)  ## take a trained bundle's evaluation into the mode
 
 package: bundle-given $(READY)  ## one zip of the trained BUNDLE (name or folder) that runs with MONAI alone
 	$(PY) bundles/package.py $(BUNDLE)
+
+# make export BUNDLE=enet [CALIBRATE=<dataset> [DATALIST=<the split trained with>]]
+export: bundle-given $(READY)  ## TorchScript, ONNX and a Triton repository of the trained BUNDLE; with CALIBRATE also INT8
+	$(PY) bundles/export.py $(BUNDLE) $(if $(CALIBRATE),--calibrate $(CALIBRATE)) $(if $(DATALIST),--datalist $(DATALIST))
 
 # Before a first .venv is made, which takes minutes.
 bundle-given:

@@ -73,6 +73,8 @@ def measure_complexity(options: argparse.Namespace) -> None:
     """Print what each network costs, and write it to ``complexity.md`` and ``complexity.json``."""
     machine = complexity.describe_machine()
     rows = [complexity.measure(name) for name in tqdm(complexity.NETWORKS, desc="complexity", unit="network")]
+    if options.int8:
+        rows.append(complexity.measure_int8(options.int8))
     written = complexity.write_page(rows, machine, options.out)
     print(complexity.render_page(rows, machine))
     print("written:", *written)
@@ -115,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         subparser.add_argument("--out", type=Path, required=True, help="folder of the study")
     costs = commands.add_parser("complexity", help="count and time the networks, beside the paper's Table 1")
     costs.add_argument("--out", type=Path, default=BUNDLES.parent / "docs" / "reference", help="folder of the table")
+    costs.add_argument("--int8", type=Path, metavar="FILE", help="a model.int8.onnx of make export, as one more row")
     costs.set_defaults(command=measure_complexity)
     return parser
 

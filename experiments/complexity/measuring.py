@@ -1,16 +1,20 @@
 """Counting a network's operations, and timing it on the CPU as inference runs it."""
 
+import json
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from monai.inferers import SliceInferer
 from ptflops import get_model_complexity_info
 from torch import nn
 
-from custom_components.teachers import read_bundle
+from custom_components.errors import InputError
+from custom_components.export import OnnxNetwork, read_notes
+from custom_components.teachers import Bundle, read_bundle
 from experiments.bundle_copy import BUNDLES
 
 SIZE = 384
@@ -32,15 +36,16 @@ VARIANTS = {"deeplabv3plus_resnet50": ("deeplabv3plus", {"backbone": "resnet50"}
 
 @dataclass(frozen=True)
 class Complexity:
-    """The cost of one network in float32.
+    """The cost of one network.
 
     Args:
-        network: a key of ``NETWORKS``: a bundle, or a variant of its network.
+        network: a key of ``NETWORKS``: a bundle, or a variant of its network; or ``<class>_int8``.
         label: how the table calls it.
         params: number of parameters.
         macs: multiply-accumulate operations for one slice, as ptflops counts them.
         slice_ms: CPU time of one slice in ms, median.
         volume_ms: CPU time of a volume of 24 slices in ms, in batches of 8 as in inference, median.
+        note: what is special about the row, as a sentence for a footnote.
     """
 
     network: str
@@ -49,6 +54,7 @@ class Complexity:
     macs: int
     slice_ms: float
     volume_ms: float
+    note: str = ""
 
     @property
     def flops(self) -> int:
@@ -72,13 +78,40 @@ def count_macs(network: nn.Module) -> int:
 def measure(name: str) -> Complexity:
     """Count and time one of ``NETWORKS`` on the CPU, with as many threads as torch is set to."""
     network = build_network(name)
+    return Complexity(name, NETWORKS[name], *_counts(network), *_times_ms(network))
+
+
+def measure_int8(file: Path) -> Complexity:
+    """As :func:`measure`, of a ``model.int8.onnx`` that ``make export`` wrote; counted as its float network is.
+
+    Raises:
+        InputError: if the file does not exist, or was not written by ``make export``.
+    """
+    if not file.is_file():
+        raise InputError(f"{file}: no such file; make export BUNDLE=<bundle> CALIBRATE=<dataset> writes it")
+    notes = read_notes(file)
+    if not {"network_def", "dice_float", "dice_int8", "test_cases"} <= notes.keys():
+        raise InputError(f"{file}: not an INT8 network that make export wrote")
+    network = Bundle(file, json.loads(notes["network_def"]), {}).build_network().eval()
+    name = type(network).__name__
+    note = (
+        f"Weights and activations in 8 bits, run by ONNX Runtime; parameters and operations are the float network's. "
+        f"Mean volume Dice of {notes['test_cases']} test cases: {notes['dice_int8']}, in float {notes['dice_float']}."
+    )
+    times = _times_ms(OnnxNetwork(file))
+    return Complexity(f"{name.lower()}_int8", f"{name} INT8", *_counts(network), *times, note)
+
+
+def _counts(network: nn.Module) -> tuple[int, int]:
+    return sum(parameter.numel() for parameter in network.parameters()), count_macs(network)
+
+
+def _times_ms(network: nn.Module) -> tuple[float, float]:
     volume = torch.randn(1, 1, SIZE, SIZE, SLICES)
     inferer = SliceInferer(roi_size=(SIZE, SIZE), spatial_dim=2, sw_batch_size=8)
     with torch.inference_mode():
         slice_ms = _median_ms(lambda: network(volume[..., 0]), SLICE_REPEATS)
-        volume_ms = _median_ms(lambda: inferer(volume, network), VOLUME_REPEATS)
-    params = sum(parameter.numel() for parameter in network.parameters())
-    return Complexity(name, NETWORKS[name], params, count_macs(network), slice_ms, volume_ms)
+        return slice_ms, _median_ms(lambda: inferer(volume, network), VOLUME_REPEATS)
 
 
 def _median_ms(run: Callable[[], object], repeats: int) -> float:
