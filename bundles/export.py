@@ -7,7 +7,6 @@ python bundles/export.py enet --calibrate dataset    # also INT8, calibrated on 
 import argparse
 import contextlib
 import json
-import logging
 import os
 import statistics
 import tempfile
@@ -151,7 +150,6 @@ def main() -> None:
     parser.add_argument("--datalist", type=Path, help="the split trained with (DATASET/splits/all.json)")
     options = parser.parse_args()
     report_input_errors_in_one_line()
-    logging.getLogger("monai.bundle.scripts").setLevel(logging.WARNING)  # it lists its arguments
     print(f"written: {export(options.bundle, options.calibrate, options.datalist)}")
 
 

@@ -1,5 +1,6 @@
 """TorchScript and ONNX of a bundle's network, made by MONAI's own export commands."""
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from monai.bundle import ckpt_export, onnx_export
 
 from custom_components.teachers import Bundle
 
+# It lists its arguments.
+logging.getLogger("monai.bundle.scripts").setLevel(logging.WARNING)
 DYNAMIC = {0: "batch", 2: "height", 3: "width"}
 
 

@@ -7,7 +7,11 @@ from pathlib import Path
 import onnx
 import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.registry import QDQRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
+
+# A batch norm that is not part of a convolution has no second axis, and is not quantised per channel.
+OPERATIONS = sorted(QDQRegistry.keys() - {"BatchNormalization"})
 
 
 class _Slices(CalibrationDataReader):
@@ -40,6 +44,7 @@ def quantise(model: Path, slices: Iterable[torch.Tensor], file: Path) -> None:
             file,
             _Slices(slices),
             quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=OPERATIONS,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
