@@ -16,7 +16,7 @@ OUT ?= runs/$(if $(DATASET),$(notdir $(abspath $(DATASET))),demo)
 RAW := $(if $(DATASET),$(DATASET),$(OUT)/phantom)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo complexity test fuzz lint configs card package export bundle-given
+.PHONY: help venv demo complexity benchmarks pictures test fuzz lint configs card package export bundle-given
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -47,8 +47,14 @@ $(OUT)/phantom: | $(READY)
 complexity: $(READY)  ## parameters, operations and CPU time of all networks, beside the paper's Table 1 (6 minutes)
 	$(PY) -m experiments complexity
 
+benchmarks: $(READY)  ## what is fast, beside what it is measured against, into docs/results (8 minutes)
+	OMP_NUM_THREADS=1 $(PY) -m benchmarks --out docs/results
+
+pictures: $(READY)  ## draw the pictures of docs/explanation again
+	$(PY) docs/explanation/pictures.py
+
 test: $(READY)  ## the tests, within 20 minutes on 2 cores
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 
 fuzz: $(READY)  ## 2,000 damaged files through validate and import
 	$(PY) tests/data_prep/fuzzing.py

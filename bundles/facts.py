@@ -68,7 +68,8 @@ def read_provenance(trained: Bundle, configs: Path) -> dict[str, Any]:
 
 def read_facts(trained: Bundle, provenance: dict[str, Any]) -> dict[str, Any]:
     """The facts for the card: ``weights_sha256``, ``trained_on`` (cases per site), ``split``, ``teachers`` (name to
-    SHA-256 of the weights), and ``evaluation`` (split, summary; lengths in mm), None without one of just these weights.
+    SHA-256 of the weights), and ``evaluation`` (split, summary; lengths in mm), None without one of these very weights
+    on test cases.
     """
     return {
         "weights_sha256": provenance["weights_sha256"],
@@ -84,7 +85,7 @@ def read_facts(trained: Bundle, provenance: dict[str, Any]) -> dict[str, Any]:
 
 def _evaluation(file: Path, weights_sha256: str) -> dict[str, Any] | None:
     report = read_json(file) if file.is_file() else {}
-    if report.get("weights_sha256") != weights_sha256:
+    if report.get("weights_sha256") != weights_sha256 or report.get("part") != "test":
         return None
     return {"split": report["split"], "summary": report["summary"]}
 
@@ -101,7 +102,7 @@ def main() -> None:
     facts = read_facts(trained, read_provenance(trained, bundle.path / "configs"))
     if facts["evaluation"] is None:
         raise InputError(
-            f"{trained.path}/output/evaluation.json: no evaluation of the weights in models/model.pt; "
+            f"{trained.path}/output/evaluation.json: no evaluation of the weights in models/model.pt on test cases; "
             f"run evaluating with {trained.path}/configs/evaluate.json first"
         )
     write_json(bundle.path / "docs" / "facts.json", facts)

@@ -10,6 +10,7 @@ from torch import nn
 
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json, write_json, write_text
+from custom_components.metrics.calibration import Calibration
 from custom_components.metrics.volume import summarise, volume_scores
 
 COLUMNS = ("case", "site", "dice", "hd95_mm", "asd_mm", "missed", "truth_ml", "prediction_ml")
@@ -18,13 +19,14 @@ COLUMNS = ("case", "site", "dice", "hd95_mm", "asd_mm", "missed", "truth_ml", "p
 class EvaluationReport:
     """Scores each volume of an evaluator and writes ``evaluation.json`` and ``evaluation.csv`` when it completes.
 
-    It reads, per case, ``pred`` and ``truth`` (both 0/1, (1, H, W, D), MetaTensors on the image's own grid) and the
-    datalist's ``case`` and ``site`` from the evaluator's decollated output and batch.
+    It reads, per case, ``pred`` and ``truth`` (both 0/1, (1, H, W, D), MetaTensors on the image's own grid), ``probs``
+    (2, H, W, D) and the datalist's ``case`` and ``site`` from the evaluator's decollated output and batch.
 
     Args:
         output_dir: folder of the two files; made if missing.
         bundle: name of the evaluated bundle.
         datalist: split file that the cases come from; its name and hash go into the report.
+        part: which of its lists.
         network: the evaluated network, for its number of parameters.
         weights: file of the network's weights, whose hash says later which weights the scores are of.
 
@@ -32,13 +34,17 @@ class EvaluationReport:
         InputError: When the datalist is not a split file, or when an evaluation saw no case.
     """
 
-    def __init__(self, output_dir: str, bundle: str, datalist: str, network: nn.Module, weights: str) -> None:
+    def __init__(
+        self, output_dir: str, bundle: str, datalist: str, part: str, network: nn.Module, weights: str
+    ) -> None:
         self.output_dir = Path(output_dir)
         self.bundle = bundle
         self.split = _split_identity(Path(datalist))
+        self.part = part
         self.params = sum(parameter.numel() for parameter in network.parameters())
         self.weights_sha256 = file_sha256(weights)
         self.cases: list[dict[str, Any]] = []
+        self.calibration = Calibration()
 
     def attach(self, engine: Engine) -> None:
         """Listens to an evaluator."""
@@ -49,6 +55,7 @@ class EvaluationReport:
     def start(self, engine: Engine) -> None:
         """Forgets the cases of an earlier run."""
         self.cases = []
+        self.calibration = Calibration()
 
     def score(self, engine: Engine) -> None:
         """Scores the volumes of one iteration."""
@@ -56,7 +63,9 @@ class EvaluationReport:
         for loaded, made in zip(engine.state.batch, engine.state.output, strict=True):
             item = {**loaded, **made}
             truth = item["truth"]
-            scores = volume_scores(item["pred"][0], truth[0], truth.pixdim.tolist())
+            spacing_mm = truth.pixdim.tolist()
+            scores = volume_scores(item["pred"][0], truth[0], spacing_mm)
+            self.calibration.add(item["probs"][1].cpu(), truth[0].cpu(), spacing_mm)
             rounded = {name: value if isinstance(value, bool) else round(value, 6) for name, value in scores.items()}
             self.cases.append({"case": item["case"], "site": item["site"], **rounded})
 
@@ -68,10 +77,12 @@ class EvaluationReport:
         report = {
             "bundle": self.bundle,
             "split": self.split,
+            "part": self.part,
             "params": self.params,
             "weights_sha256": self.weights_sha256,
             "cases": self.cases,
             "summary": summarise(self.cases),
+            "calibration": self.calibration.summary(),
         }
         write_text(self.output_dir / "evaluation.csv", _csv(self.cases))
         write_json(self.output_dir / "evaluation.json", report)

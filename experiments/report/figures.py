@@ -23,7 +23,7 @@ TERM_COLOURS = dict(
 )
 PANEL_WIDTH, PANEL_HEIGHT = 3.5, 2.3  # inches
 
-Draw = Callable[[Axes, Mapping[str, Sequence[float]]], None]  # puts columns of a training.csv on axes
+Draw = Callable[[Axes, Any], None]  # puts a panel's content on axes
 
 
 def validation_dice(rows: Sequence[Row]) -> Figure:
@@ -68,6 +68,23 @@ def segmentation_losses(rows: Sequence[Row]) -> Figure:
 def distillation_losses(rows: Sequence[Row]) -> Figure:
     """The unweighted distillation terms of each distilled run, one panel a run, on a log axis."""
     return _panels(_trainings(rows), _draw_terms(DISTILLATION_TERMS, log=True), "loss term")
+
+
+def reliability(rows: Sequence[Row]) -> Figure:
+    """Observed frequency over predicted probability (both in %), a panel for each row; dots grow with their voxels."""
+
+    def draw(axes: Axes, bins: Sequence[Mapping[str, float]]) -> None:
+        voxels = np.array([bin["voxels"] for bin in bins])
+        probability, frequency = (100 * np.array([bin[key] for bin in bins]) for key in ("probability", "frequency"))
+        axes.plot([0, 100], [0, 100], color=INK, linewidth=0.8, linestyle=":")
+        axes.plot(probability, frequency, color=COLOURS[0], linewidth=1.2)
+        axes.scatter(probability, frequency, s=4 + 60 * voxels / voxels.max(), color=COLOURS[0])
+
+    panels = {}
+    for row in rows:
+        calibration = row.evaluation["calibration"]
+        panels[f"{_name(row, rows)}, ECE {100 * calibration['ece']:.1f} %"] = calibration["bins"]
+    return _panels(panels, draw, "prostate %", "probability %")
 
 
 def adaptive_weights(rows: Sequence[Row]) -> Figure:
@@ -122,7 +139,7 @@ def _draw_terms(terms: Sequence[str], log: bool) -> Draw:
     return draw
 
 
-def _panels(panels: Mapping[str, Any], draw: Draw, ylabel: str) -> Figure:
+def _panels(panels: Mapping[str, Any], draw: Draw, ylabel: str, xlabel: str = "epoch") -> Figure:
     """Titled panels, three beside each other on one scale, one legend above; ``draw`` gets each panel's content."""
     across = min(3, len(panels))
     down = -(-len(panels) // across)
@@ -130,7 +147,7 @@ def _panels(panels: Mapping[str, Any], draw: Draw, ylabel: str) -> Figure:
     grid = figure.subplots(down, across, squeeze=False, sharey=True)
     labels = {}
     for place, (axes, (title, content)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
-        styled(axes, "epoch" if place + across >= len(panels) else "", ylabel if place % across == 0 else "")
+        styled(axes, xlabel if place + across >= len(panels) else "", ylabel if place % across == 0 else "")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_title(title, fontsize=9, loc="left", color=INK, fontweight="bold")
         draw(axes, content)

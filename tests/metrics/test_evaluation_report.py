@@ -7,7 +7,7 @@ import torch
 from monai.bundle import ConfigParser
 from monai.data import DataLoader, Dataset, MetaTensor
 from monai.engines import SupervisedEvaluator
-from monai.transforms import CopyItemsd
+from monai.transforms import Compose, CopyItemsd, MapTransform
 
 from custom_components.errors import InputError
 from custom_components.metrics import EvaluationReport
@@ -51,13 +51,20 @@ def weights(tmp_path):
     return path
 
 
+class SureOf(MapTransform):
+    """Probabilities (2, H, W, D) that say just what a mask says."""
+
+    def __call__(self, item):
+        return {**item, **{key: torch.cat([1 - item[key], item[key]]) for key in self.keys}}
+
+
 def evaluator(data, network, report):
     """MONAI's own evaluator."""
     return SupervisedEvaluator(
         device=torch.device("cpu"),
         val_data_loader=DataLoader(Dataset(data), batch_size=1),
         network=network,
-        postprocessing=CopyItemsd(keys="label", names="truth"),
+        postprocessing=Compose([CopyItemsd(["label", "pred"], names=["truth", "probs"]), SureOf("probs")]),
         val_handlers=[report],
     )
 
@@ -76,6 +83,7 @@ def test_files_of_an_evaluation(tmp_path, datalist, network, weights, data, caps
         "output_dir": str(tmp_path / "output"),
         "bundle": "enet",
         "datalist": str(datalist),
+        "part": "test",
         "network": "@network",
         "weights": str(weights),
     }
@@ -84,7 +92,7 @@ def test_files_of_an_evaluation(tmp_path, datalist, network, weights, data, caps
 
     written = json.loads((tmp_path / "output/evaluation.json").read_text())
     assert (written["bundle"], written["params"]) == ("enet", 2)
-    assert written["split"] == {"name": "all", "sha256": "abc"}
+    assert (written["split"], written["part"]) == ({"name": "all", "sha256": "abc"}, "test")
     # SHA-256 of "abc", the standard's own example.
     assert written["weights_sha256"] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert written["summary"]["sites"]["HK"]["missed"] == 1
@@ -92,6 +100,10 @@ def test_files_of_an_evaluation(tmp_path, datalist, network, weights, data, caps
     assert (ucl["case"], ucl["site"], ucl["dice"], ucl["hd95_mm"]) == ("UCL_Case02", "UCL", 0.75, 3.0)
     assert ucl["truth_ml"] == pytest.approx(64 * 0.75 / 1000)
     assert (hk["case"], hk["missed"], hk["dice"]) == ("HK_Case01", True, 0)
+
+    # 640 voxels a case, all near its prostate; 16 + 16 of the one are wrong, 64 of the other.
+    assert written["calibration"]["ece"] == pytest.approx((16 + 80) / 1280)
+    assert [bin["voxels"] for bin in written["calibration"]["bins"]] == [576 + 640, 64]
 
     with open(tmp_path / "output/evaluation.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -106,7 +118,7 @@ def test_files_of_an_evaluation(tmp_path, datalist, network, weights, data, caps
 
 
 def test_a_second_run_starts_anew(tmp_path, datalist, network, weights, data):
-    report = EvaluationReport(str(tmp_path), "enet", str(datalist), network, weights)
+    report = EvaluationReport(str(tmp_path), "enet", str(datalist), "test", network, weights)
     engine = evaluator(data, network, report)
     engine.run()
     engine.run()
@@ -117,18 +129,18 @@ def test_an_interrupted_evaluation_leaves_the_former_report(tmp_path, datalist, 
     (tmp_path / "evaluation.json").write_text("former")
     del data[1]["case"]
     with pytest.raises(KeyError, match="case"):
-        evaluator(data, network, EvaluationReport(str(tmp_path), "enet", str(datalist), network, weights)).run()
+        evaluator(data, network, EvaluationReport(str(tmp_path), "enet", str(datalist), "test", network, weights)).run()
     assert (tmp_path / "evaluation.json").read_text() == "former"
 
 
 def test_bad_split_file_is_named(tmp_path, network, weights):
     with pytest.raises(InputError, match=r"absent\.json: no such file"):
-        EvaluationReport(str(tmp_path), "enet", str(tmp_path / "absent.json"), network, weights)
+        EvaluationReport(str(tmp_path), "enet", str(tmp_path / "absent.json"), "test", network, weights)
     (tmp_path / "mine.json").write_text('{"name": "mine"}')
     with pytest.raises(InputError, match=r"mine\.json: not a split file"):
-        EvaluationReport(str(tmp_path), "enet", str(tmp_path / "mine.json"), network, weights)
+        EvaluationReport(str(tmp_path), "enet", str(tmp_path / "mine.json"), "test", network, weights)
 
 
 def test_nothing_evaluated_is_an_error(tmp_path, datalist, network, weights):
     with pytest.raises(InputError, match="nothing was evaluated"):
-        EvaluationReport(str(tmp_path), "enet", str(datalist), network, weights).write(None)
+        EvaluationReport(str(tmp_path), "enet", str(datalist), "test", network, weights).write(None)

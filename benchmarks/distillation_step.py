@@ -1,0 +1,107 @@
+"""A distillation step against its unavoidable parts: the teachers' forward pass and the student's supervised step."""
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+import torch
+from ignite.engine import Events
+from monai.engines import SupervisedTrainer, Trainer
+from monai.inferers import SimpleInferer
+
+from benchmarks.measure import Figure, in_turn, ratios
+from custom_components.engines import DistillationTrainer
+from custom_components.losses import DistillationLoss, SegmentationLoss
+from custom_components.teachers import Taps, Teacher, TeacherEnsemble, read_bundle
+
+BUNDLES = Path(__file__).resolve().parents[1] / "bundles"
+TEACHERS = {"PSPNet": ["pspnet"], "three teachers": ["deeplabv3plus", "pspnet", "fcn_resnet101"]}
+SMALL = {"ESPNet": ["espnet"], "two teachers": ["espnet", "mobilenetv2"]}  # for --quick
+STEPS = 1000  # more than are taken: the first batch of an epoch also measures gradients, and is left to the warm-up
+
+
+def measure(quick: bool = False) -> list[Figure]:
+    """Step time / (teachers' forward under no_grad + supervised step), on the CPU and, where there is one, on a GPU."""
+    devices = [torch.device("cpu")] + [torch.device("cuda")] * torch.cuda.is_available()
+    teachers = SMALL if quick else TEACHERS
+    return [_compare(label, names, device, quick) for device in devices for label, names in teachers.items()]
+
+
+def _compare(label: str, names: list[str], device: torch.device, quick: bool) -> Figure:
+    torch.manual_seed(0)
+    size, batch_size = (64, 2) if quick else (384, 4)
+    batch = random_batch(batch_size, size)
+    student = read_bundle("enet", BUNDLES)
+    teachers = random_teachers(names, list(student.taps))
+    common = {
+        "device": device,
+        "max_epochs": 1,
+        "train_data_loader": [batch] * STEPS,
+        "inferer": SimpleInferer(),
+        "decollate": False,
+    }
+    supervised = SupervisedTrainer(**common, **_student(device), loss_function=SegmentationLoss())
+    learner = _student(device)
+    distillation = DistillationTrainer(
+        **common,
+        **learner,
+        loss_function=DistillationLoss(),
+        teachers=teachers,
+        student_taps=Taps(learner["network"], student.taps),
+    )
+    image = batch["image"].to(device)
+    steps, forwards, supervised_steps = in_turn(
+        2 if quick else {"cpu": 3, "cuda": 20}[device.type],
+        _stepper(distillation),
+        lambda: teachers(image, []),
+        _stepper(supervised),
+        device=device,
+    )
+    for trainer in (distillation, supervised):
+        trainer.terminate()
+        trainer.run()
+    return Figure(
+        what=f"distillation step on {device.type.upper()}, ENet from {label}, {batch_size}x1x{size}x{size} / "
+        "(teachers' forward pass + supervised step)",
+        values=ratios(steps, [sum(pair) for pair in zip(forwards, supervised_steps, strict=True)]),
+        target=1.10,
+        parts={
+            "distillation step, s": statistics.median(steps),
+            "teachers' forward pass, s": statistics.median(forwards),
+            "supervised step, s": statistics.median(supervised_steps),
+        },
+    )
+
+
+def random_batch(batch_size: int, size: int) -> dict[str, Any]:
+    """Noise with a disc as the prostate, as a data loader gives it."""
+    rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    disc = ((rows - size / 2) ** 2 + (columns - size / 2) ** 2 < (size / 6) ** 2)[None, None]
+    return {
+        "image": torch.randn(batch_size, 1, size, size) + disc,
+        "label": disc.expand(batch_size, 1, size, size).to(torch.uint8),
+        "case": ["noise"] * batch_size,
+        "site": [""] * batch_size,
+        "slice": torch.arange(batch_size),
+    }
+
+
+def random_teachers(names: list[str], keys: list[str]) -> TeacherEnsemble:
+    """Untrained: what a network has learnt does not change how long it takes."""
+    teachers = []
+    for name in names:
+        bundle = read_bundle(name, BUNDLES)
+        network = bundle.build_network()
+        teachers.append(Teacher(bundle, network, Taps(network, bundle.taps), weights_sha256=""))
+    return TeacherEnsemble(teachers, keys)
+
+
+def _student(device: torch.device) -> dict[str, Any]:
+    network = read_bundle("enet", BUNDLES).build_network().to(device, memory_format=torch.channels_last)
+    return {"network": network, "optimizer": torch.optim.Adam(network.parameters(), 1e-4)}
+
+
+def _stepper(trainer: Trainer):
+    """A function that lets the trainer take one step and come back."""
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, trainer.interrupt)
+    return trainer.run

@@ -1,0 +1,61 @@
+"""Is a model as sure as it should be? The expected calibration error and the bins of a reliability plot.
+
+Guo et al., On Calibration of Modern Neural Networks, 2017. Nearly all voxels of a pelvis are background that no model
+doubts, and would hide every error: only those near the prostate count.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+BINS = 15
+MARGIN_MM = 10.0
+
+
+class Calibration:
+    """Collects cases; all their voxels near the prostate count alike."""
+
+    def __init__(self) -> None:
+        self.voxels, self.probability, self.prostate = np.zeros((3, BINS))
+
+    def add(self, probs: ArrayLike, truth: ArrayLike, spacing_mm: ArrayLike) -> None:
+        """Take in one case.
+
+        Args:
+            probs: probability of prostate in each voxel, (H, W, D).
+            truth: 0/1 mask (H, W, D); a case without prostate adds nothing.
+            spacing_mm: voxel size in mm along H, W, D.
+        """
+        probs, truth = np.asarray(probs), np.asarray(truth) > 0
+        if not truth.any():
+            return
+        near = _near(truth, np.asarray(spacing_mm, dtype=float))
+        probs, truth = probs[near].ravel(), truth[near].ravel()
+        bins = np.minimum((probs * BINS).astype(int), BINS - 1)
+        self.voxels += np.bincount(bins, minlength=BINS)
+        self.probability += np.bincount(bins, probs, minlength=BINS)
+        self.prostate += np.bincount(bins, truth, minlength=BINS)
+
+    def summary(self) -> dict[str, Any]:
+        """``ece``, the mean difference between probability and frequency over the voxels, and ``bins``, the filled ones
+        of 15 of equal width: ``voxels``, mean ``probability``, and ``frequency``, the share that is prostate."""
+        filled = self.voxels > 0
+        voxels = self.voxels[filled]
+        probability, frequency = self.probability[filled] / voxels, self.prostate[filled] / voxels
+        error = np.abs(probability - frequency)
+        return {
+            "ece": float((error * voxels).sum() / max(1, voxels.sum())),
+            "bins": [
+                {"voxels": int(count), "probability": round(float(sure), 6), "frequency": round(float(true), 6)}
+                for count, sure, true in zip(voxels, probability, frequency, strict=True)
+            ],
+        }
+
+
+def _near(truth: np.ndarray, spacing_mm: np.ndarray) -> tuple[slice, ...]:
+    """The bounding box of the prostate with a margin on every side."""
+    places = np.argwhere(truth)
+    margin = np.ceil(MARGIN_MM / spacing_mm).astype(int)
+    low, high = np.maximum(places.min(axis=0) - margin, 0), places.max(axis=0) + margin + 1
+    return tuple(slice(start, stop) for start, stop in zip(low, high, strict=True))
