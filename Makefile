@@ -44,11 +44,13 @@ $(OUT)/dataset/dataset.json: | $(READY) $(if $(DATASET),,$(RAW))
 $(OUT)/phantom: | $(READY)
 	$(PY) -m data_prep phantom $@
 
+# make complexity [EXPORTED=enet]: also the ONNX files that make export wrote for this bundle
 complexity: $(READY)  ## parameters, operations and CPU time of all networks, beside the paper's Table 1 (6 minutes)
-	$(PY) -m experiments complexity
+	$(PY) -m experiments complexity $(if $(EXPORTED),--exported $(EXPORTED))
 
-benchmarks: $(READY)  ## what is fast, beside what it is measured against, into docs/results (8 minutes)
+benchmarks: $(READY)  ## what is fast, beside what it is measured against, into docs/results (15 minutes)
 	OMP_NUM_THREADS=1 $(PY) -m benchmarks --out docs/results
+	$(PY) -m benchmarks.inference --out docs/results
 
 pictures: $(READY)  ## draw the pictures of docs/explanation again
 	$(PY) docs/explanation/pictures.py

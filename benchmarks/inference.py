@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,12 @@ from typing import Any
 import nibabel
 import numpy as np
 import torch
-from monai.bundle import ConfigParser
-from torch import nn
 
 from custom_components.checkpoint import write_checkpoint
 from custom_components.errors import InputError
-from custom_components.export import OnnxNetwork, export_onnx, export_torchscript, quantise
+from custom_components.export import export_onnx, export_torchscript, quantise
 from custom_components.files import write_json, write_text
-from custom_components.teachers import load_weights, read_bundle
+from custom_components.teachers import read_bundle
 from experiments.bundle_copy import copy_bundle
 from experiments.complexity import describe_machine
 
@@ -43,53 +40,6 @@ VARIANTS = {
     "ENet, ONNX Runtime INT8": (STUDENT, "model.int8.onnx"),
     "PSPNet, MONAI bundle": (TEACHER, "model.pt"),
 }
-
-
-class TimedNetwork(nn.Module):
-    """A network that adds up the seconds of its forward passes."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        self.seconds = 0.0
-
-    def forward(self, image: torch.Tensor) -> torch.Tensor:
-        start = time.perf_counter()
-        logits = self.network(image)
-        self.seconds += time.perf_counter() - start
-        return logits
-
-
-def serve(bundle_dir: Path, file: str, volumes: Path) -> None:
-    """A variant's process: for each line of stdin, one volume from file to mask, and a line of JSON on what it took."""
-    bundle = read_bundle(str(bundle_dir))
-    model = bundle.path / "models" / file
-    if model.suffix == ".pt":
-        network = load_weights(bundle.build_network(), model)
-    else:
-        network = {".ts": torch.jit.load, ".onnx": OnnxNetwork}[model.suffix](model)
-    timed = TimedNetwork(network).eval()
-    parser = ConfigParser()
-    parser.read_config(bundle.path / "configs" / "inference.json")
-    with tempfile.TemporaryDirectory() as masks:
-        parser.update({"dataset_dir": str(volumes), "output_dir": masks, "device": "cpu", "network": timed})
-        parser["handlers"] = []  # the weights are loaded
-        evaluator = parser.get_parsed_content("evaluator")
-        for _ in sys.stdin:
-            timed.seconds = 0.0
-            start = time.perf_counter()
-            with contextlib.redirect_stdout(sys.stderr):
-                evaluator.run()
-            took = {"seconds": time.perf_counter() - start, "network_seconds": timed.seconds, "peak_mb": peak_mb()}
-            print(json.dumps(took), flush=True)
-
-
-def peak_mb() -> float:
-    """The most memory that this process has held since its program started, in MB."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) * 1024 / 1e6
-    raise InputError("/proc/self/status: no VmHWM; peak memory is measured on Linux only")
 
 
 def make_bundles(folder: Path, size: int) -> None:
@@ -117,7 +67,7 @@ def measure(scratch: Path, size: int, slices: int, rounds: int) -> list[dict[str
         workers = {}
         for label, (bundle, file) in VARIANTS.items():
             arguments = [str(scratch / "bundles" / bundle), file, str(scratch / "volumes")]
-            command = [sys.executable, "-W", "ignore", "-m", "benchmarks.inference", "--serve", *arguments]
+            command = [sys.executable, "-W", "ignore", "-m", "benchmarks.inference_process", *arguments]
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
             workers[label] = stack.enter_context(subprocess.Popen(command, **pipes))
         taken = [{label: _ask(label, worker) for label, worker in workers.items()} for _ in range(rounds + 1)]
@@ -172,12 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.inference", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it runs, not how fast")
     parser.add_argument("--out", type=Path, help="folder of inference.md and inference.json")
-    parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
-    if options.serve:
-        bundle, file, volumes = options.serve
-        serve(Path(bundle), file, Path(volumes))
-        return
     machine = describe_machine()
     size, slices, rounds = (64, 4, 1) if options.quick else (384, 24, 3)
     with tempfile.TemporaryDirectory() as scratch:

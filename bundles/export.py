@@ -6,12 +6,9 @@ python bundles/export.py enet --calibrate dataset    # also INT8, calibrated on 
 
 import argparse
 import contextlib
-import json
-import os
-import statistics
+import shutil
 import tempfile
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +16,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from custom_components.data import SliceDataset, load_datalist
-from custom_components.errors import InputError, report_input_errors_in_one_line
+from custom_components.errors import InputError
 from custom_components.export import (
     OnnxNetwork,
     check_parity,
@@ -31,12 +28,11 @@ from custom_components.export import (
     write_notes,
     write_triton_model,
 )
-from custom_components.files import read_json
+from custom_components.files import read_json, replace_file
 from custom_components.teachers import Bundle, load_weights
 from facts import find_student_or_teacher, read_provenance
 
 CALIBRATION_SLICES, PARITY_SLICES = 64, 4
-REPEATS = 7
 INT8 = "model.int8.onnx"
 
 
@@ -52,8 +48,8 @@ def export(name_or_path: str, dataset_dir: Path | None = None, datalist: Path | 
         The folder ``models``.
 
     Raises:
-        InputError: if the bundle is not trained or the split not its own, or if an exported network differs from the
-            bundle's; nothing is written then, and what was there before is kept.
+        InputError: if the bundle is not trained or the split not its own, if an exported network differs from the
+            bundle's, or if a file cannot be written; what was there before is kept.
     """
     bundle = find_student_or_teacher(name_or_path)
     provenance = read_provenance(bundle, bundle.path / "configs")
@@ -65,19 +61,15 @@ def export(name_or_path: str, dataset_dir: Path | None = None, datalist: Path | 
         slices = torch.randn(PARITY_SLICES, 1, size, size, generator=torch.Generator().manual_seed(0))
 
     models = bundle.model_file.parent
-    with tempfile.TemporaryDirectory(dir=models, prefix=".export_") as temporary:
+    with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
         export_float(bundle, slices, scratch)
-        notes = {"weights_sha256": provenance["weights_sha256"], "network_def": json.dumps(bundle.network_def)}
         if dataset_dir:
-            export_int8(bundle, slices, dataset_dir, datalist, notes, scratch)
-        elif (models / INT8).is_file() and read_notes(models / INT8).get("weights_sha256") != notes["weights_sha256"]:
-            (models / INT8).unlink()
-            print(f"{INT8}: removed, it was made from other weights; give the dataset to make it again")
+            export_int8(bundle, slices, dataset_dir, datalist, provenance["weights_sha256"], scratch)
+        else:
+            remove_int8_of_other_weights(models / INT8, provenance["weights_sha256"])
         for file in sorted(path for path in scratch.rglob("*") if path.is_file()):
-            target = models / file.relative_to(scratch)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(file, target)
+            replace_file(models / file.relative_to(scratch), partial(shutil.copyfile, file))
     return models
 
 
@@ -112,35 +104,33 @@ def export_float(bundle: Bundle, slices: torch.Tensor, folder: Path) -> None:
 
 
 def export_int8(
-    bundle: Bundle, slices: torch.Tensor, dataset_dir: Path, datalist: Path, notes: dict[str, str], folder: Path
+    bundle: Bundle, slices: torch.Tensor, dataset_dir: Path, datalist: Path, weights_sha256: str, folder: Path
 ) -> None:
-    """Quantise ``folder / "model.onnx"`` and tell what it costs in Dice and gains in time, on paper and in the file."""
+    """Quantise ``folder / "model.onnx"``, and tell in print and in the file what that costs in Dice."""
     file = folder / INT8
     quantise(folder / "model.onnx", slices, file)
-    networks = {"float": OnnxNetwork(folder / "model.onnx"), "int8": OnnxNetwork(file)}
-    scores = {}
-    for name, network in networks.items():
-        with contextlib.redirect_stdout(None):
-            scores[name] = evaluate(bundle, network, dataset_dir, datalist)
-    dice = {name: f"{score['dice_mean']:.4f}" for name, score in scores.items()}
-    cases = scores["int8"]["n"]
-    write_notes(file, {**notes, "dice_float": dice["float"], "dice_int8": dice["int8"], "test_cases": str(cases)})
+    with contextlib.redirect_stdout(None):
+        before, after = (
+            evaluate(bundle, OnnxNetwork(path), dataset_dir, datalist) for path in (folder / "model.onnx", file)
+        )
+    notes = {
+        "weights_sha256": weights_sha256,
+        "dice": f"{after['dice_mean']:.4f}",
+        "dice_in_float": f"{before['dice_mean']:.4f}",
+        "test_cases": str(after["n"]),
+    }
+    write_notes(file, notes)
+    print(
+        f"{INT8}: volume Dice {notes['dice']}, in float {notes['dice_in_float']} "
+        f"({after['dice_mean'] - before['dice_mean']:+.4f}), on {after['n']} test cases"
+    )
 
-    float_ms, int8_ms = medians_ms(*(lambda network=network: network(slices[:1]) for network in networks.values()))
-    change = scores["int8"]["dice_mean"] - scores["float"]["dice_mean"]
-    print(f"{INT8}: volume Dice {dice['int8']}, float {dice['float']} ({change:+.4f}), on {cases} test cases")
-    print(f"{INT8}: {int8_ms:.0f} ms a slice, float {float_ms:.0f} ms, {torch.get_num_threads()} threads")
 
-
-def medians_ms(*runs: Callable[[], object]) -> list[float]:
-    """The median time of each, taken in turns so that other load hits all."""
-    times: list[list[float]] = [[] for _ in runs]
-    for _ in range(REPEATS):
-        for run, own in zip(runs, times, strict=True):
-            start = time.perf_counter()
-            run()
-            own.append(1000 * (time.perf_counter() - start))
-    return [statistics.median(own) for own in times]
+def remove_int8_of_other_weights(file: Path, weights_sha256: str) -> None:
+    """Let no INT8 network of a former training stand beside the new exports."""
+    if file.is_file() and read_notes(file).get("weights_sha256") != weights_sha256:
+        file.unlink()
+        print(f"{INT8}: removed, it was made from other weights; give the dataset to make it again")
 
 
 def main() -> None:
@@ -149,7 +139,6 @@ def main() -> None:
     parser.add_argument("--calibrate", type=Path, metavar="DATASET", help="also INT8, calibrated on this dataset")
     parser.add_argument("--datalist", type=Path, help="the split trained with (DATASET/splits/all.json)")
     options = parser.parse_args()
-    report_input_errors_in_one_line()
     print(f"written: {export(options.bundle, options.calibrate, options.datalist)}")
 
 

@@ -1,7 +1,9 @@
 """TorchScript and ONNX of a bundle's network, made by MONAI's own export commands."""
 
+import io
 import logging
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,17 @@ def export_torchscript(bundle: Bundle, file: Path) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r".*torch\.jit", DeprecationWarning)
         ckpt_export(filepath=str(file), **_options(bundle))
+    file.write_bytes(without_paths(file))
+
+
+def without_paths(script: Path) -> bytes:
+    """A TorchScript without its debugging tables, which name the source files of the machine that exported it."""
+    kept = io.BytesIO()
+    with zipfile.ZipFile(script) as archive, zipfile.ZipFile(kept, "w") as copy:
+        for entry in archive.infolist():
+            if not entry.filename.endswith(".debug_pkl"):
+                copy.writestr(zipfile.ZipInfo(entry.filename), archive.read(entry), entry.compress_type)
+    return kept.getvalue()
 
 
 def export_onnx(bundle: Bundle, file: Path) -> None:

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import onnx
 import torch
+from google.protobuf.message import DecodeError
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.registry import QDQRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from custom_components.errors import InputError
 
 # A batch norm that is not part of a convolution has no second axis, and is not quantised per channel.
 OPERATIONS = sorted(QDQRegistry.keys() - {"BatchNormalization"})
@@ -60,5 +63,13 @@ def write_notes(file: Path, notes: Mapping[str, str]) -> None:
 
 
 def read_notes(file: Path) -> dict[str, str]:
-    """The ``metadata_props`` of an ONNX model."""
-    return {prop.key: prop.value for prop in onnx.load(file).metadata_props}
+    """The ``metadata_props`` of an ONNX model.
+
+    Raises:
+        InputError: if the file is no ONNX model.
+    """
+    try:
+        model = onnx.load(file)
+    except DecodeError:
+        raise InputError(f"{file}: not an ONNX model that can be read; delete it or export it again") from None
+    return {prop.key: prop.value for prop in model.metadata_props}

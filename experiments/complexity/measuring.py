@@ -1,11 +1,9 @@
 """Counting a network's operations, and timing it on the CPU as inference runs it."""
 
-import json
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import torch
 from monai.inferers import SliceInferer
@@ -39,7 +37,7 @@ class Complexity:
     """The cost of one network.
 
     Args:
-        network: a key of ``NETWORKS``: a bundle, or a variant of its network; or ``<class>_int8``.
+        network: a key of ``NETWORKS``: a bundle, or a variant of its network; or ``<bundle>_onnx``, ``<bundle>_int8``.
         label: how the table calls it.
         params: number of parameters.
         macs: multiply-accumulate operations for one slice, as ptflops counts them.
@@ -81,25 +79,30 @@ def measure(name: str) -> Complexity:
     return Complexity(name, NETWORKS[name], *_counts(network), *_times_ms(network))
 
 
-def measure_int8(file: Path) -> Complexity:
-    """As :func:`measure`, of a ``model.int8.onnx`` that ``make export`` wrote; counted as its float network is.
+def measure_exported(bundle: Bundle) -> list[Complexity]:
+    """As :func:`measure`, of the ONNX files that ``make export`` wrote, float and INT8; counted as their network is.
 
     Raises:
-        InputError: if the file does not exist, or was not written by ``make export``.
+        InputError: if one of the files does not exist, or was not written by ``make export``.
     """
-    if not file.is_file():
-        raise InputError(f"{file}: no such file; make export BUNDLE=<bundle> CALIBRATE=<dataset> writes it")
-    notes = read_notes(file)
-    if not {"network_def", "dice_float", "dice_int8", "test_cases"} <= notes.keys():
-        raise InputError(f"{file}: not an INT8 network that make export wrote")
-    network = Bundle(file, json.loads(notes["network_def"]), {}).build_network().eval()
-    name = type(network).__name__
+    exported, int8 = (bundle.model_file.with_name(name) for name in ("model.onnx", "model.int8.onnx"))
+    for file in (exported, int8):
+        if not file.is_file():
+            raise InputError(f"{file}: no such file; make export BUNDLE={bundle.path} CALIBRATE=<dataset> writes it")
+    scores = read_notes(int8)
+    if not {"dice", "dice_in_float", "test_cases"} <= scores.keys():
+        raise InputError(f"{int8}: not an INT8 network that make export wrote")
+    change = float(scores["dice"]) - float(scores["dice_in_float"])
     note = (
-        f"Weights and activations in 8 bits, run by ONNX Runtime; parameters and operations are the float network's. "
-        f"Mean volume Dice of {notes['test_cases']} test cases: {notes['dice_int8']}, in float {notes['dice_float']}."
+        f"Weights and activations in 8 bits. Mean volume Dice of {scores['test_cases']} test cases: {scores['dice']}, "
+        f"in float {scores['dice_in_float']} ({change:+.4f})."
     )
-    times = _times_ms(OnnxNetwork(file))
-    return Complexity(f"{name.lower()}_int8", f"{name} INT8", *_counts(network), *times, note)
+    network = bundle.build_network().eval()
+    counts, label = _counts(network), f"{type(network).__name__}, ONNX Runtime"
+    return [
+        Complexity(f"{bundle.name}_onnx", label, *counts, *_times_ms(OnnxNetwork(exported))),
+        Complexity(f"{bundle.name}_int8", f"{label} INT8", *counts, *_times_ms(OnnxNetwork(int8)), note),
+    ]
 
 
 def _counts(network: nn.Module) -> tuple[int, int]:

@@ -59,9 +59,9 @@ def render_page(rows: Sequence[Complexity], machine: Mapping[str, Any]) -> str:
     footnotes = "\n".join(f"{number}. {text}" for text, number in numbers.items())
     return f"""# What each network costs
 
-One slice of 1x{SIZE}x{SIZE}, two classes, float32 unless a row says INT8. "Table 1" is the paper's, as printed. MACs
-are counted by ptflops {machine["ptflops"]}; FLOPs = 2 x MACs. A number in brackets is a footnote: why we differ.
-Written by `make complexity`.
+One slice of 1x{SIZE}x{SIZE}, two classes; PyTorch in float32 unless a row says otherwise. "Table 1" is the paper's, as
+printed. MACs are counted by ptflops {machine["ptflops"]}; FLOPs = 2 x MACs. A number in brackets is a footnote, such as
+why we differ. Written by `make complexity`.
 
 {table_text}
 

@@ -1,7 +1,8 @@
 """``make export``: what it writes says what the bundle says, and what does not is not written."""
 
-import json
+import errno
 import shutil
+import zipfile
 
 import onnx
 import pytest
@@ -9,9 +10,9 @@ import torch
 
 import export
 from custom_components.errors import InputError
-from custom_components.export import OnnxNetwork, check_parity, read_notes
-from custom_components.files import read_json, write_json
-from custom_components.teachers import load_weights
+from custom_components.export import OnnxNetwork, check_parity, read_notes, write_notes
+from custom_components.files import file_sha256, read_json, write_json
+from custom_components.teachers import load_weights, read_bundle
 from experiments.complexity import measuring
 
 FILES = [
@@ -30,6 +31,13 @@ def enet(make_trained, dataset_dir):
     bundle = make_trained("enet")
     export.export(str(bundle.path), dataset_dir)
     return bundle
+
+
+@pytest.fixture
+def trained_copy(enet, tmp_path):
+    """The exported ENet bundle, to change."""
+    shutil.copytree(enet.path, tmp_path / "enet")
+    return read_bundle(str(tmp_path / "enet"))
 
 
 @pytest.fixture(scope="module")
@@ -103,24 +111,50 @@ def test_int8_is_quantised_and_close(enet, slices):
 def test_int8_tells_its_dice_beside_the_float_network(enet, dataset_dir):
     notes = read_notes(enet.model_file.with_name("model.int8.onnx"))
     assert notes["test_cases"] == str(len(read_json(dataset_dir / "splits" / "all.json")["test"]))
-    assert 0 <= float(notes["dice_int8"]) <= 1
-    assert json.loads(notes["network_def"]) == enet.network_def
+    assert 0 <= float(notes["dice"]) <= 1
+    assert 0 <= float(notes["dice_in_float"]) <= 1
+    assert notes["weights_sha256"] == file_sha256(enet.model_file)
 
 
-def test_int8_is_a_row_of_the_table_of_costs(enet, monkeypatch):
+def test_the_onnx_files_are_rows_of_the_table_of_costs(enet, monkeypatch):
     monkeypatch.setattr(measuring, "SIZE", 64)
-    row = measuring.measure_int8(enet.model_file.with_name("model.int8.onnx"))
-    assert (row.network, row.label) == ("enet_int8", "ENet INT8")
-    assert row.params == sum(parameter.numel() for parameter in enet.build_network().parameters())
-    assert row.slice_ms > 0
-    assert "test cases" in row.note
+    exported, int8 = measuring.measure_exported(enet)
+    assert (exported.network, exported.label) == ("enet_onnx", "ENet, ONNX Runtime")
+    assert (int8.network, int8.label) == ("enet_int8", "ENet, ONNX Runtime INT8")
+    for row in (exported, int8):
+        assert row.params == sum(parameter.numel() for parameter in enet.build_network().parameters())
+        assert row.slice_ms > 0
+    assert exported.note == ""
 
 
-def test_int8_of_another_kind_is_no_row(enet, tmp_path):
-    with pytest.raises(InputError, match="not an INT8 network that make export wrote"):
-        measuring.measure_int8(enet.model_file.with_name("model.onnx"))
-    with pytest.raises(InputError, match="no such file"):
-        measuring.measure_int8(tmp_path / "model.int8.onnx")
+def test_the_difference_in_dice_is_told_in_the_table(trained_copy, monkeypatch):
+    monkeypatch.setattr(measuring, "SIZE", 64)
+    int8 = trained_copy.model_file.with_name("model.int8.onnx")
+    write_notes(int8, {"dice": "0.8123", "dice_in_float": "0.8145", "test_cases": "7"})
+    *_, row = measuring.measure_exported(trained_copy)
+    assert row.note.endswith("Mean volume Dice of 7 test cases: 0.8123, in float 0.8145 (-0.0022).")
+
+
+def test_files_that_export_did_not_write_are_no_rows(trained_copy):
+    int8 = trained_copy.model_file.with_name("model.int8.onnx")
+    shutil.copyfile(int8.with_name("model.onnx"), int8)
+    with pytest.raises(InputError, match=r"model\.int8\.onnx: not an INT8 network that make export wrote"):
+        measuring.measure_exported(trained_copy)
+    int8.write_bytes(b"\xff")
+    with pytest.raises(InputError, match=r"model\.int8\.onnx: not an ONNX model that can be read"):
+        measuring.measure_exported(trained_copy)
+    int8.unlink()
+    with pytest.raises(InputError, match=r"model\.int8\.onnx: no such file; make export BUNDLE="):
+        measuring.measure_exported(trained_copy)
+
+
+def test_no_file_names_a_path_of_this_machine(enet, repository):
+    for path in enet.model_file.parent.rglob("*"):
+        if path.suffix in (".onnx", ".pbtxt"):
+            assert str(repository).encode() not in path.read_bytes(), path
+        elif path.suffix == ".ts" or path.parent.name == "1":
+            with zipfile.ZipFile(path) as archive:
+                assert not [name for name in archive.namelist() if str(repository).encode() in archive.read(name)], path
 
 
 def test_a_wrong_export_is_refused_and_what_was_there_is_kept(espnet, monkeypatch):
@@ -146,6 +180,15 @@ def test_int8_of_former_weights_is_removed(espnet, enet, capsys):
     export.export(str(espnet.path))
     assert not stale.exists()
     assert "removed, it was made from other weights" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_written_ends_in_one_line(espnet, one_error_line, monkeypatch):
+    def no_space(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("custom_components.files.os.replace", no_space)
+    shown = one_error_line(lambda: export.export(str(espnet.path)))
+    assert "cannot be written (No space left on device)" in shown
 
 
 def test_a_bundle_that_is_not_trained_is_named(copy_bundles):
