@@ -104,8 +104,9 @@ def render(rows: Sequence[Mapping[str, Any]], machine: Mapping[str, Any], size: 
     return f"""# Inference on the CPU
 
 One volume of {size}x{size}x{slices}, from NIfTI file to mask through the bundle's `inference.json`, the program already
-started; "network" is the part spent in forward passes. Each variant is a process of its own, and they took turns:
-medians of {rounds} rounds. Ratios are to the first row. Written by `python -m benchmarks.inference --out docs/results`.
+started; "network" is the part spent in forward passes. Each variant is a process of its own, and they took turns;
+rounds: {rounds}, of which the median counts. Ratios are to the first row. Written by `python -m benchmarks.inference
+--out docs/results`.
 
 | variant                 | file to mask |  ratio |  network |  ratio | peak memory |  ratio |
 |-------------------------|-------------:|-------:|---------:|-------:|------------:|-------:|

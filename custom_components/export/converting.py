@@ -43,9 +43,9 @@ def export_onnx(bundle: Bundle, file: Path) -> None:
         onnx.checker.ValidationError: if the file is no valid ONNX model.
     """
     with warnings.catch_warnings():
-        # Of the tracer: sizes read while exporting; and of the exporter, which is 20 times faster than the new one.
+        # Of sizes read while tracing; and of the older exporter, which is 20 times faster than the new one.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        warnings.filterwarnings("ignore", ".*legacy TorchScript-based ONNX export", DeprecationWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
         onnx_export(
             filepath=str(file),
             input_shape=[2, 1, 64, 64],
