@@ -1,9 +1,11 @@
 """TorchScript and ONNX of a bundle's network, made by MONAI's own export commands."""
 
+import contextlib
 import io
 import logging
 import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,11 @@ DYNAMIC = {0: "batch", 2: "height", 3: "width"}
 
 
 def export_torchscript(bundle: Bundle, file: Path) -> None:
-    """Write the network with its weights and configs; it takes any (B, 1, H, W) that the network takes."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r".*torch\.jit", DeprecationWarning)
+    """Write the network with its weights and configs; it takes any (B, 1, H, W) that the network takes.
+
+    It is traced: scripted, ENet holds 450 MB more while it segments eight slices of 384x384 on the CPU (torch 2.13).
+    """
+    with _quiet():
         ckpt_export(filepath=str(file), **_options(bundle))
     file.write_bytes(without_paths(file))
 
@@ -42,15 +46,11 @@ def export_onnx(bundle: Bundle, file: Path) -> None:
     Raises:
         onnx.checker.ValidationError: if the file is no valid ONNX model.
     """
-    with warnings.catch_warnings():
-        # Of sizes read while tracing; and of the older exporter, which is 20 times faster than the new one.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        warnings.simplefilter("ignore", DeprecationWarning)
+    with _quiet():
         onnx_export(
             filepath=str(file),
-            input_shape=[2, 1, 64, 64],
-            use_trace=True,
             converter_kwargs={
+                # The older exporter is 20 times faster than the new one.
                 "dynamo": False,
                 "input_names": ["image"],
                 "output_names": ["pred"],
@@ -61,6 +61,15 @@ def export_onnx(bundle: Bundle, file: Path) -> None:
     onnx.checker.check_model(file, full_check=True)
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No warnings of sizes read while tracing, nor of torch.jit and the older exporter as such."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
 def _options(bundle: Bundle) -> dict[str, Any]:
     return {
         "net_id": "network_def",
@@ -68,4 +77,6 @@ def _options(bundle: Bundle) -> dict[str, Any]:
         "meta_file": str(bundle.path / "configs" / "metadata.json"),
         "config_file": str(bundle.path / "configs" / "inference.json"),
         "bundle_root": str(bundle.path),
+        "use_trace": True,
+        "input_shape": [2, 1, 64, 64],
     }
