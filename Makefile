@@ -16,7 +16,7 @@ OUT ?= runs/$(if $(DATASET),$(notdir $(abspath $(DATASET))),demo)
 RAW := $(if $(DATASET),$(DATASET),$(OUT)/phantom)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo complexity benchmarks pictures test fuzz lint configs card package bundle-given
+.PHONY: help venv demo complexity benchmarks pictures test fuzz lint configs card package export bundle-given
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -44,11 +44,13 @@ $(OUT)/dataset/dataset.json: | $(READY) $(if $(DATASET),,$(RAW))
 $(OUT)/phantom: | $(READY)
 	$(PY) -m data_prep phantom $@
 
+# make complexity [EXPORTED=enet]: also the ONNX files that make export wrote for this bundle
 complexity: $(READY)  ## parameters, operations and CPU time of all networks, beside the paper's Table 1 (6 minutes)
-	$(PY) -m experiments complexity
+	$(PY) -m experiments complexity $(if $(EXPORTED),--exported $(EXPORTED))
 
-benchmarks: $(READY)  ## what is fast, beside what it is measured against, into docs/results (20 minutes)
+benchmarks: $(READY)  ## what is fast, beside what it is measured against, into docs/results (25 minutes)
 	OMP_NUM_THREADS=1 $(PY) -m benchmarks --out docs/results
+	$(PY) -m benchmarks.inference --out docs/results
 
 pictures: $(READY)  ## draw the pictures of docs/explanation again
 	$(PY) docs/explanation/pictures.py
@@ -74,6 +76,10 @@ card: bundle-given $(READY)  ## take a trained bundle's evaluation into the mode
 
 package: bundle-given $(READY)  ## one zip of the trained BUNDLE (name or folder) that runs with MONAI alone
 	$(PY) bundles/package.py $(BUNDLE)
+
+# make export BUNDLE=enet [CALIBRATE=<dataset> [DATALIST=<the split trained with>]]
+export: bundle-given $(READY)  ## TorchScript, ONNX and a Triton repository of the trained BUNDLE; with CALIBRATE also INT8
+	$(PY) bundles/export.py $(BUNDLE) $(if $(CALIBRATE),--calibrate $(CALIBRATE)) $(if $(DATALIST),--datalist $(DATALIST))
 
 # Before a first .venv is made, which takes minutes.
 bundle-given:

@@ -2,7 +2,6 @@
 
 import argparse
 import hashlib
-import io
 import json
 import re
 import zipfile
@@ -18,6 +17,7 @@ from build import LAYERS
 from card import model_card, package_commands
 from custom_components.checkpoint import read_checkpoint
 from custom_components.errors import InputError
+from custom_components.export import without_paths
 from custom_components.files import read_json, replace_file
 from custom_components.teachers import Bundle
 from facts import BUNDLES, find_student_or_teacher, read_facts, read_provenance
@@ -123,18 +123,8 @@ def _models(bundle: Bundle) -> dict[str, bytes]:
         weights = read_checkpoint(bundle.model_file)
         if exported.keys() != weights.keys() or not all(torch.equal(exported[key], weights[key]) for key in weights):
             raise InputError(f"{script}: exported from other weights than model.pt; export it again or delete it")
-        files["models/model.ts"] = _without_paths(script)
+        files["models/model.ts"] = without_paths(script)
     return files
-
-
-def _without_paths(script: Path) -> bytes:
-    """A TorchScript without its debugging tables, which name the source files of the machine that exported it."""
-    kept = io.BytesIO()
-    with zipfile.ZipFile(script) as archive, zipfile.ZipFile(kept, "w") as copy:
-        for entry in archive.infolist():
-            if not entry.filename.endswith(".debug_pkl"):
-                copy.writestr(zipfile.ZipInfo(entry.filename), archive.read(entry), entry.compress_type)
-    return kept.getvalue()
 
 
 def _json(content: dict[str, Any]) -> bytes:

@@ -12,6 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from custom_components.errors import InputError
+from custom_components.teachers import read_bundle
 from data_prep.dataset_file import read_dataset
 from data_prep.splitting import split_dataset
 from experiments import complexity
@@ -82,9 +83,10 @@ def report(options: argparse.Namespace) -> None:
 def measure_complexity(options: argparse.Namespace) -> None:
     """Print what each network costs, and write it to ``complexity.md`` and ``complexity.json``."""
     machine = complexity.describe_machine()
+    exported = complexity.measure_exported(read_bundle(options.exported, BUNDLES)) if options.exported else []
     rows = [complexity.measure(name) for name in tqdm(complexity.NETWORKS, desc="complexity", unit="network")]
-    written = complexity.write_page(rows, machine, options.out)
-    print(complexity.render_page(rows, machine))
+    written = complexity.write_page(rows + exported, machine, options.out)
+    print(complexity.render_page(rows + exported, machine))
     print("written:", *written)
 
 
@@ -134,6 +136,7 @@ def _parser() -> argparse.ArgumentParser:
         subparser.add_argument("--out", type=Path, required=True, help="folder of the study")
     costs = commands.add_parser("complexity", help="count and time the networks, beside the paper's Table 1")
     costs.add_argument("--out", type=Path, default=BUNDLES.parent / "docs" / "reference", help="folder of the table")
+    costs.add_argument("--exported", metavar="BUNDLE", help="also the ONNX files of this exported bundle")
     costs.set_defaults(command=measure_complexity)
     return parser
 

@@ -93,12 +93,10 @@ def prepare_cases(
     cases = list(data)
     with idist.one_rank_first():
         hashes = FileHashes(cache_dir / "hashes.json")
-        try:
-            return [
-                _prepare(case, preprocessing, recipe, hashes) for case in progress_bar(cases, progress, unit="case")
-            ]
-        finally:
-            hashes.save()
+        bar = progress_bar(cases, progress, unit="case")
+        prepared = [_prepare(case, preprocessing, recipe, hashes) for case in bar]
+        hashes.save()
+    return prepared
 
 
 def _prepare(case: Mapping[str, Any], preprocessing: Compose, recipe: str, hashes: FileHashes) -> PreparedCase:

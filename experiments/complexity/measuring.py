@@ -10,7 +10,9 @@ from monai.inferers import SliceInferer
 from ptflops import get_model_complexity_info
 from torch import nn
 
-from custom_components.teachers import read_bundle
+from custom_components.errors import InputError
+from custom_components.export import OnnxNetwork, read_notes
+from custom_components.teachers import Bundle, read_bundle
 from experiments.bundle_copy import BUNDLES
 
 SIZE = 384
@@ -32,15 +34,16 @@ VARIANTS = {"deeplabv3plus_resnet50": ("deeplabv3plus", {"backbone": "resnet50"}
 
 @dataclass(frozen=True)
 class Complexity:
-    """The cost of one network in float32.
+    """The cost of one network.
 
     Args:
-        network: a key of ``NETWORKS``: a bundle, or a variant of its network.
+        network: a key of ``NETWORKS``: a bundle, or a variant of its network; or ``<bundle>_onnx``, ``<bundle>_int8``.
         label: how the table calls it.
         params: number of parameters.
         macs: multiply-accumulate operations for one slice, as ptflops counts them.
         slice_ms: CPU time of one slice in ms, median.
         volume_ms: CPU time of a volume of 24 slices in ms, in batches of 8 as in inference, median.
+        note: what is special about the row, as a sentence for a footnote.
     """
 
     network: str
@@ -49,6 +52,7 @@ class Complexity:
     macs: int
     slice_ms: float
     volume_ms: float
+    note: str = ""
 
     @property
     def flops(self) -> int:
@@ -72,13 +76,45 @@ def count_macs(network: nn.Module) -> int:
 def measure(name: str) -> Complexity:
     """Count and time one of ``NETWORKS`` on the CPU, with as many threads as torch is set to."""
     network = build_network(name)
+    return Complexity(name, NETWORKS[name], *_counts(network), *_times_ms(network))
+
+
+def measure_exported(bundle: Bundle) -> list[Complexity]:
+    """As :func:`measure`, of the ONNX files that ``make export`` wrote, float and INT8; counted as their network is.
+
+    Raises:
+        InputError: if one of the files does not exist, or was not written by ``make export``.
+    """
+    exported, int8 = (bundle.model_file.with_name(name) for name in ("model.onnx", "model.int8.onnx"))
+    for file in (exported, int8):
+        if not file.is_file():
+            raise InputError(f"{file}: no such file; make export BUNDLE={bundle.path} CALIBRATE=<dataset> writes it")
+    scores = read_notes(int8)
+    if not {"dice", "dice_in_float", "test_cases"} <= scores.keys():
+        raise InputError(f"{int8}: not an INT8 network that make export wrote")
+    change = float(scores["dice"]) - float(scores["dice_in_float"])
+    note = (
+        f"Weights and activations in 8 bits. Mean volume Dice of {scores['test_cases']} test cases: {scores['dice']}, "
+        f"in float {scores['dice_in_float']} ({change:+.4f})."
+    )
+    network = bundle.build_network().eval()
+    counts, label = _counts(network), f"{type(network).__name__}, ONNX Runtime"
+    return [
+        Complexity(f"{bundle.name}_onnx", label, *counts, *_times_ms(OnnxNetwork(exported))),
+        Complexity(f"{bundle.name}_int8", f"{label} INT8", *counts, *_times_ms(OnnxNetwork(int8)), note),
+    ]
+
+
+def _counts(network: nn.Module) -> tuple[int, int]:
+    return sum(parameter.numel() for parameter in network.parameters()), count_macs(network)
+
+
+def _times_ms(network: nn.Module) -> tuple[float, float]:
     volume = torch.randn(1, 1, SIZE, SIZE, SLICES)
     inferer = SliceInferer(roi_size=(SIZE, SIZE), spatial_dim=2, sw_batch_size=8)
     with torch.inference_mode():
         slice_ms = _median_ms(lambda: network(volume[..., 0]), SLICE_REPEATS)
-        volume_ms = _median_ms(lambda: inferer(volume, network), VOLUME_REPEATS)
-    params = sum(parameter.numel() for parameter in network.parameters())
-    return Complexity(name, NETWORKS[name], params, count_macs(network), slice_ms, volume_ms)
+        return slice_ms, _median_ms(lambda: inferer(volume, network), VOLUME_REPEATS)
 
 
 def _median_ms(run: Callable[[], object], repeats: int) -> float:

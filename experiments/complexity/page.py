@@ -3,8 +3,8 @@
 ``complexity.json``::
 
     {"machine": {"processor": "...", "cores": 2, "threads": 2, "load_before": 0.1, "torch": "...", "ptflops": "..."},
-     "rows": [{"network": "enet", "label": "ENet", "params": n, "macs": n, "slice_ms": t, "volume_ms": t, "flops": n,
-               "table_1": {"params": "353.76 k", "flops": "2.2 G"} | null}, ...]}
+     "rows": [{"network": "enet", "label": "ENet", "params": n, "macs": n, "slice_ms": t, "volume_ms": t, "note": "",
+               "flops": n, "table_1": {"params": "353.76 k", "flops": "2.2 G"} | null}, ...]}
 """
 
 import importlib.metadata
@@ -59,8 +59,9 @@ def render_page(rows: Sequence[Complexity], machine: Mapping[str, Any]) -> str:
     footnotes = "\n".join(f"{number}. {text}" for text, number in numbers.items())
     return f"""# What each network costs
 
-One slice of 1x{SIZE}x{SIZE}, two classes, float32. "Table 1" is the paper's, as printed. MACs are counted by ptflops
-{machine["ptflops"]}; FLOPs = 2 x MACs. A number in brackets is a footnote: why we differ. Written by `make complexity`.
+One slice of 1x{SIZE}x{SIZE}, two classes; PyTorch in float32 unless a row says otherwise. "Table 1" is the paper's, as
+printed. MACs are counted by ptflops {machine["ptflops"]}; FLOPs = 2 x MACs. A number in brackets is a footnote, such as
+why we differ. Written by `make complexity`.
 
 {table_text}
 
@@ -74,7 +75,8 @@ and that the times are too long.
 
 
 def _cells(row: Complexity, numbers: dict[str, int]) -> list[str]:
-    printed, notes = TABLE_1.get(row.network, {}), FOOTNOTES.get(row.network, {})
+    printed = TABLE_1.get(row.network, {})
+    notes = {"label": row.note} if row.note else FOOTNOTES.get(row.network, {})
 
     def noted(figure: str, text: str) -> str:
         if figure not in notes:

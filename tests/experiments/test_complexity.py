@@ -39,9 +39,11 @@ def test_what_is_counted_is_what_the_table_says(checked_in, name, capfd):
 
 
 def test_the_table_is_complete_and_within_one_percent_of_other_builds(checked_in):
-    assert list(checked_in) == list(complexity.NETWORKS) == list(GMACS)
-    for name, row in checked_in.items():
-        assert row["macs"] == pytest.approx(GMACS[name] * 1e9, rel=0.01), name
+    """Rows of exported networks may follow."""
+    assert list(checked_in)[: len(GMACS)] == list(complexity.NETWORKS) == list(GMACS)
+    for name, gmacs in GMACS.items():
+        row = checked_in[name]
+        assert row["macs"] == pytest.approx(gmacs * 1e9, rel=0.01), name
         assert row["flops"] == 2 * row["macs"]
         assert row["table_1"] == TABLE_1.get(name)
 

@@ -1,0 +1,83 @@
+"""The process of one variant of ``benchmarks.inference``: no more in memory than a user of this variant has.
+
+python -m benchmarks.inference_process <bundle> <file> <volumes>
+"""
+
+import contextlib
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from monai.bundle import ConfigParser
+from torch import nn
+
+from custom_components.errors import InputError
+from custom_components.teachers import load_weights, read_bundle
+
+
+class TimedNetwork(nn.Module):
+    """A network that adds up the seconds of its forward passes."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.seconds = 0.0
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        start = time.perf_counter()
+        logits = self.network(image)
+        self.seconds += time.perf_counter() - start
+        return logits
+
+
+def load(bundle_dir: Path, file: str) -> nn.Module:
+    """A network of the bundle: ``model.pt``, ``model.ts`` or an ONNX file."""
+    model = bundle_dir / "models" / file
+    if model.suffix == ".pt":
+        return load_weights(read_bundle(str(bundle_dir)).build_network(), model)
+    if model.suffix == ".ts":
+        return torch.jit.load(model)
+    # Here, so that ONNX Runtime is in no other variant's memory.
+    from custom_components.export import OnnxNetwork
+
+    return OnnxNetwork(model)
+
+
+def serve(bundle_dir: Path, file: str, volumes: Path) -> None:
+    """For each line of stdin, one volume from file to mask, and a line of JSON on stdout that tells what it took.
+
+    Args:
+        bundle_dir: folder of the bundle whose ``inference.json`` is run.
+        file: name of the network's file in its ``models``.
+        volumes: folder of the volume.
+    """
+    timed = TimedNetwork(load(bundle_dir, file)).eval()
+    parser = ConfigParser()
+    parser.read_config(bundle_dir / "configs" / "inference.json")
+    with tempfile.TemporaryDirectory() as masks:
+        parser.update({"dataset_dir": str(volumes), "output_dir": masks, "device": "cpu", "network": timed})
+        parser["handlers"] = []  # the weights are loaded
+        evaluator = parser.get_parsed_content("evaluator")
+        for _ in sys.stdin:
+            timed.seconds = 0.0
+            start = time.perf_counter()
+            with contextlib.redirect_stdout(sys.stderr):
+                evaluator.run()
+            took = {"seconds": time.perf_counter() - start, "network_seconds": timed.seconds, "peak_mb": peak_mb()}
+            print(json.dumps(took), flush=True)
+
+
+def peak_mb() -> float:
+    """The most memory that this process has held since its program started, in MB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise InputError("/proc/self/status: no VmHWM; peak memory is measured on Linux only")
+
+
+if __name__ == "__main__":
+    folder, name, volumes = sys.argv[1:]
+    serve(Path(folder), name, Path(volumes))

@@ -1,0 +1,146 @@
+"""Exports a trained bundle to TorchScript, ONNX and a Triton repository, and checks that all say what the bundle says.
+
+python bundles/export.py enet
+python bundles/export.py enet --calibrate dataset    # also INT8, calibrated on the dataset's training slices
+"""
+
+import argparse
+import contextlib
+import shutil
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+
+from custom_components.data import SliceDataset, load_datalist
+from custom_components.errors import InputError
+from custom_components.export import (
+    OnnxNetwork,
+    check_parity,
+    evaluate,
+    export_onnx,
+    export_torchscript,
+    quantise,
+    read_notes,
+    write_notes,
+    write_triton_model,
+)
+from custom_components.files import read_json, replace_file
+from custom_components.teachers import Bundle, load_weights
+from facts import find_student_or_teacher, read_provenance
+
+CALIBRATION_SLICES, PARITY_SLICES = 64, 4
+INT8 = "model.int8.onnx"
+
+
+def export(name_or_path: str, dataset_dir: Path | None = None, datalist: Path | None = None) -> Path:
+    """Write ``model.ts``, ``model.onnx`` and ``triton/`` into the bundle's ``models``; with a dataset also INT8.
+
+    Args:
+        name_or_path: a trained bundle: its name in the repository, or its folder.
+        dataset_dir: a canonical dataset, on whose training slices INT8 is calibrated, and on whose test cases scored.
+        datalist: the split that the bundle was trained with; ``<dataset_dir>/splits/all.json`` if not given.
+
+    Returns:
+        The folder ``models``.
+
+    Raises:
+        InputError: if the bundle is not trained or the split not its own, if an exported network differs from the
+            bundle's, or if a file cannot be written; what was there before is kept.
+    """
+    bundle = find_student_or_teacher(name_or_path)
+    provenance = read_provenance(bundle, bundle.path / "configs")
+    if dataset_dir:
+        datalist = datalist or dataset_dir / "splits" / "all.json"
+        slices = prepared_slices(bundle, provenance["split"]["sha256"], dataset_dir, datalist)
+    else:
+        size = read_json(bundle.path / "configs" / "inference.json")["image_size"]
+        slices = torch.randn(PARITY_SLICES, 1, size, size, generator=torch.Generator().manual_seed(0))
+
+    models = bundle.model_file.parent
+    with tempfile.TemporaryDirectory() as temporary:
+        scratch = Path(temporary)
+        export_float(bundle, slices, scratch)
+        if dataset_dir:
+            export_int8(bundle, slices, dataset_dir, datalist, provenance["weights_sha256"], scratch)
+        else:
+            remove_int8_of_other_weights(models / INT8, provenance["weights_sha256"])
+        for file in sorted(path for path in scratch.rglob("*") if path.is_file()):
+            replace_file(models / file.relative_to(scratch), partial(shutil.copyfile, file))
+    return models
+
+
+def prepared_slices(bundle: Bundle, split_sha256: str, dataset_dir: Path, datalist: Path) -> torch.Tensor:
+    """Slices (N, 1, H, W) from all over the training cases, preprocessed as the bundle does it."""
+    cases = load_datalist(datalist, "training", dataset_dir)
+    if read_json(datalist).get("sha256") != split_sha256:
+        raise InputError(f"{datalist}: not the split that {bundle.name} was trained with; give that one (DATALIST=...)")
+    parser = ConfigParser()
+    parser.read_config(bundle.path / "configs" / "inference.json")
+    dataset = SliceDataset(cases, parser.get_parsed_content("preprocessing"), dataset_dir / "prepared")
+    chosen = np.linspace(0, len(dataset) - 1, min(CALIBRATION_SLICES, len(dataset))).round().astype(int)
+    return torch.stack([dataset[index]["image"] for index in chosen])
+
+
+def export_float(bundle: Bundle, slices: torch.Tensor, folder: Path) -> None:
+    """Write ``model.ts``, ``model.onnx`` and ``triton/``, each checked, into ``folder``."""
+    network = load_weights(bundle.build_network(), bundle.model_file).eval()
+    some = slices[np.linspace(0, len(slices) - 1, PARITY_SLICES).astype(int)]
+    # Other batches and sizes than those of the export: nothing may be frozen into it.
+    batches = [some, torch.nn.functional.pad(some[:1], (0, 16))]
+    script, onnx = folder / "model.ts", folder / "model.onnx"
+    export_torchscript(bundle, script)
+    export_onnx(bundle, onnx)
+    options = bundle.network_def
+    for file, load in ((script, torch.jit.load), (onnx, OnnxNetwork)):
+        difference = check_parity(file.name, load(file), network, batches)
+        print(f"{file.name}: the bundle's masks, probabilities within {difference:.1e}")
+        kind = {".ts": "torchscript", ".onnx": "onnx"}[file.suffix]
+        channels, classes = options.get("in_channels", 1), options.get("out_channels", 2)
+        write_triton_model(folder / "triton", f"{bundle.name}_{kind}", file, channels, classes)
+
+
+def export_int8(
+    bundle: Bundle, slices: torch.Tensor, dataset_dir: Path, datalist: Path, weights_sha256: str, folder: Path
+) -> None:
+    """Quantise ``folder / "model.onnx"``, and tell in print and in the file what that costs in Dice."""
+    file = folder / INT8
+    quantise(folder / "model.onnx", slices, file)
+    with contextlib.redirect_stdout(None):
+        before, after = (
+            evaluate(bundle, OnnxNetwork(path), dataset_dir, datalist) for path in (folder / "model.onnx", file)
+        )
+    notes = {
+        "weights_sha256": weights_sha256,
+        "dice": f"{after['dice_mean']:.4f}",
+        "dice_in_float": f"{before['dice_mean']:.4f}",
+        "test_cases": str(after["n"]),
+    }
+    write_notes(file, notes)
+    print(
+        f"{INT8}: volume Dice {notes['dice']}, in float {notes['dice_in_float']} "
+        f"({after['dice_mean'] - before['dice_mean']:+.4f}), on {after['n']} test cases"
+    )
+
+
+def remove_int8_of_other_weights(file: Path, weights_sha256: str) -> None:
+    """Let no INT8 network of a former training stand beside the new exports."""
+    if file.is_file() and read_notes(file).get("weights_sha256") != weights_sha256:
+        file.unlink()
+        print(f"{INT8}: removed, it was made from other weights; give the dataset to make it again")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bundle", help="name or folder of a trained bundle")
+    parser.add_argument("--calibrate", type=Path, metavar="DATASET", help="also INT8, calibrated on this dataset")
+    parser.add_argument("--datalist", type=Path, help="the split trained with (DATASET/splits/all.json)")
+    options = parser.parse_args()
+    print(f"written: {export(options.bundle, options.calibrate, options.datalist)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Does an exported network say what the network says?"""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+
+from custom_components.errors import InputError
+
+TOLERANCE = 1e-4
+# Two probabilities so close are equal but for rounding, and either class is right.
+TIE = 1e-5
+
+
+def check_parity(
+    name: str, exported: Callable[[torch.Tensor], torch.Tensor], network: nn.Module, batches: Iterable[torch.Tensor]
+) -> float:
+    """Compare class probabilities, and the class of every pixel.
+
+    Args:
+        name: what the error calls the exported network.
+        exported: gives logits (B, C, H, W) of images (B, 1, H, W).
+        network: the network in eager mode, in eval mode.
+        batches: images (B, 1, H, W).
+
+    Returns:
+        The largest difference in probability.
+
+    Raises:
+        InputError: if a probability differs by more than ``TOLERANCE``, or a pixel's class other than in a tie.
+    """
+    largest = 0.0
+    with torch.inference_mode():
+        for images in batches:
+            expected = network(images).softmax(dim=1)
+            probs = exported(images).softmax(dim=1)
+            difference = (probs - expected).abs().max().item()
+            best, second = expected.topk(2, dim=1).values.unbind(dim=1)
+            other_class = (probs.argmax(dim=1) != expected.argmax(dim=1)) & (best - second > TIE)
+            # Not "difference > TOLERANCE", which lets NaN pass.
+            if not difference <= TOLERANCE or other_class.any():
+                raise InputError(
+                    f"{name}: is not the network: probabilities differ by {difference:.1e} (at most {TOLERANCE:g}) and "
+                    f"the class of {int(other_class.sum())} pixels in a batch of {tuple(images.shape)}; nothing was "
+                    "written"
+                )
+            largest = max(largest, difference)
+    return largest
