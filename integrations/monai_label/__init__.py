@@ -1,0 +1,1 @@
+"""This project's bundles behind a MONAI Label server."""
