@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from monailabel.config import settings
 from monailabel.datastore.local import LocalDatastore
 from monailabel.interfaces.datastore import DefaultLabelTag
 
@@ -20,7 +21,8 @@ class StudiesFolder(LocalDatastore):
     """
 
     def __init__(self, folder: str) -> None:
-        super().__init__(folder, extensions=("*.nii.gz", "*.nii"), auto_reload=True)
+        reload = settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD
+        super().__init__(folder, extensions=("*.nii.gz", "*.nii"), auto_reload=reload)
 
     def save_label(self, image_id, label_filename, label_tag, label_info) -> str:
         """Take a label; a final one must be a prostate mask on its image.
