@@ -26,9 +26,9 @@ def main() -> None:
         os.environ.update(_settings(options, work_dir) | {"TMPDIR": uploads})
         tempfile.tempdir = uploads
         # It reads the settings when it is imported.
-        from integrations.monai_label.server import app
+        from integrations.monai_label.server import make_app
 
-        uvicorn.run(app, host=options.host, port=options.port)
+        uvicorn.run(make_app(), host=options.host, port=options.port)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,7 +61,6 @@ def _settings(options: argparse.Namespace, work_dir: Path) -> dict[str, str]:
         "MONAI_LABEL_APP_CONF": json.dumps(conf),
         "MONAI_LABEL_SERVER_PORT": str(options.port),
         "MONAI_LABEL_SESSION_PATH": str(work_dir / "sessions"),
-        "MONAI_LABEL_DICOMWEB_CACHE_PATH": str(work_dir / "pacs"),
     }
 
 

@@ -1,4 +1,4 @@
-"""Two gaps between MONAI Label 0.8.5 and the packages it meets here; to be imported before it."""
+"""Two gaps between MONAI Label 0.8.5 and the packages it meets here, closed before it is imported."""
 
 import contextlib
 import importlib

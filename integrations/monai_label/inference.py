@@ -32,9 +32,7 @@ class BundleInference(InferTask):
         metadata = read_json(bundle / "configs" / "metadata.json")
         channels = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
         labels = {name: int(value) for value, name in channels.items() if name != "background"}
-        super().__init__(
-            InferType.SEGMENTATION, labels, 3, metadata["description"], config={"device": device_list()}
-        )
+        super().__init__(InferType.SEGMENTATION, labels, 3, metadata["description"], config={"device": device_list()})
         self._bundle = bundle
         self._segmenter = segmenter
 

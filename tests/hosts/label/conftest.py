@@ -50,10 +50,16 @@ class Server:
         raise TimeoutError(last)
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """``free_port()``: a port that nobody listens at."""
+
+    def find() -> int:
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            return listener.getsockname()[1]
+
+    return find
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +93,7 @@ def studies(tmp_path_factory, dataset_dir) -> Path:
 
 
 @pytest.fixture(scope="module")
-def start(repository, environment, tmp_path_factory) -> Iterator[Callable[..., Server]]:
+def start(repository, environment, free_port, tmp_path_factory) -> Iterator[Callable[..., Server]]:
     """``start(studies, "--models", folder, ...)``: a server on a free port, stopped with the module."""
     servers = []
 

@@ -1,4 +1,4 @@
-"""Training from a client: alone, distilled from a teacher, refused; the served weights change only when it went well."""
+"""Training from a client: alone, distilled, refused; the served weights change only when it went well."""
 
 import json
 import time

@@ -1,6 +1,7 @@
-"""Active learning: the image that a student is least sure of comes next."""
+"""Which image comes next."""
 
 import logging
+import random
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,18 @@ from custom_components.errors import InputError
 from integrations.monai_label.segmenter import Segmenter
 
 logger = logging.getLogger(__name__)
+
+
+class Random(Strategy):
+    """Any image without a final label; MONAI Label's own fails when all were offered within one second."""
+
+    def __init__(self) -> None:
+        super().__init__("Any image")
+
+    def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any] | None:
+        """The image's id; None when every image has a label."""
+        images = datastore.get_unlabeled_images()
+        return {"id": random.choice(images)} if images else None
 
 
 class MostUncertain(Strategy):
