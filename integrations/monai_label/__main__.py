@@ -3,11 +3,11 @@
 import argparse
 import json
 import os
+import signal
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-
-import uvicorn
 
 from custom_components.errors import InputError
 from custom_components.teachers import find_bundle
@@ -21,14 +21,15 @@ def main() -> None:
     options = _parser().parse_args()
     work_dir = Path(options.work_dir).resolve()
     work_dir.mkdir(parents=True, exist_ok=True)
-    # What a client uploads lies in a folder of its own, and vanishes with the server.
+    # What a client uploads lies in a folder of its own and vanishes with the server, also when that is terminated.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with tempfile.TemporaryDirectory(prefix="uploads-", dir=work_dir) as uploads:
         os.environ.update(_settings(options, work_dir) | {"TMPDIR": uploads})
         tempfile.tempdir = uploads
         # It reads the settings when it is imported.
-        from integrations.monai_label.server import make_app
+        from integrations.monai_label.server import serve
 
-        uvicorn.run(make_app(), host=options.host, port=options.port)
+        serve(options.host, options.port)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from monailabel.interfaces.exception import MONAILabelException
+from requests import RequestException
 
 from custom_components.errors import InputError
 
@@ -22,6 +23,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(NotFoundError, lambda _, error: _answer(404, str(error)))
     app.add_exception_handler(InputError, lambda _, error: _answer(422, str(error)))
     app.add_exception_handler(MONAILabelException, lambda _, error: _answer(404, error.msg))
+    app.add_exception_handler(RequestException, lambda _, error: _answer(502, f"the PACS did not do it: {error}"))
     app.middleware("http")(_refuse_paths)
 
 

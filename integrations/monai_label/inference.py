@@ -1,7 +1,6 @@
 """What MONAI Label asks of a model: a mask of one volume, or of many."""
 
 import logging
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from monailabel.interfaces.tasks.batch_infer import BatchInferTask
 from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from monailabel.utils.others.generic import device_list, name_to_device, remove_file
+from requests import RequestException
 
 from custom_components.errors import InputError
 from custom_components.files import read_json
@@ -59,7 +59,7 @@ class BundleInference(InferTask):
 
 
 def _convert(mask: Path, suffix: str) -> Path:
-    converted = Path(tempfile.mkstemp(suffix=suffix)[1])
+    converted = mask.with_name(mask.name.removesuffix(".nii.gz") + suffix)
     SimpleITK.WriteImage(SimpleITK.ReadImage(str(mask)), str(converted))
     mask.unlink()
     return converted
@@ -74,7 +74,7 @@ class BatchInference(BatchInferTask):
         for image in sorted(self.get_images(request, datastore)):
             try:
                 result = infer({**options, "image": image}, datastore)
-            except InputError as fault:
+            except (InputError, RequestException) as fault:
                 logger.error(f"error: {fault}")
                 results[image] = {"error": str(fault)}
             else:

@@ -1,5 +1,6 @@
 """The studies: a PACS over DICOMweb. Images come from it, final labels go back as DICOM SEG."""
 
+import logging
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,11 @@ from monailabel.datastore.utils.convert import binary_to_image
 from monailabel.datastore.utils.dicom import dicom_web_download_series
 from monailabel.interfaces.datastore import DefaultLabelTag
 from pydicom.dataset import Dataset
-from requests import RequestException
 
 from custom_components.errors import InputError
 from data_prep.dicom.headers import slices_of
 from data_prep.dicom.pixels import read_series
-from data_prep.dicom.selection import select_series
+from data_prep.dicom.selection import Selection, select_series
 from data_prep.dicom.series import group_series
 from data_prep.files import new_folder
 from data_prep.volumes import write_volume
@@ -25,19 +25,19 @@ from integrations.monai_label.dicom_seg import make_dicom_seg, read_one_series
 from integrations.monai_label.http_errors import NotFoundError
 from integrations.monai_label.studies import check_label, check_tag
 
+logger = logging.getLogger(__name__)
+
 
 class Pacs(DICOMWebDatastore):
     """The axial T2w series of every study of a PACS, by SeriesInstanceUID.
 
     Series are chosen by the rules of ``data_prep``. Images and labels are kept in a folder, for training. What counts
-    as labelled was labelled through this server.
+    as labelled was labelled through this server. Where the PACS does not answer, or refuses, a ``RequestException`` of
+    requests is raised.
 
     Args:
         url: of DICOMweb.
         cache_dir: the folder.
-
-    Raises:
-        InputError: if the PACS does not answer.
     """
 
     def __init__(self, url: str, cache_dir: Path) -> None:
@@ -51,12 +51,8 @@ class Pacs(DICOMWebDatastore):
         super().__init__(DICOMwebClientX(url=url, session=session), {"Modality": "MR"}, str(cache_dir))
 
     def list_images(self) -> list[str]:
-        try:
-            found = self._client.search_for_series(search_filters=self._search_filter)
-        except RequestException as error:
-            raise InputError(f"{self.name()}: the PACS does not answer ({type(error).__name__})") from error
         studies: dict[str, set[str]] = {}
-        for one in map(Dataset.from_json, found):
+        for one in map(Dataset.from_json, self._client.search_for_series(search_filters=self._search_filter)):
             studies.setdefault(str(one.StudyInstanceUID), set()).add(str(one.SeriesInstanceUID))
         chosen = [self._axial_t2(study, frozenset(series)) for study, series in studies.items()]
         return [uid for uid in chosen if uid]
@@ -101,7 +97,7 @@ class Pacs(DICOMWebDatastore):
 
         Raises:
             NotFoundError: if there is no such image.
-            InputError: as :func:`check_tag` and :func:`read_label`, or if the PACS refuses; the label before is kept.
+            InputError: as :func:`check_tag` and :func:`check_label`; the label before is kept.
         """
         check_tag(label_tag)
         image = self.get_image_uri(image_id)
@@ -109,12 +105,10 @@ class Pacs(DICOMWebDatastore):
             label_filename = binary_to_image(image, label_filename)
         if label_tag == DefaultLabelTag.FINAL:
             check_label(label_filename, image_id, image)
-            made = make_dicom_seg(read_one_series(self._series_dir(image_id)), label_filename)
-            try:
-                self._client.store_instances([made])
-            except RequestException as error:
-                raise InputError(f"label of {image_id}: the PACS did not take it ({error}); save it again") from error
-            label_info = {**(label_info or {}), "SeriesInstanceUID": str(made.SeriesInstanceUID)}
+            series = read_one_series(self._series_dir(image_id))
+            made = make_dicom_seg(series, label_filename, label_info.get("model"))
+            self._client.store_instances([made])
+            label_info = {**label_info, "SeriesInstanceUID": str(made.SeriesInstanceUID)}
         return LocalDatastore.save_label(self, image_id, label_filename, label_tag, label_info)
 
     def _series_dir(self, image_id: str) -> Path:
@@ -123,12 +117,21 @@ class Pacs(DICOMWebDatastore):
 
     def _axial_t2(self, study: str, series: frozenset[str]) -> str | None:
         if series not in self._chosen:
-            slices = [
-                piece
-                for uid in sorted(series)
-                for header in self._client.retrieve_series_metadata(study, uid)
-                for piece in slices_of(Dataset.from_json(header), Path(uid))
-            ]
-            picked = select_series(group_series(slices)).picked
+            try:
+                selection = self._select(study, series)
+            except InputError as fault:
+                selection = Selection(None, f"cannot be read ({fault})", ())
+            if selection.problem:
+                logger.warning(f"study {study} is left out: it {selection.problem}")
+            picked = selection.picked
             self._chosen[series] = picked.first.series_uid if picked else None
         return self._chosen[series]
+
+    def _select(self, study: str, series: frozenset[str]) -> Selection:
+        slices = [
+            piece
+            for uid in sorted(series)
+            for header in self._client.retrieve_series_metadata(study, uid)
+            for piece in slices_of(Dataset.from_json(header), Path(uid))
+        ]
+        return select_series(group_series(slices))

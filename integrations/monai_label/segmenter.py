@@ -1,6 +1,5 @@
 """A bundle's own inference on one volume, as ``monai.bundle run`` does it, and how sure it is."""
 
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,11 +62,11 @@ class Segmenter:
             evaluator = config.get_parsed_content("evaluator")
             evaluator.run()
             (written,) = Path(folder).iterdir()
-            mask = Path(tempfile.mkstemp(suffix=".nii.gz")[1])
-            shutil.move(written, mask)
+            with tempfile.NamedTemporaryFile(suffix=".nii.gz", delete=False) as mask:
+                mask.write(written.read_bytes())
         entropy_bits = _mean_entropy(evaluator.state.output[0]["probs"])
         write_json(remembered, {"entropy_bits": entropy_bits})
-        return Segmentation(mask, _volume_ml(mask), entropy_bits)
+        return Segmentation(Path(mask.name), _volume_ml(mask.name), entropy_bits)
 
     def entropy(self, bundle: Path, image: str | Path) -> float:
         """Mean entropy in bits of the bundle's probabilities; computed once for an image and the bundle's weights.
@@ -104,7 +103,7 @@ def _mean_entropy(probs: torch.Tensor) -> float:
     return float(-(torch.xlogy(probs, probs).sum(dim=0) / np.log(2)).mean())
 
 
-def _volume_ml(mask: Path) -> float:
+def _volume_ml(mask: str) -> float:
     volume = nibabel.load(mask)
     voxel_mm3 = abs(np.linalg.det(volume.affine[:3, :3]))
     return float(np.count_nonzero(volume.dataobj) * voxel_mm3 / 1000)

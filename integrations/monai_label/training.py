@@ -49,12 +49,10 @@ class BundleTraining(TrainTask):
         }
 
     def stats(self) -> dict[str, Any]:
-        """Epoch and validation Dice of the weights that are served, as 3D Slicer shows them."""
+        """Validation Dice of the weights that are served, where it is known, as 3D Slicer shows it."""
         provenance = self._bundle / "models" / "provenance.json"
-        if not provenance.is_file():
-            return {}
-        said = read_json(provenance)
-        return {"epoch": said.get("epoch"), "best_metric": said.get("metrics", {}).get("val_mean_dice")}
+        metrics = read_json(provenance).get("metrics", {}) if provenance.is_file() else {}
+        return {"best_metric": metrics["val_mean_dice"]} if "val_mean_dice" in metrics else {}
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
         """Train on all final labels.

@@ -23,9 +23,10 @@ STARTS_WITHIN_S = 180
 class Server:
     """A running server, as a client sees it."""
 
-    def __init__(self, process: subprocess.Popen, url: str) -> None:
+    def __init__(self, process: subprocess.Popen, url: str, work_dir: Path) -> None:
         self.process = process
         self.url = url
+        self.work_dir = work_dir
 
     def get(self, path: str, **options: Any) -> requests.Response:
         return requests.get(self.url + path, timeout=120, **options)
@@ -103,7 +104,7 @@ def start(repository, environment, free_port, tmp_path_factory) -> Iterator[Call
         command = [sys.executable, "-m", "integrations.monai_label", "--studies", str(studies), "--port", str(port)]
         command += ["--work-dir", str(work_dir), *map(str, arguments)]
         process = subprocess.Popen(command, cwd=repository, env=environment, stderr=subprocess.STDOUT)
-        servers.append(Server(process, f"http://127.0.0.1:{port}"))
+        servers.append(Server(process, f"http://127.0.0.1:{port}", work_dir))
         until = time.monotonic() + STARTS_WITHIN_S
         while time.monotonic() < until:
             assert process.poll() is None, "the server ended"
@@ -117,4 +118,5 @@ def start(repository, environment, free_port, tmp_path_factory) -> Iterator[Call
     yield run
     for server in servers:
         server.process.terminate()
-        server.process.wait(30)
+        assert server.process.wait(30) == 0
+        assert not list(server.work_dir.glob("uploads-*"))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
@@ -59,20 +60,20 @@ def orthanc(free_port, tmp_path_factory):
         files += [file for file in Path(real_data, "dicom_prostatex", "ProstateX-0000").rglob("*") if file.is_file()]
     for file in files:
         requests.post(f"{url}/instances", data=file.read_bytes(), timeout=30).raise_for_status()
-    yield url
+    yield SimpleNamespace(url=url, process=process)
     process.terminate()
     process.wait(30)
 
 
 @pytest.fixture(scope="module")
 def server(orthanc, start, bundles):
-    return start(f"{orthanc}/dicom-web", "--models", bundles / "enet")
+    return start(f"{orthanc.url}/dicom-web", "--models", bundles / "enet")
 
 
 def find(orthanc, level, **match):
     """What Orthanc's own API finds."""
     query = {"Level": level, "Query": match, "Expand": True}
-    return requests.post(f"{orthanc}/tools/find", json=query, timeout=30).json()
+    return requests.post(f"{orthanc.url}/tools/find", json=query, timeout=30).json()
 
 
 def test_the_axial_t2_series_of_every_study_is_listed(server):
@@ -102,7 +103,7 @@ def test_a_final_label_is_stored_in_the_pacs(server, orthanc, tmp_path):
     response = server.save_label(T2, tmp_path / "label.nii.gz")
     assert response.status_code == 200, response.text
     (instance,) = find(orthanc, "Instance", Modality="SEG")
-    file = requests.get(f"{orthanc}/instances/{instance['ID']}/file", timeout=30).content
+    file = requests.get(f"{orthanc.url}/instances/{instance['ID']}/file", timeout=30).content
     stored = pydicom.dcmread(io.BytesIO(file))
     assert stored.SegmentSequence[0].SegmentAlgorithmType == "MANUAL"
     assert "research use" in stored.SeriesDescription
@@ -138,6 +139,15 @@ def test_the_seven_series_of_a_real_study(server, orthanc, real_data):
     assert said.status_code == 200, said.text
     (series,) = find(orthanc, "Series", SeriesInstanceUID=image)
     assert "t2_tse_tra" in series["MainDicomTags"]["SeriesDescription"]
+
+
+def test_a_pacs_that_is_gone_is_said_and_the_server_lives_on(server, orthanc):
+    orthanc.process.terminate()
+    orthanc.process.wait(30)
+    for _ in range(2):
+        response = server.post("/activelearning/first")
+        assert response.status_code == 502
+        assert response.json()["detail"].startswith("the PACS did not do it: ")
 
 
 def assert_segments(made, mask):

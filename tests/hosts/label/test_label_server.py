@@ -197,3 +197,18 @@ def test_only_this_machine_is_served(server):
     """Another web page in the annotator's browser gets no permission to read."""
     response = server.get("/info/", headers={"Origin": "http://elsewhere.example"})
     assert "access-control-allow-origin" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--studies", "nowhere", "--models", "enet"], "nowhere: no such folder; give the studies' folder"),
+        (["--studies", ".", "--models", "unet"], "no bundle 'unet': neither unet nor"),
+    ],
+)
+def test_a_start_that_cannot_be_ends_with_one_line(environment, tmp_path, arguments, message):
+    command = [sys.executable, "-m", "integrations.monai_label", "--work-dir", str(tmp_path / "work"), *arguments]
+    ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"error: {message}")
+    assert ended.stderr.count("\n") == 1
