@@ -46,9 +46,12 @@ class Pacs(DICOMWebDatastore):
             session = create_session_from_user_pass(
                 settings.MONAI_LABEL_DICOMWEB_USERNAME, settings.MONAI_LABEL_DICOMWEB_PASSWORD
             )
+        client = DICOMwebClientX(url=url, session=session)
+        # While it waited between attempts, the server would answer nobody.
+        client.set_http_retry_params(retry=False)
         # Which series of a study is the axial T2w one, by the study's MR series.
         self._chosen: dict[frozenset[str], str | None] = {}
-        super().__init__(DICOMwebClientX(url=url, session=session), {"Modality": "MR"}, str(cache_dir))
+        super().__init__(client, {"Modality": "MR"}, str(cache_dir))
 
     def list_images(self) -> list[str]:
         studies: dict[str, set[str]] = {}

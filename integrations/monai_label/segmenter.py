@@ -39,12 +39,13 @@ class Segmenter:
     def __init__(self, cache_dir: Path) -> None:
         self._cache_dir = cache_dir
 
-    def segment(self, bundle: Path, image: str | Path, device: str = "cpu") -> Segmentation:
-        """Segment one NIfTI volume.
+    def segment(self, bundle: Path, image: str | Path, device: str | None = None) -> Segmentation:
+        """Segment one NIfTI volume, by default on a GPU where there is one.
 
         Raises:
             InputError: if the bundle is not trained, or the volume is missing, damaged, not 3-D, or holds NaN.
         """
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         remembered = self._file(bundle, image)
         check_volumes([image])
         config = ConfigParser()
