@@ -37,6 +37,9 @@ class Server:
     def put(self, path: str, **options: Any) -> requests.Response:
         return requests.put(self.url + path, timeout=120, **options)
 
+    def delete(self, path: str) -> requests.Response:
+        return requests.delete(self.url + path, timeout=120)
+
     def save_label(self, image: str, file: Path, tag: str = "final") -> requests.Response:
         return self.put(f"/datastore/label?image={image}&tag={tag}", files={"label": (file.name, file.read_bytes())})
 

@@ -84,3 +84,15 @@ def test_a_student_is_distilled_from_a_teacher_on_the_labels(server, bundles):
     assert record["teachers"] == {"espnet": weights(bundles / "espnet")}
     assert record["pretrained"] is None
     assert weights(bundles / "enet") == record["weights_sha256"] != before
+
+
+def test_a_training_that_is_stopped_leaves_the_weights(server, bundles):
+    before = weights(bundles / "enet")
+    server.post("/train/enet", json={"max_epochs": 500, "val_split": 0.25, "teachers": ""})
+    # It has begun to learn.
+    while "/500" not in str((task := server.get("/train/").json()).get("details")):
+        assert task["status"] in ("SUBMITTED", "RUNNING"), task
+        time.sleep(0.1)
+    assert server.delete("/train/").json()["status"] == "STOPPED"
+    assert weights(bundles / "enet") == before
+    assert server.get("/train/?check_if_running=true").status_code == 404
