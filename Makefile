@@ -2,6 +2,9 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/ready
+LABEL_VENV := .venv-label
+LABEL_PY := $(LABEL_VENV)/bin/python
+LABEL_READY := $(LABEL_VENV)/ready
 
 # make demo [DATASET=<folder in the released layout>] [SIZE=96] [EPOCHS=10] [SITES="A B,C D"] [SEEDS="0 1 2"] [OUT=runs/mine] [JOBS=2]
 DATASET ?=
@@ -17,6 +20,7 @@ RAW := $(if $(DATASET),$(DATASET),$(OUT)/phantom)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo complexity benchmarks pictures test fuzz lint configs card package export bundle-given
+.PHONY: label label-given test-hosts test-label
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -80,6 +84,26 @@ package: bundle-given $(READY)  ## one zip of the trained BUNDLE (name or folder
 # make export BUNDLE=enet [CALIBRATE=<dataset> [DATALIST=<the split trained with>]]
 export: bundle-given $(READY)  ## TorchScript, ONNX and a Triton repository of the trained BUNDLE; with CALIBRATE also INT8
 	$(PY) bundles/export.py $(BUNDLE) $(if $(CALIBRATE),--calibrate $(CALIBRATE)) $(if $(DATALIST),--datalist $(DATALIST))
+
+# make label STUDIES=<folder or DICOMweb URL> MODELS="enet espnet" [TEACHERS="pspnet"] [PORT=8000]
+label: label-given $(LABEL_READY)  ## serve bundles to 3D Slicer and OHIF through MONAI Label, on 127.0.0.1
+	$(LABEL_PY) -m integrations.monai_label --studies $(STUDIES) --models $(MODELS) --teachers $(TEACHERS) --port $(or $(PORT),8000)
+
+$(LABEL_READY): integrations/monai_label/requirements.txt integrations/monai_label/requirements-no-deps.txt
+	$(PYTHON) -m venv $(LABEL_VENV)
+	$(LABEL_PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' $<)"
+	$(LABEL_PY) -m pip install --quiet --disable-pip-version-check -r $<
+	$(LABEL_PY) -m pip install --quiet --disable-pip-version-check --no-deps -r $(word 2,$^)
+	@touch $@
+
+label-given:
+	@test -n "$(STUDIES)" -a -n "$(MODELS)" || \
+		{ echo 'error: give studies and bundles, for example STUDIES=/data/t2 MODELS="enet espnet"' >&2; exit 1; }
+
+test-hosts: test-label  ## the tests of the hosts, each in its own environment
+
+test-label: $(LABEL_READY)  ## the tests of the MONAI Label server (3 minutes)
+	OMP_NUM_THREADS=1 $(LABEL_PY) -m pytest tests/hosts/label
 
 # Before a first .venv is made, which takes minutes.
 bundle-given:

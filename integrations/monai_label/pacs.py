@@ -1,0 +1,140 @@
+"""The studies: a PACS over DICOMweb. Images come from it, final labels go back as DICOM SEG."""
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from dicomweb_client.session_utils import create_session_from_user_pass
+from monailabel.config import settings
+from monailabel.datastore.dicom import DICOMwebClientX, DICOMWebDatastore
+from monailabel.datastore.local import LocalDatastore
+from monailabel.datastore.utils.convert import binary_to_image
+from monailabel.datastore.utils.dicom import dicom_web_download_series
+from monailabel.interfaces.datastore import DefaultLabelTag
+from pydicom.dataset import Dataset
+
+from custom_components.errors import InputError
+from data_prep.dicom.headers import slices_of
+from data_prep.dicom.pixels import read_series
+from data_prep.dicom.selection import Selection, select_series
+from data_prep.dicom.series import group_series
+from data_prep.files import new_folder
+from data_prep.volumes import write_volume
+from integrations.monai_label.dicom_seg import make_dicom_seg, read_one_series
+from integrations.monai_label.http_errors import NotFoundError
+from integrations.monai_label.studies import check_label, check_tag
+
+logger = logging.getLogger(__name__)
+
+
+class Pacs(DICOMWebDatastore):
+    """The axial T2w series of every study of a PACS, by SeriesInstanceUID.
+
+    Series are chosen by the rules of ``data_prep``. Images and labels are kept in a folder, for training. What counts
+    as labelled was labelled through this server. Where the PACS does not answer, or refuses, a ``RequestException`` of
+    requests is raised.
+
+    Args:
+        url: of DICOMweb.
+        cache_dir: the folder.
+    """
+
+    def __init__(self, url: str, cache_dir: Path) -> None:
+        session = None
+        if settings.MONAI_LABEL_DICOMWEB_USERNAME:
+            session = create_session_from_user_pass(
+                settings.MONAI_LABEL_DICOMWEB_USERNAME, settings.MONAI_LABEL_DICOMWEB_PASSWORD
+            )
+        client = DICOMwebClientX(url=url, session=session)
+        # While it waited between attempts, the server would answer nobody.
+        client.set_http_retry_params(retry=False)
+        # Which series of a study is the axial T2w one, by the study's MR series.
+        self._chosen: dict[frozenset[str], str | None] = {}
+        super().__init__(client, {"Modality": "MR"}, str(cache_dir))
+
+    def list_images(self) -> list[str]:
+        studies: dict[str, set[str]] = {}
+        for one in map(Dataset.from_json, self._client.search_for_series(search_filters=self._search_filter)):
+            studies.setdefault(str(one.StudyInstanceUID), set()).add(str(one.SeriesInstanceUID))
+        chosen = [self._axial_t2(study, frozenset(series)) for study, series in studies.items()]
+        return [uid for uid in chosen if uid]
+
+    def get_labeled_images(self, label_tag=None, labels=None) -> list[str]:
+        return LocalDatastore.get_labeled_images(self, label_tag, labels)
+
+    def get_unlabeled_images(self, label_tag=None, labels=None) -> list[str]:
+        labelled = set(self.get_labeled_images())
+        return [uid for uid in self.list_images() if uid not in labelled]
+
+    def get_label_uri(self, label_id: str, label_tag: str, image_id: str = "") -> str:
+        return LocalDatastore.get_label_uri(self, label_id, label_tag)
+
+    def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
+        return LocalDatastore.datalist(self, full_path)
+
+    def get_image_uri(self, image_id: str) -> str:
+        """The series as NIfTI.
+
+        Raises:
+            NotFoundError: if there is no such series.
+            InputError: if it is no even stack of slices, as with one missing.
+        """
+        known = LocalDatastore.get_image_uri(self, image_id)
+        if known and Path(known).is_file():
+            return known
+        if image_id not in self.list_images():
+            raise NotFoundError(f"no image '{image_id}' in the studies")
+        folder = self._series_dir(image_id)
+        if not folder.is_dir():
+            with new_folder(folder) as partial:
+                dicom_web_download_series(None, image_id, str(partial), self._client)
+        with tempfile.TemporaryDirectory() as made:
+            nifti = Path(made, f"{image_id}.nii.gz")
+            write_volume(nifti, read_series(read_one_series(folder)))
+            LocalDatastore.add_image(self, image_id, str(nifti), self._dicom_info(image_id))
+        return LocalDatastore.get_image_uri(self, image_id)
+
+    def save_label(self, image_id, label_filename, label_tag, label_info) -> str:
+        """Take a label; a final one must be a prostate mask on its image, and is stored in the PACS as DICOM SEG.
+
+        Raises:
+            NotFoundError: if there is no such image.
+            InputError: as :func:`check_tag` and :func:`check_label`; the label before is kept.
+        """
+        check_tag(label_tag)
+        image = self.get_image_uri(image_id)
+        if label_filename.endswith(".bin"):  # bare voxels, from OHIF
+            label_filename = binary_to_image(image, label_filename)
+        if label_tag == DefaultLabelTag.FINAL:
+            check_label(label_filename, image_id, image)
+            series = read_one_series(self._series_dir(image_id))
+            made = make_dicom_seg(series, label_filename, label_info.get("model"))
+            self._client.store_instances([made])
+            label_info = {**label_info, "SeriesInstanceUID": str(made.SeriesInstanceUID)}
+        return LocalDatastore.save_label(self, image_id, label_filename, label_tag, label_info)
+
+    def _series_dir(self, image_id: str) -> Path:
+        """Where MONAI Label expects a series: beside its NIfTI, without the suffix."""
+        return Path(self._datastore.image_path(), image_id).resolve()
+
+    def _axial_t2(self, study: str, series: frozenset[str]) -> str | None:
+        if series not in self._chosen:
+            try:
+                selection = self._select(study, series)
+            except InputError as fault:
+                selection = Selection(None, f"cannot be read ({fault})", ())
+            if selection.problem:
+                logger.warning(f"study {study} is left out: it {selection.problem}")
+            picked = selection.picked
+            self._chosen[series] = picked.first.series_uid if picked else None
+        return self._chosen[series]
+
+    def _select(self, study: str, series: frozenset[str]) -> Selection:
+        slices = [
+            piece
+            for uid in sorted(series)
+            for header in self._client.retrieve_series_metadata(study, uid)
+            for piece in slices_of(Dataset.from_json(header), Path(uid))
+        ]
+        return select_series(group_series(slices))

@@ -1,0 +1,44 @@
+"""MONAI Label's web app with this project's errors, quiet where nothing is wrong."""
+
+import logging
+
+import uvicorn
+from fastapi import FastAPI
+from monailabel.config import settings
+from monailabel.utils.async_tasks.task import AsyncTask
+
+from integrations.monai_label import http_errors
+from integrations.monai_label.dicom_seg import nifti_to_dicom_seg
+
+TASKS = ("train", "batch_infer")
+
+
+def serve(host: str, port: int) -> None:
+    """Serve what the settings describe, until the process is told to end; background tasks end with it."""
+    try:
+        uvicorn.run(_make_app(), host=host, port=port)
+    finally:
+        for task in TASKS:
+            AsyncTask.stop(task)
+
+
+def _make_app() -> FastAPI:
+    # No other web page may ask a server that runs on the annotator's machine.
+    settings.MONAI_LABEL_CORS_ORIGINS = [f"http://127.0.0.1:{settings.MONAI_LABEL_SERVER_PORT}"]
+    # It reads the settings when it is imported.
+    from monailabel.app import app
+    from monailabel.endpoints import infer
+
+    infer.nifti_to_dicom_seg = nifti_to_dicom_seg
+    http_errors.install(app)
+    _set_up_logging()
+    return app
+
+
+def _set_up_logging() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    for task in TASKS:
+        logging.getLogger(f"task_{task}").setLevel(logging.INFO)
+    # They tell of a timer, and of a decoder for GPUs.
+    for chatty in ("timeloop", "monai.data.nvimgcodec_pydicom_plugin"):
+        logging.getLogger(chatty).addFilter(lambda record: False)

@@ -1,0 +1,53 @@
+"""The studies: a folder of NIfTI volumes with the annotators' labels beside them."""
+
+import re
+from pathlib import Path
+
+from monailabel.config import settings
+from monailabel.datastore.local import LocalDatastore
+from monailabel.interfaces.datastore import DefaultLabelTag
+
+from custom_components.errors import InputError
+from custom_components.nifti import read_volume
+from integrations.monai_label.http_errors import NotFoundError
+from integrations.monai_label.labels import read_label
+
+
+class StudiesFolder(LocalDatastore):
+    """A folder of ``*.nii.gz`` and ``*.nii``; its sub-folder ``labels`` and ``datastore_v2.json`` are the server's.
+
+    Args:
+        folder: of the studies.
+    """
+
+    def __init__(self, folder: str) -> None:
+        reload = settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD
+        super().__init__(folder, extensions=("*.nii.gz", "*.nii"), auto_reload=reload)
+
+    def save_label(self, image_id, label_filename, label_tag, label_info) -> str:
+        """Take a label; a final one must be a prostate mask on its image.
+
+        Raises:
+            NotFoundError: if there is no such image.
+            InputError: if the tag is no plain word, or as :func:`read_label`; the label before is kept.
+        """
+        if image_id not in self.list_images():
+            raise NotFoundError(f"no image '{image_id}' in the studies")
+        check_tag(label_tag)
+        if label_tag == DefaultLabelTag.FINAL:
+            check_label(label_filename, image_id, self.get_image_uri(image_id))
+        return super().save_label(image_id, label_filename, label_tag, label_info)
+
+
+def check_label(label: str, image_id: str, image: str) -> None:
+    """As :func:`read_label`, in words that know the image and not the server's temporary file."""
+    try:
+        read_label(label, read_volume(Path(image)))
+    except InputError as fault:
+        raise InputError(str(fault).replace(label, f"label of {image_id}")) from fault
+
+
+def check_tag(tag: str) -> None:
+    """Raises InputError unless the tag can be a folder's name."""
+    if not re.fullmatch(r"\w[\w-]*", tag):
+        raise InputError(f"tag: {tag!r} is no plain word, as final and original are")

@@ -1,0 +1,125 @@
+"""Training on the annotators' labels: a student alone, or distilled from teachers."""
+
+import logging
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.tasks.train import TrainTask
+from monailabel.utils.others.generic import device_list, name_to_device
+
+from custom_components.errors import InputError
+from custom_components.files import read_json, replace_file, write_json
+from integrations.monai_label.labels import write_dataset
+
+logger = logging.getLogger(__name__)
+
+DISTILLATION = Path(__file__).resolve().parents[2] / "bundles" / "distillation"
+WEIGHTS = ("provenance.json", "model.pt")
+
+
+class BundleTraining(TrainTask):
+    """Runs a bundle's own training in a process of its own; the served weights change when it has ended well.
+
+    Args:
+        bundle: the student's folder.
+        teachers: folders of trained bundles by name, which a client may name.
+        work_dir: holds the dataset made of the labels, its prepared volumes, and the weights in the making.
+    """
+
+    def __init__(self, bundle: Path, teachers: Mapping[str, Path], work_dir: Path) -> None:
+        super().__init__(f"Train {bundle.name} on the final labels")
+        self._bundle = bundle
+        self._teachers = teachers
+        self._dataset = work_dir / "dataset"
+        self._models = work_dir / "training" / bundle.name
+
+    def config(self) -> dict[str, Any]:
+        """What a client may set, with the defaults."""
+        return {
+            "max_epochs": 50,
+            "val_split": 0.2,
+            "pretrained": True,
+            "teachers": " ".join(self._teachers),
+            "device": device_list(),
+        }
+
+    def stats(self) -> dict[str, Any]:
+        """Validation Dice of the weights that are served, where it is known, as 3D Slicer shows it."""
+        provenance = self._bundle / "models" / "provenance.json"
+        metrics = read_json(provenance).get("metrics", {}) if provenance.is_file() else {}
+        return {"best_metric": metrics["val_mean_dice"]} if "val_mean_dice" in metrics else {}
+
+    def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
+        """Train on all final labels.
+
+        Args:
+            request: ``max_epochs``; ``val_split``, share of the labels to validate with; ``pretrained``, start from the
+                weights that are served; ``teachers``, names of teachers to distil from, empty for none; ``device``.
+
+        Raises:
+            InputError: if a label is bad or a teacher unknown, or the training failed: it says why in its last lines.
+        """
+        options = {**self.config(), **request}
+        command = self._command(options)
+        write_dataset(datastore.datalist(), self._dataset, float(options["val_split"]))
+        shutil.rmtree(self._models, ignore_errors=True)
+        if subprocess.run(command).returncode:
+            raise InputError(f"the training of {self._bundle.name} failed, see above; its weights are as they were")
+        if options["pretrained"]:
+            self._remember_former_cases()
+        self._serve()
+        return self.stats()
+
+    def _command(self, options: Mapping[str, Any]) -> list[str]:
+        """``monai.bundle run training``, as it is typed."""
+        config = self._bundle / "configs" / "train.json"
+        settings = {
+            "dataset_dir": self._dataset,
+            "models_dir": self._models,
+            "device": name_to_device(options["device"]),
+            "train::trainer::max_epochs": int(options["max_epochs"]),
+        }
+        served = self._bundle / "models" / "model.pt"
+        if options["pretrained"] and served.is_file():
+            settings |= {
+                "initial_network::_target_": "custom_components.teachers.load_weights",
+                "initial_network::file": served,
+                "provenance::pretrained": served,
+            }
+        names = str(options["teachers"]).split()
+        if unknown := [name for name in names if name not in self._teachers]:
+            raise InputError(f"teachers: no '{unknown[0]}'; the server was started with {list(self._teachers)}")
+        if names:
+            settings["teachers"] = [str(self._teachers[name]) for name in names]
+            settings["student"] = self._bundle
+            settings["image_size"] = read_json(config)["image_size"]
+            config = DISTILLATION / "configs" / "train.json"
+        command = [sys.executable, "-m", "monai.bundle", "run", "training", "--config_file", str(config)]
+        return command + [word for key, value in settings.items() for word in (f"--{key}", str(value))]
+
+    def _remember_former_cases(self) -> None:
+        """Weights that were trained further have seen the cases before, too: a distillation must be able to tell."""
+        former = self._bundle / "models" / "provenance.json"
+        if not former.is_file():
+            return
+        made = read_json(self._models / "provenance.json")
+        known = [case for cases in made["cases"].values() for case in cases]
+        seen = [case for cases in read_json(former)["cases"].values() for case in cases]
+        made["cases"]["training"] += [case for case in seen if case not in known]
+        write_json(self._models / "provenance.json", made)
+
+    def _serve(self) -> None:
+        """Put the new weights into the bundle; those before go to ``models/before``."""
+        models = self._bundle / "models"
+        for name in WEIGHTS:
+            if (models / name).is_file():
+                (models / "before").mkdir(exist_ok=True)
+                shutil.copy2(models / name, models / "before" / name)
+        for name in WEIGHTS:
+            replace_file(models / name, lambda partial, made=self._models / name: shutil.copyfile(made, partial))
+        shutil.rmtree(self._models)

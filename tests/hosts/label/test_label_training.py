@@ -1,0 +1,98 @@
+"""Training from a client: alone, distilled, refused; the served weights change only when it went well."""
+
+import json
+import time
+
+import pytest
+
+from custom_components.files import file_sha256, read_json
+
+QUICK = {"max_epochs": 1, "val_split": 0.25}
+
+
+@pytest.fixture(scope="module")
+def server(start, studies, bundles):
+    return start(studies, "--models", bundles / "enet", bundles / "espnet", "--teachers", bundles / "espnet")
+
+
+@pytest.fixture(scope="module")
+def phantoms(studies):
+    return sorted(file.name for file in studies.glob("*.nii.gz") if file.name != "real.nii.gz")
+
+
+def weights(bundle):
+    return file_sha256(bundle / "models" / "model.pt")
+
+
+def entropy(server, model, image):
+    return server.post(f"/infer/{model}?image={image}&output=json").json()["entropy_bits"]
+
+
+def test_without_labels_nothing_is_trained(server, bundles):
+    before = weights(bundles / "espnet")
+    server.post("/train/espnet", json=QUICK)
+    task = server.finish("/train/")
+    assert task["status"] == "ERROR"
+    assert task["details"][-1] == "error: 0 labelled images, 0 of them to validate with; label more first"
+    assert weights(bundles / "espnet") == before
+
+
+def test_a_student_learns_from_the_labels_and_is_served_at_once(server, bundles, dataset_dir, phantoms):
+    for file in phantoms:
+        assert server.save_label(file.removesuffix(".nii.gz"), dataset_dir / "labels" / file).status_code == 200
+    bundle = bundles / "espnet"
+    image = phantoms[0].removesuffix(".nii.gz")
+    before, unsure = weights(bundle), entropy(server, "espnet", image)
+
+    assert server.post("/train/espnet", json={**QUICK, "teachers": ""}).status_code == 200
+    while server.get("/train/").json()["status"] == "SUBMITTED":
+        time.sleep(0.1)
+    second = server.post("/train/espnet", json=QUICK)
+    assert (second.status_code, second.json()["detail"]) == (429, "++++++++++ Train Task is Already Running")
+    # The server answers while it trains, with the weights of before.
+    assert entropy(server, "espnet", image) == unsure
+    task = server.finish("/train/")
+    assert task["status"] == "DONE", task
+
+    assert weights(bundle) != before
+    assert file_sha256(bundle / "models" / "before" / "model.pt") == before
+    assert entropy(server, "espnet", image) != unsure
+    record = read_json(bundle / "models" / "provenance.json")
+    assert (record["pretrained"], record["weights_sha256"]) == (before, weights(bundle))
+    assert {part: len(cases) for part, cases in record["cases"].items()} == {"training": 3, "validation": 1}
+    assert server.get("/info/").json()["train_stats"]["espnet"] == {"best_metric": record["metrics"]["val_mean_dice"]}
+
+
+def test_a_teacher_that_the_server_was_not_started_with_is_refused(server, bundles):
+    before = weights(bundles / "enet")
+    server.post("/train/enet", json={**QUICK, "teachers": "/tmp"})
+    task = server.finish("/train/")
+    assert task["status"] == "ERROR"
+    assert task["details"][-1] == "error: teachers: no '/tmp'; the server was started with ['espnet']"
+    assert weights(bundles / "enet") == before
+
+
+def test_a_student_is_distilled_from_a_teacher_on_the_labels(server, bundles):
+    """After the teacher's own training above, without which it has no provenance and is refused."""
+    before = weights(bundles / "enet")
+    teachers = server.get("/info/").json()["trainers"]["enet"]["config"]["teachers"]
+    assert teachers == "espnet"
+    server.post("/train/enet", json={**QUICK, "pretrained": False})
+    task = server.finish("/train/")
+    assert task["status"] == "DONE", json.dumps(task, indent=1)
+    record = read_json(bundles / "enet" / "models" / "provenance.json")
+    assert record["teachers"] == {"espnet": weights(bundles / "espnet")}
+    assert record["pretrained"] is None
+    assert weights(bundles / "enet") == record["weights_sha256"] != before
+
+
+def test_a_training_that_is_stopped_leaves_the_weights(server, bundles):
+    before = weights(bundles / "enet")
+    server.post("/train/enet", json={"max_epochs": 500, "val_split": 0.25, "teachers": ""})
+    # It has begun to learn.
+    while "/500" not in str((task := server.get("/train/").json()).get("details")):
+        assert task["status"] in ("SUBMITTED", "RUNNING"), task
+        time.sleep(0.1)
+    assert server.delete("/train/").json()["status"] == "STOPPED"
+    assert weights(bundles / "enet") == before
+    assert server.get("/train/?check_if_running=true").status_code == 404
