@@ -6,7 +6,7 @@ import pytest
 
 from custom_components.data import load_datalist
 from custom_components.errors import InputError
-from data_prep.volumes import Volume, read_volume
+from custom_components.nifti import Volume, read_volume
 from integrations.monai_label.labels import read_label, write_dataset
 
 AFFINE = np.diag([-1.25, -1.25, 3.6, 1.0])
