@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 not done, the line on stderr says why; 2 wrong usage.
 import argparse
 import json
 import re
+import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -143,4 +144,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    # A plain kill stops the hospitals too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

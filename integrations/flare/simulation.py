@@ -1,5 +1,6 @@
 """A federation on one machine: FLARE's simulator runs the server and every hospital in a process of its own."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -7,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import psutil
 from nvflare.apis.impl.controller import Controller
 from nvflare.job_config.api import FedJob
 
@@ -51,9 +53,20 @@ def simulate(name: str, controller: Controller, hospitals: dict[str, Hospital], 
         command = [sys.executable, "-m", "nvflare.cli", "simulator", str(folder / name), "--workspace", workspace]
         command += ["--clients", ",".join(hospitals), "--threads", str(len(hospitals))]
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TQDM_DISABLE": "1"}
-        done = subprocess.run(command, env=environment, stdout=stream, stderr=subprocess.STDOUT, check=False)
+        code = _run(psutil.Popen(command, env=environment, stdout=stream, stderr=subprocess.STDOUT))
     text = log.read_text(encoding="utf-8", errors="replace")
     if fault := re.search(r"InputError: (.*)", text):
         raise InputError(f"{fault[1]} (log: {log})")
-    if done.returncode:
-        raise InputError(f"the federation ended with exit code {done.returncode}; see {log}")
+    if code:
+        raise InputError(f"the federation ended with exit code {code}; see {log}")
+
+
+def _run(simulator: psutil.Popen) -> int:
+    try:
+        return simulator.wait()
+    except KeyboardInterrupt:
+        # The hospitals are in sessions of their own, and would train on.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for process in [*simulator.children(recursive=True), simulator]:
+                process.kill()
+        raise
