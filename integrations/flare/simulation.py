@@ -17,6 +17,8 @@ from custom_components.errors import InputError
 from integrations.flare.hospital import Hospital
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+# In FLARE's coloured log; its simulator ends with 0 whatever a hospital or the server raised.
+FAULT = re.compile(r"(?:InputError: |Exception in model controller run: (?!InputError))([^\x1b\n]+)")
 
 
 def check_dataset(hospital: str, dataset: Path) -> None:
@@ -55,7 +57,7 @@ def simulate(name: str, controller: Controller, hospitals: dict[str, Hospital], 
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TQDM_DISABLE": "1"}
         code = _run(psutil.Popen(command, env=environment, stdout=stream, stderr=subprocess.STDOUT))
     text = log.read_text(encoding="utf-8", errors="replace")
-    if fault := re.search(r"InputError: (.*)", text):
+    if fault := FAULT.search(text):
         raise InputError(f"{fault[1]} (log: {log})")
     if code:
         raise InputError(f"the federation ended with exit code {code}; see {log}")
