@@ -81,7 +81,7 @@ bundle-given:
 
 FLARE := .venv-flare
 FLARE_PY := $(FLARE)/bin/python
-# Of make flare: two hospitals, the distilling site, and where all of it goes; schedules for trainings of minutes.
+# Of make flare: two hospitals, the distilling site, and where all of it goes; each training has one cycle of the learning rate.
 FEDERATION := runs/flare
 HOSPITALS := RUNMC BMC
 DISTILLER := UCL
@@ -95,15 +95,15 @@ $(FLARE)/ready: integrations/flare/requirements.txt requirements.txt pyproject.t
 
 flare: $(FLARE)/ready $(FEDERATION)/data  ## two hospitals on phantoms: a common student, then teachers that leave and a student distilled from them
 	$(FLARE_PY) -m integrations.flare student --bundle enet --rounds 5 --epochs 4 --size 64 --out $(FEDERATION) \
-		--set lr_scheduler::step_size_up=40 \
+		--set lr_scheduler::step_size_up=90 learning_rate=0.005 \
 		--hospitals $(foreach name,$(HOSPITALS),$(name)=$(FEDERATION)/data/$(name))
 	$(FLARE_PY) -m integrations.flare teachers --bundles pspnet --epochs 8 --size 64 --out $(FEDERATION) \
-		--set lr_scheduler::step_size_up=16 learning_rate=0.002 \
+		--set lr_scheduler::step_size_up=36 learning_rate=0.002 \
 		--hospitals $(foreach name,$(HOSPITALS),$(name)=$(FEDERATION)/data/$(name))
 	mkdir -p $(FEDERATION)/bundles/distilled && cp -r bundles/enet/. $(FEDERATION)/bundles/distilled
 	$(FLARE_PY) -m monai.bundle run training --config_file bundles/distillation/configs/train.json \
 		--dataset_dir $(FEDERATION)/data/$(DISTILLER) --image_size 64 --train::trainer::max_epochs 20 \
-		--lr_scheduler::step_size_up 40 --cache_teachers True \
+		--lr_scheduler::step_size_up 90 --cache_teachers True \
 		--student $(FEDERATION)/bundles/distilled --bundles_dir $(FEDERATION)/bundles \
 		--teachers "[$(foreach name,$(HOSPITALS),'$(name)',)]"
 	for student in enet distilled; do $(FLARE_PY) -m monai.bundle run evaluating --image_size 64 \
@@ -112,7 +112,7 @@ flare: $(FLARE)/ready $(FEDERATION)/data  ## two hospitals on phantoms: a common
 # Each party's data in a folder of its own, as it would be on a machine of its own.
 $(FEDERATION)/data: | $(FLARE)/ready
 	rm -rf $(FEDERATION)/phantom $@.part
-	$(FLARE_PY) -m data_prep phantom $(FEDERATION)/phantom
+	$(FLARE_PY) -m data_prep phantom $(FEDERATION)/phantom --cases-per-site 10
 	for name in $(HOSPITALS) $(DISTILLER); do \
 		$(FLARE_PY) -m data_prep import $(FEDERATION)/phantom/$$name --site $$name --out $@.part/$$name && \
 		$(FLARE_PY) -m data_prep split $@.part/$$name --fractions 60 20 20 || exit; done

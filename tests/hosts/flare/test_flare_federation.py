@@ -39,7 +39,7 @@ def student(hospitals, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def collected(hospitals, tmp_path_factory) -> Path:
     """The folder of a collection of two teachers."""
-    out = tmp_path_factory.mktemp("apart")
+    out = tmp_path_factory.mktemp("each apart")
     options = ["--bundles", "mobilenetv2", "espnet", "--epochs", "1", *SIZE, "--out", str(out)]
     assert main(["teachers", "--hospitals", *hospitals, *options]) == 0
     return out
