@@ -19,26 +19,11 @@ from custom_components.checkpoint import read_checkpoint
 from custom_components.errors import InputError
 from custom_components.export import without_paths
 from custom_components.files import read_json, replace_file
+from custom_components.provenance import public_provenance
 from custom_components.teachers import Bundle
 from facts import BUNDLES, find_student_or_teacher, read_facts, read_provenance
 
 REPOSITORY = BUNDLES.parent
-# Everything else stays at home: paths and user names in the command, and what other keys may hold one day.
-PUBLIC = (
-    "bundle",
-    "network_def",
-    "preprocessing",
-    "pretrained",
-    "online",
-    "split",
-    "teachers",
-    "seed",
-    "git_revision",
-    "versions",
-    "weights_sha256",
-    "epoch",
-    "metrics",
-)
 
 
 def package(name_or_path: str, out: Path) -> Path:
@@ -87,22 +72,6 @@ def needed_modules(configs: Iterable[bytes]) -> list[str]:
         finder.import_hook(named.rpartition(".")[0])
     files = [Path(module.__file__) for module in finder.modules.values() if module.__file__]
     return sorted(file.relative_to(REPOSITORY).as_posix() for file in files)
-
-
-def public_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
-    """What a receiver needs of a provenance, without names of cases, patients, users and folders.
-
-    Of the cases stay site and hash of the voxels, sorted: by the hash a distillation tells whether a teacher has seen
-    the student's test cases, and only who has the image can compute it.
-    """
-    cases = {
-        part: sorted(
-            ({key: case[key] for key in ("voxel_sha256", "site") if key in case} for case in cases),
-            key=lambda case: list(case.values()),
-        )
-        for part, cases in provenance["cases"].items()
-    }
-    return {key: provenance[key] for key in PUBLIC if key in provenance} | {"cases": cases}
 
 
 def _configs(folder: Path, name: str) -> dict[str, bytes]:

@@ -2,12 +2,15 @@
 
 import pickle
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from custom_components.errors import InputError
+from custom_components.files import file_sha256, replace_file, write_json
 
 
 def write_checkpoint(file: str | Path, content: Any) -> None:
@@ -22,6 +25,25 @@ def write_checkpoint(file: str | Path, content: Any) -> None:
         except RuntimeError as error:
             # torch reports a full disk as a wrong position in the file.
             raise error.__context__ if isinstance(error.__context__, OSError) else error from None
+
+
+def write_weights(
+    model_file: str | Path, network: nn.Module, provenance: Mapping[str, Any], epoch: int, metrics: Mapping[str, float]
+) -> None:
+    """Write a network's weights, and beside them ``provenance.json`` with their hash, epoch and metrics.
+
+    Raises:
+        InputError: if they cannot be written; the former weights and provenance are kept.
+    """
+    model_file = Path(model_file)
+
+    def write(partial: Path) -> None:
+        write_checkpoint(partial, network.state_dict())
+        record = {"weights_sha256": file_sha256(partial), "epoch": epoch, "metrics": metrics}
+        # Before the weights take their place: if it fails, the former weights and provenance are still a pair.
+        write_json(model_file.with_name("provenance.json"), {**provenance, **record})
+
+    replace_file(model_file, write)
 
 
 def read_checkpoint(file: str | Path) -> Any:

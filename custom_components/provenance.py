@@ -23,6 +23,23 @@ from custom_components.files import file_sha256, read_json
 from custom_components.teachers import OnlineTeachers, TeacherEnsemble, read_bundle
 
 CASE_KEYS = ("case", "site", "patient", "voxel_sha256")
+# Everything else stays at home: paths and user names in the command, and what other keys may hold one day.
+PUBLIC = (
+    "bundle",
+    "network_def",
+    "preprocessing",
+    "pretrained",
+    "online",
+    "federation",
+    "split",
+    "teachers",
+    "seed",
+    "git_revision",
+    "versions",
+    "weights_sha256",
+    "epoch",
+    "metrics",
+)
 
 
 def provenance(
@@ -61,6 +78,22 @@ def provenance(
         "versions": {"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def public_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
+    """What a receiver needs of a provenance, without names of cases, patients, users and folders.
+
+    Of the cases stay site and hash of the voxels, sorted: by the hash a distillation tells whether a teacher has seen
+    the student's test cases, and only who has the image can compute it.
+    """
+    cases = {
+        part: sorted(
+            ({key: case[key] for key in ("voxel_sha256", "site") if key in case} for case in cases),
+            key=lambda case: list(case.values()),
+        )
+        for part, cases in provenance["cases"].items()
+    }
+    return {key: provenance[key] for key in PUBLIC if key in provenance} | {"cases": cases}
 
 
 def _cases(cases: Iterable[PreparedCase]) -> list[dict[str, str]]:

@@ -9,8 +9,8 @@ import ignite.distributed as idist
 from ignite.engine import Engine, Events
 from torch import nn
 
-from custom_components.checkpoint import write_checkpoint
-from custom_components.files import file_sha256, remove_partials, replace_file, write_json
+from custom_components.checkpoint import write_weights
+from custom_components.files import remove_partials
 
 
 class BestModel:
@@ -63,10 +63,4 @@ class BestModel:
 
     @idist.one_rank_only()
     def _save(self, trainer: Engine, metrics: dict[str, float]) -> None:
-        def write(weights: Path) -> None:
-            write_checkpoint(weights, self.network.state_dict())
-            record = {"weights_sha256": file_sha256(weights), "epoch": trainer.state.epoch, "metrics": metrics}
-            # Before the weights take their place: if it fails, the former weights and provenance are still a pair.
-            write_json(self.model_file.with_name("provenance.json"), {**self.provenance, **record})
-
-        replace_file(self.model_file, write)
+        write_weights(self.model_file, self.network, self.provenance, trainer.state.epoch, metrics)
