@@ -118,7 +118,7 @@ def _times_ms(network: nn.Module) -> tuple[float, float]:
 
 
 def _median_ms(run: Callable[[], object], repeats: int) -> float:
-    """The median, so that a slow first call does not count."""
+    """The median of the calls: with some repeats, a slow first one does not count."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
