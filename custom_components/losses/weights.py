@@ -10,7 +10,7 @@ from custom_components.losses._tensors import check_choice, in_full_precision, s
 
 MODES = ("loss", "score", "inverse", "uniform")
 
-# Keeps 0/0 out: all-perfect teachers get equal weights. A floor, where one might add a constant: small losses stay exact.
+# Keeps 0/0 out: all-perfect teachers get equal weights. A floor, not an added constant: small losses stay exact.
 FLOOR = 1e-30
 
 
