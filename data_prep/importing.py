@@ -46,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"{options.key_file}: the key must never lie in the dataset; give another --key-file")
     listing = sources.find_cases(options.folder, options.site, options.source, sources.options_of(options))
     pseudonyms = Pseudonyms(None if options.keep_ids else load_key(options.key_file))
-    pseudonyms.require_sites(listing, options.folder)
+    if not options.site_folders:
+        pseudonyms.require_sites(listing, options.folder)
     quarantined = import_listing(
         listing, options.folder, options.out, pseudonyms, options.n4, max(1, options.jobs), options.shard
     )
