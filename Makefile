@@ -4,6 +4,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/ready
 
 # make demo [DATASET=<folder in the released layout>] [SIZE=96] [EPOCHS=10] [SITES="A B,C D"] [SEEDS="0 1 2"] [OUT=runs/mine] [JOBS=2]
+#           [IMPORT=<flags of import>]
 DATASET ?=
 SIZE ?=
 EPOCHS ?=
@@ -12,6 +13,8 @@ PAIRS := RUNMC,BMC I2CVB,UCL BIDMC,HK
 SITES ?= $(if $(DATASET),,$(PAIRS))
 SEEDS ?=
 JOBS ?= 2
+# Own data get hashed ids. Who names sites says that the folders are no patients.
+IMPORT ?= $(if $(DATASET),$(if $(SITES),--site-folders),--keep-ids)
 OUT ?= runs/$(if $(DATASET),$(notdir $(abspath $(DATASET))),demo)
 RAW := $(if $(DATASET),$(DATASET),$(OUT)/phantom)
 
@@ -39,7 +42,7 @@ demo: $(READY) $(OUT)/dataset/dataset.json  ## the main job: three limited teach
 
 $(OUT)/dataset/dataset.json: | $(READY) $(if $(DATASET),,$(RAW))
 	@mkdir -p $(OUT) && echo "$(abspath $(RAW))" > $(OUT)/source
-	$(PY) -m data_prep import $(RAW) --out $(OUT)/dataset --keep-ids || test $$? -eq 3
+	$(PY) -m data_prep import $(RAW) --out $(OUT)/dataset $(IMPORT) || test $$? -eq 3
 
 $(OUT)/phantom: | $(READY)
 	$(PY) -m data_prep phantom $@

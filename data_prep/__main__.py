@@ -1,6 +1,7 @@
 """``python -m data_prep import | merge | series | split | validate | fingerprint | phantom``.
 
-Exit codes: 0 done; 1 not done, the lines on stderr say why; 2 wrong usage; 3 done, with findings (import, validate).
+Exit codes: 0 done; 1 not done, the lines on stderr say why; 2 wrong usage; 3 done, with findings (import, series,
+validate).
 """
 
 import argparse

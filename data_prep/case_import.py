@@ -25,7 +25,7 @@ class CaseImport:
         name: its name in the dataset.
         patient: its patient's name in the dataset.
         folder: the raw folder's name in the dataset.
-    origin: hash of what it is made from.
+        origin: hash of what it is made from.
         case: the case as its source has it.
     """
 

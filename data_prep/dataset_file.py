@@ -6,7 +6,7 @@ from typing import Any
 from custom_components.errors import InputError
 from custom_components.files import read_json
 
-ENTRY_KEYS = {"case", "site", "patient", "image", "label", "voxel_sha256"}
+ENTRY = {"case": str, "site": str, "patient": str, "image": str, "label": str | None, "voxel_sha256": str}
 
 
 def read_dataset(dataset: Path) -> dict[str, Any]:
@@ -22,7 +22,8 @@ def read_dataset(dataset: Path) -> dict[str, Any]:
     if not isinstance(content.get("cases"), list):
         raise InputError(f"{path}: is of another format; make a dataset of it with python -m data_prep import")
     for entry in content["cases"]:
-        lacking = sorted(ENTRY_KEYS - entry.keys()) if isinstance(entry, dict) else ["its keys"]
+        known = entry if isinstance(entry, dict) else {}
+        lacking = [key for key, kind in ENTRY.items() if not isinstance(known.get(key, ...), kind)]
         if lacking:
             raise InputError(f"{path}: has a case without {', '.join(lacking)}; import the dataset again")
     return content

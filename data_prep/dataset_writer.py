@@ -4,6 +4,7 @@ What is under way lies in ``<dataset>/.import``: files of cases not yet taken in
 ``dataset.json`` was last written. ``dataset.json`` itself is only ever replaced whole, at the end.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -113,9 +114,7 @@ class DatasetWriter:
 
     def _load(self) -> None:
         journal = self.staging / "journal"
-        lines = journal.read_text(encoding="utf-8").split("\n") if journal.exists() else []
-        # What follows the last line break was cut off in the middle.
-        started, *notes = [json.loads(line) for line in lines[:-1]] or [None]
+        started, *notes = _read_journal(journal) or [None]
         if self._file.exists():
             content = read_dataset(self.dataset)
             started = {key: content.get(key) for key in self.header}
@@ -129,6 +128,16 @@ class DatasetWriter:
         write_lines = [self.header, *notes]
         journal.write_text("".join(json.dumps(line) + "\n" for line in write_lines), encoding="utf-8")
         self._journal = journal.open("a", encoding="utf-8")
+
+
+def _read_journal(path: Path) -> list[Any]:
+    """The lines of a journal up to the first that was cut off, or that a power cut left as garbage."""
+    lines: list[Any] = []
+    if path.exists():
+        with contextlib.suppress(ValueError):
+            for line in path.read_bytes().split(b"\n"):
+                lines.append(json.loads(line))
+    return lines
 
 
 def staged(staging: Path, case: str, kind: str) -> Path:

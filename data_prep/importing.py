@@ -46,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"{options.key_file}: the key must never lie in the dataset; give another --key-file")
     listing = sources.find_cases(options.folder, options.site, options.source, sources.options_of(options))
     pseudonyms = Pseudonyms(None if options.keep_ids else load_key(options.key_file))
-    pseudonyms.require_sites(listing, options.folder)
+    if not options.site_folders:
+        pseudonyms.require_sites(listing, options.folder)
     quarantined = import_listing(
         listing, options.folder, options.out, pseudonyms, options.n4, max(1, options.jobs), options.shard
     )
@@ -88,7 +89,7 @@ def import_listing(
 
     Raises:
         InputError: with one line for each finding, when not one case can be imported into a new dataset; nothing is
-            written then.
+            written then. A shard may be empty: ``merge`` wants every part, and its findings.
     """
     quarantine = Quarantine(folder, pseudonyms)
     for finding in listing.findings:
@@ -101,24 +102,24 @@ def import_listing(
         for name in sorted(cases):
             case, former = cases[name], writer.cases.get(name)
             origin = pseudonyms.origin(case, folder)
-            if former and former["origin"] == origin:
+            if former and former.get("origin") == origin:
                 continue
             if former and former.get("folder") != quarantine.folder_id:
                 quarantine.add_case(case, [taken_name_finding(case.image)])
             else:
                 todo.append(CaseImport(name, pseudonyms.patient_id(case), quarantine.folder_id, origin, case))
         work = partial(import_case, staging=writer.staging, keep_source=pseudonyms.key is None, n4=n4)
-        results = in_processes(work, todo, jobs)
-        summary = _take_in(writer, quarantine, tqdm(results, "importing", len(todo), unit="case", disable=None), todo)
-        if not writer.cases:
-            lines = [*map(str, quarantine.findings), f"{folder}: no case could be imported; nothing was written"]
-            raise InputError("\n".join(lines))
-        former = [
+        others = [
             row
             for row in read_quarantine(dataset)
             if row.get("folder") != quarantine.folder_id or not _in_shard(row["case"], shard)
         ]
-        write_quarantine(dataset, former + quarantine.rows)
+        results = in_processes(work, todo, jobs)
+        summary = _take_in(writer, quarantine, tqdm(results, "importing", len(todo), unit="case", disable=None), todo)
+        if not writer.cases and shard == WHOLE:
+            lines = [*map(str, quarantine.findings), f"{folder}: no case could be imported; nothing was written"]
+            raise InputError("\n".join(lines))
+        write_quarantine(dataset, others + quarantine.rows)
         writer.finish()
     summary.tell(listing.notes, quarantine.findings, dataset, writer.cases)
     return quarantine.findings

@@ -42,7 +42,7 @@ def merge_datasets(datasets: list[Path], out: Path) -> list[dict[str, Any]]:
 
     Raises:
         InputError: when a dataset is missing, was made with other settings or another key, or shares a case with
-            another; nothing is written then.
+            another, or when no dataset holds any; nothing is written then.
     """
     contents = [read_dataset(dataset) for dataset in datasets]
     headers = [{key: content.get(key) for key in ("ids", "n4")} for content in contents]
@@ -55,6 +55,8 @@ def merge_datasets(datasets: list[Path], out: Path) -> list[dict[str, Any]]:
             if name in entries:
                 raise InputError(f"{dataset}: has the case {name} like {home[name]}; merge each part once")
             entries[name], home[name] = entry, dataset
+    if not entries:
+        raise InputError(f"{out}: none of the datasets to merge holds a case; nothing was written")
 
     quarantined = [row for dataset in datasets for row in read_quarantine(dataset)]
     first: dict[str, str] = {}
@@ -65,7 +67,7 @@ def merge_datasets(datasets: list[Path], out: Path) -> list[dict[str, Any]]:
             kept.append(entries[name])
         else:
             finding = same_image_finding(Path(name), twin)
-            row = {"case": name, "folder": entries[name]["folder"]}
+            row = {"case": name, "folder": entries[name].get("folder")}
             quarantined.append({**row, "problem": finding.problem, "advice": finding.advice})
 
     with new_folder(out) as partial:

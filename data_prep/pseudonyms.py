@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import os
 import secrets
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,18 +48,15 @@ class Pseudonyms:
         return self._name("path", path)
 
     def require_sites(self, listing: Listing, folder: Path) -> None:
-        """Refuse to keep, as names of sites, what look like the names of patients' folders.
+        """Refuse to keep folders' names, which may be those of patients, as names of sites.
 
         Raises:
-            InputError: when ids are hashed and most of the guessed sites hold one case or one mask.
+            InputError: when ids are hashed and a site was guessed.
         """
-        cases = Counter(case.site for case in listing.cases)
-        masks = Counter(case.site for case in listing.cases if case.label)
-        sites = listing.guessed_sites
-        alone = sum(1 in (cases[site], masks[site]) for site in sites)
-        if self.key is not None and 2 * alone > len(sites):
-            problem = f"{alone} of the {len(sites)} folders in it look like patients, not sites"
-            raise InputError(f"{folder}: {problem}; name the site with --site, or keep all names with --keep-ids")
+        if self.key is not None and listing.guessed_sites:
+            problem = f"{min(listing.guessed_sites)!r} may be a site or a patient"
+            advice = "--site NAME if all folders are of one site, --site-folders if each is a site, or --keep-ids"
+            raise InputError(f"{folder}: {problem}; give {advice}")
 
     def origin(self, case: SourceCase, folder: Path) -> str:
         """A hash of path, size and time of change of every file of the case: what it was made from."""

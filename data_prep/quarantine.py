@@ -5,6 +5,7 @@ The user sees a finding with its file and detail; the dataset keeps it under the
 
 from pathlib import Path
 
+from custom_components.errors import InputError
 from custom_components.files import read_json, write_json
 from data_prep.findings import Finding
 from data_prep.pseudonyms import Pseudonyms
@@ -50,9 +51,18 @@ class Quarantine:
 
 
 def read_quarantine(dataset: Path) -> list[dict[str, str]]:
-    """The rows of a dataset's ``quarantine.json``; none when there is no such file."""
+    """The rows of a dataset's ``quarantine.json``; none when there is no such file.
+
+    Raises:
+        InputError: when it holds something else.
+    """
     path = dataset / "quarantine.json"
-    return read_json(path)["findings"] if path.exists() else []
+    if not path.exists():
+        return []
+    rows = read_json(path).get("findings")
+    if not isinstance(rows, list) or any(not isinstance(row, dict) or {"case", "problem"} - row.keys() for row in rows):
+        raise InputError(f"{path}: is no list of findings; remove it, the next import finds them again")
+    return rows
 
 
 def write_quarantine(dataset: Path, rows: list[dict[str, str]]) -> None:

@@ -16,6 +16,7 @@ from custom_components.files import file_sha256, read_json
 from custom_components.nifti import read_volume
 from data_prep import sources
 from data_prep.checks import check_case, crash_finding, same_image_finding
+from data_prep.dataset_file import read_dataset
 from data_prep.files import voxel_sha256
 from data_prep.findings import SOME_FINDINGS, Finding, findings_of
 from data_prep.import_summary import print_notes
@@ -67,10 +68,7 @@ def validate_dataset(dataset: Path, jobs: int = 1) -> list[Finding]:
     Raises:
         InputError: when ``dataset.json`` does not tell the cases.
     """
-    try:
-        entries = [_entry_case(dataset, entry) for entry in read_json(dataset / "dataset.json")["cases"]]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{dataset / 'dataset.json'}: lacks {error}; import the dataset again") from error
+    entries = [_entry_case(dataset, entry) for entry in read_dataset(dataset)["cases"]]
     findings, readable = [], []
     for case, hashes in entries:
         findings += [fault for path, sha256 in hashes.items() if (fault := _file_finding(path, sha256))]
@@ -83,8 +81,8 @@ def validate_dataset(dataset: Path, jobs: int = 1) -> list[Finding]:
     return findings
 
 
-def _entry_case(dataset: Path, entry: dict) -> tuple[SourceCase, dict[Path, str]]:
-    hashes = {dataset / entry[kind]: entry[f"{kind}_sha256"] for kind in ("image", "label") if entry[kind]}
+def _entry_case(dataset: Path, entry: dict) -> tuple[SourceCase, dict[Path, str | None]]:
+    hashes = {dataset / entry[kind]: entry.get(f"{kind}_sha256") for kind in ("image", "label") if entry[kind]}
     image, label = dataset / entry["image"], dataset / entry["label"] if entry["label"] else None
     case = SourceCase(
         site=entry["site"],
@@ -100,7 +98,7 @@ def _entry_case(dataset: Path, entry: dict) -> tuple[SourceCase, dict[Path, str]
     return case, hashes
 
 
-def _file_finding(path: Path, sha256: str) -> Finding | None:
+def _file_finding(path: Path, sha256: str | None) -> Finding | None:
     if not path.is_file():
         return Finding(str(path), "is named in dataset.json but missing", "restore it or import the dataset again")
     if file_sha256(path) != sha256:

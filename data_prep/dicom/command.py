@@ -1,14 +1,16 @@
 """Show the series of DICOM studies: which one is the axial T2w, and why the others are not.
 
-Exit code 1 when a study has none, or several. The picked series is marked with an arrow.
+Exit code 3 when a study has none, or several, or a file is damaged. The picked series is marked with an arrow.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from custom_components.errors import InputError
 from data_prep.dicom.selection import TIES, SeriesChoice, select_series
 from data_prep.dicom.series import scan_folder
+from data_prep.findings import SOME_FINDINGS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,5 +37,7 @@ def run(options: argparse.Namespace) -> int:
             problems.append(f"{study.patient_id}: {selection.problem}; choose with --series or --tie")
     studies = "1 study" if len(scan.studies) == 1 else f"{len(scan.studies)} studies"
     found = "1 problem" if len(problems) == 1 else f"{len(problems) or 'no'} problems"
-    print(*problems, f"{options.folder}: {studies}, {found}", sep="\n")
-    return 1 if problems else 0
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"{options.folder}: {studies}, {found}")
+    return SOME_FINDINGS if problems else 0

@@ -119,5 +119,7 @@ def _files(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
         folders.sort()
         for name in sorted(names):
-            if name != "DICOMDIR" and not name.startswith("."):
-                yield Path(parent, name)
+            path = Path(parent, name)
+            # A pipe would be waited for.
+            if name != "DICOMDIR" and not name.startswith(".") and not path.is_fifo():
+                yield path

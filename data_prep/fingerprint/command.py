@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from custom_components.errors import InputError
-from custom_components.files import read_json, replace_file, write_json, write_text
+from custom_components.files import replace_file, write_json, write_text
+from data_prep.dataset_file import read_dataset
 from data_prep.fingerprint import page
 from data_prep.fingerprint.contact_sheet import PER_SHEET, Tile, contact_sheet, largest_slice
 from data_prep.fingerprint.measuring import GROUPS, Case, by_site, measure, read_case, summarise
@@ -73,14 +74,10 @@ def fingerprint(dataset: Path, out: Path) -> str:
 
 
 def _entries(dataset: Path) -> list[dict[str, Any]]:
-    path = dataset / "dataset.json"
-    try:
-        entries = sorted(read_json(path)["cases"], key=lambda entry: (entry["site"], entry["case"]))
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path}: lacks {error}; import the dataset again") from error
+    entries = read_dataset(dataset)["cases"]
     if not entries:
-        raise InputError(f"{path}: has no case; import some")
-    return entries
+        raise InputError(f"{dataset / 'dataset.json'}: has no case; import some")
+    return sorted(entries, key=lambda entry: (entry["site"], entry["case"]))
 
 
 def _sheets(

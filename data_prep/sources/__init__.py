@@ -24,7 +24,9 @@ SOURCES = (multi_site, promise12, nci_isbi, i2cvb, decathlon, bids, dicom)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of a command that reads raw studies."""
-    parser.add_argument("--site", help="name of the site, where the folder's layout does not tell it")
+    sites = parser.add_mutually_exclusive_group()
+    sites.add_argument("--site", help="name of the site, where the folder's layout does not tell it")
+    sites.add_argument("--site-folders", action="store_true", help="each folder is a site, and its name may be kept")
     parser.add_argument("--source", choices=[source.NAME for source in SOURCES], help="layout (default: recognised)")
     parser.add_argument("--series", metavar="REGEX", help="DICOM: take the series of this description or UID")
     parser.add_argument("--tie", choices=TIES, help="DICOM: which to take of several series that fit")

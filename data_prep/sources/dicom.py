@@ -34,11 +34,8 @@ FILES_TO_TRY = 20
 def recognises(folder: Path) -> bool:
     """Whether one of the first files is DICOM, by the mark that every DICOM file has after its first 128 bytes."""
     paths = (Path(parent, name) for parent, _, names in os.walk(folder) for name in sorted(names))
-    for path in islice(paths, FILES_TO_TRY):
-        with path.open("rb") as file:
-            if file.read(132)[128:] == b"DICM":
-                return True
-    return False
+    # Only regular files: a link may lead nowhere, and a pipe would be waited for.
+    return any(_is_dicom(path) for path in islice(filter(os.path.isfile, paths), FILES_TO_TRY))
 
 
 def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listing:
@@ -72,6 +69,14 @@ def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listin
         if not any(file.is_of(series) for series in picked):
             listing.notes.append(f"{file.path.name}: {file.modality} of a series that was not picked")
     return listing
+
+
+def _is_dicom(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def _scan_masks(folder: Path) -> Scan:

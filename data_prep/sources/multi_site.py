@@ -9,6 +9,7 @@ One site's folder alone is read with ``--site``, and so is one of a folder for e
 import re
 from pathlib import Path
 
+from custom_components.errors import InputError
 from custom_components.nifti import read_volume
 from data_prep.sources.case import Listing, SourceOptions
 from data_prep.sources.pairs import add_pairs
@@ -30,9 +31,14 @@ def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listin
     """List the cases of every site's folder, by site and name.
 
     With ``site``, those of this one folder; where no image lies in it, those of the folders in it, a patient each.
+
+    Raises:
+        InputError: when ``site`` would make one of the released sites a patient.
     """
     listing, ignored = Listing(), []
     is_site = site is not None and any(FILE_NAME.fullmatch(path.name) for path in folder.iterdir())
+    if site and not is_site and (sites := sorted(RELEASED_SITES & {path.name for path in folder.iterdir()})):
+        raise InputError(f"{folder}: holds the sites {', '.join(sites)}; leave --site out, or import the folder of one")
     for path in [folder] if is_site else sorted(folder.iterdir()):
         if path.is_dir() and (is_site or not path.name.startswith(".")):
             files, patient = sorted(path.iterdir()), path.name if site and not is_site else None
@@ -42,6 +48,8 @@ def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listin
     if ignored:
         example = ignored[0].relative_to(folder).as_posix()
         listing.notes.append(f"ignored as neither image nor mask: {len(ignored)}, such as {example}")
-    if site is None:
+    if site and not is_site:
+        listing.notes.append(f"read as folders of one patient each: {len({case.patient for case in listing.cases})}")
+    if not site:
         listing.guessed_sites = {case.site for case in listing.cases} - RELEASED_SITES
     return listing

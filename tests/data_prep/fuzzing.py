@@ -45,12 +45,20 @@ def good_inputs(folder: Path) -> dict[str, Path]:
     """One small case in each format, and a real study and a real series where they are."""
     sys.path.insert(0, str(Path(__file__).parent))
     import sources_on_disk as layouts
+    from broken_dicom import square, with_mask
+    from dicom_studies import gland, segmentation, structure_set
 
     makers: list[Callable[[Path], Path]] = [
         *(layouts.multi_site, layouts.promise12, layouts.nci_isbi, layouts.i2cvb, layouts.decathlon, layouts.bids)
     ]
     inputs = {make.__name__: make(folder / make.__name__) for make in makers}
     inputs["multi_site"] = inputs["multi_site"] / "RUNMC"
+    for name, draw in (
+        ("dicom_seg", lambda series: segmentation(series, {"Prostate": gland()})),
+        ("dicom_rtstruct", lambda series: structure_set(series, {"Prostate": [square(2), square(3)]})),
+    ):
+        inputs[name] = folder / name
+        with_mask(draw)(inputs[name])
     if real := os.environ.get("PROSTATE_REAL_DATA"):
         study = folder / "real_nifti"
         study.mkdir()

@@ -1,5 +1,6 @@
 """Small made-up images and masks, and how to save them."""
 
+import json
 from pathlib import Path
 
 import nibabel
@@ -10,6 +11,8 @@ from data_prep.sources import find_cases
 from data_prep.validating import is_dataset, validate_dataset, validate_raw
 
 AFFINE = np.array([[-1.25, 0, 0, 40], [0, -1.25, 0, 30], [0, 0, 3.6, -20], [0, 0, 0, 1]])
+
+KEEP = ["--keep-ids", "--jobs", "1"]
 
 
 def small_image(seed: int) -> np.ndarray:
@@ -31,3 +34,11 @@ def save(path: Path, voxels: np.ndarray, affine: np.ndarray = AFFINE) -> Path:
 
 def validate(folder: Path) -> list[Finding]:
     return validate_dataset(folder) if is_dataset(folder) else validate_raw(find_cases(folder))
+
+
+def read_cases(dataset: Path) -> dict[str, dict]:
+    return {entry["case"]: entry for entry in json.loads((dataset / "dataset.json").read_text())["cases"]}
+
+
+def files_of(dataset: Path) -> list[str]:
+    return sorted(str(path.relative_to(dataset)) for path in dataset.rglob("*") if path.is_file())

@@ -21,8 +21,12 @@ def test_the_entries_are_read(tmp_path):
     [
         ({"training": []}, "is of another format; make a dataset of it with python -m data_prep import"),
         ({"cases": {"A_1": ENTRY}}, "is of another format"),
-        ({"cases": [3]}, "has a case without its keys; import the dataset again"),
-        ({"cases": [{"case": "A_1", "site": "A", "label": None}]}, "has a case without image, patient, voxel_sha256;"),
+        (
+            {"cases": [3]},
+            "has a case without case, site, patient, image, label, voxel_sha256; import",
+        ),
+        ({"cases": [{"case": "A_1", "site": "A", "label": None}]}, "has a case without patient, image, voxel_sha256;"),
+        ({"cases": [{**ENTRY, "image": None}]}, "has a case without image;"),
     ],
 )
 def test_what_is_no_dataset_is_refused(tmp_path, content, said):

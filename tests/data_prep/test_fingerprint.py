@@ -25,6 +25,7 @@ def add_case(dataset, site, number, image=None, mask=None, affine=AFFINE):
     name = f"{site}_Case{number:02d}"
     image = small_image(number) if image is None else image
     entry = {"case": name, "site": site, "patient": name, "image": f"images/{number}.nii.gz", "label": None}
+    entry["voxel_sha256"] = str(number)
     save(dataset / entry["image"], image, affine)
     if mask is not False:
         entry["label"] = f"labels/{number}.nii.gz"
@@ -211,8 +212,10 @@ def _empty(dataset):
     (dataset / "dataset.json").write_text('{"cases": []}')
 
 
-def _misspell(dataset):
-    (dataset / "dataset.json").write_text('{"cases": [{"site": "HK"}]}')
+def _forget_image(dataset):
+    content = json.loads((dataset / "dataset.json").read_text())
+    del content["cases"][0]["image"]
+    (dataset / "dataset.json").write_text(json.dumps(content))
 
 
 @pytest.mark.parametrize(
@@ -222,7 +225,7 @@ def _misspell(dataset):
         (_cut_mask, r"labels/1.nii.gz: has shape \(7, 7, 4\), its image \(8, 7, 4\)"),
         (_spoil_image, "images/1.nii.gz: holds voxels that are NaN or infinite"),
         (_empty, "dataset.json: has no case"),
-        (_misspell, "dataset.json: lacks 'case'"),
+        (_forget_image, "dataset.json: has a case without image;"),
     ],
 )
 def test_a_fault_is_named_and_nothing_written(dataset, tmp_path, spoil, message):

@@ -1,4 +1,3 @@
-import errno
 import hashlib
 import json
 import signal
@@ -8,11 +7,10 @@ from functools import partial
 import nibabel
 import numpy as np
 import pytest
-from raw_cases import AFFINE, save, small_image, small_mask, validate
+from raw_cases import AFFINE, KEEP, files_of, read_cases, save, small_image, small_mask, validate
 
 from custom_components.errors import InputError
 from data_prep.__main__ import main
-from data_prep.checks import check_case
 from data_prep.dataset_writer import DatasetWriter, header
 from data_prep.importing import import_dataset, import_listing
 from data_prep.pseudonyms import Pseudonyms
@@ -84,17 +82,6 @@ def test_zones_are_merged_and_it_is_said(add_case, tmp_path, capsys):
     ]
 
 
-KEEP = ["--keep-ids", "--jobs", "1"]
-
-
-def read_cases(dataset):
-    return {entry["case"]: entry for entry in json.loads((dataset / "dataset.json").read_text())["cases"]}
-
-
-def files_of(dataset):
-    return sorted(str(path.relative_to(dataset)) for path in dataset.rglob("*") if path.is_file())
-
-
 def test_bad_cases_are_quarantined_and_the_others_imported(raw_folder, tmp_path, capsys):
     save(raw_folder / "UCL" / "Case00_segmentation.nii.gz", small_mask(1, 3))
     (raw_folder / "RUNMC" / "Case02.nii.gz").unlink()
@@ -157,82 +144,6 @@ def test_a_case_without_mask_is_imported_and_said(raw_folder, tmp_path, capsys):
     assert "HK_Case01" not in {item["case"] for key in LISTS for item in split[key]}
 
 
-def test_a_rerun_reads_only_what_is_new_or_changed(raw_folder, tmp_path, monkeypatch):
-    import_dataset(raw_folder, tmp_path / "set")
-    before = (tmp_path / "set" / "dataset.json").read_bytes()
-    read = []
-    monkeypatch.setattr("data_prep.case_import.check_case", lambda case: read.append(case.name) or check_case(case))
-
-    import_dataset(raw_folder, tmp_path / "set")
-    assert read == []
-    assert (tmp_path / "set" / "dataset.json").read_bytes() == before
-
-    save(raw_folder / "HK" / "Case00.nii.gz", small_image(77))
-    save(raw_folder / "HK" / "Case08.nii.gz", small_image(78))
-    import_dataset(raw_folder, tmp_path / "set")
-    assert sorted(read) == ["Case00", "Case08"]
-    assert len(read_cases(tmp_path / "set")) == 18
-    assert validate(tmp_path / "set") == []
-
-
-def test_of_a_case_that_went_bad_the_former_version_stays_until_it_is_mended(add_case, tmp_path):
-    image = add_case("HK", 0)
-    import_dataset(tmp_path / "raw", tmp_path / "set")
-    before = {file: (tmp_path / "set" / file).read_bytes() for file in files_of(tmp_path / "set")}
-    image.write_bytes(b"broken")
-    assert len(import_dataset(tmp_path / "raw", tmp_path / "set")) == 1
-    assert files_of(tmp_path / "set") == sorted([*before, "quarantine.json"])
-    assert {file: (tmp_path / "set" / file).read_bytes() for file in before} == before
-
-    save(image, small_image(77))
-    assert import_dataset(tmp_path / "raw", tmp_path / "set") == []
-    written = nibabel.load(tmp_path / "set" / "images" / "HK_Case00.nii.gz")
-    np.testing.assert_array_equal(np.asanyarray(written.dataobj), small_image(77))
-    assert not (tmp_path / "set" / "quarantine.json").exists()
-
-
-def test_a_former_version_does_not_stay_beside_the_same_image_of_another_name(add_case, tmp_path):
-    add_case("HK", 1)
-    import_dataset(tmp_path / "raw", tmp_path / "set")
-    (tmp_path / "raw" / "HK" / "Case01.nii.gz").rename(tmp_path / "raw" / "HK" / "Case00.nii.gz")
-    add_case("HK", 1).write_bytes(b"broken")
-    save(tmp_path / "raw" / "HK" / "Case00_segmentation.nii.gz", small_mask())
-    assert len(import_dataset(tmp_path / "raw", tmp_path / "set")) == 1
-    assert list(read_cases(tmp_path / "set")) == ["HK_Case00"]
-    assert validate(tmp_path / "set") == []
-
-
-def test_an_import_that_was_stopped_goes_on(raw_folder, tmp_path, monkeypatch):
-    import_dataset(raw_folder, tmp_path / "whole")
-    read = []
-
-    def stops(case):
-        read.append(case.name)
-        if len(read) == 5:
-            raise KeyboardInterrupt
-        return check_case(case)
-
-    monkeypatch.setattr("data_prep.case_import.check_case", stops)
-    with pytest.raises(KeyboardInterrupt):
-        import_dataset(raw_folder, tmp_path / "set")
-    assert not (tmp_path / "set" / "dataset.json").exists()
-    # What a process that was killed leaves: half a line, half a file.
-    with (tmp_path / "set" / ".import" / "journal").open("a") as journal:
-        journal.write('["UCL_Case')
-    (tmp_path / "set" / ".import" / "UCL_Case00.image.nii.gz").write_bytes(b"half")
-    import_dataset(raw_folder, tmp_path / "set")
-    assert len(read) == 5 + 13
-    assert files_of(tmp_path / "set") == files_of(tmp_path / "whole")
-    assert read_cases(tmp_path / "set") == read_cases(tmp_path / "whole")
-
-
-def test_imports_of_several_sites_add_up(add_case, tmp_path):
-    for site in ("HK", "UCL"):
-        add_case(site, 0)
-        import_dataset(tmp_path / "raw" / site, tmp_path / "set", site=site)
-    assert list(read_cases(tmp_path / "set")) == ["HK_Case00", "UCL_Case00"]
-
-
 def test_the_last_case_left_cannot_end_the_import(add_case, tmp_path):
     add_case("HK", 0)
     raw, dataset = tmp_path / "raw", tmp_path / "set"
@@ -246,32 +157,6 @@ def test_the_last_case_left_cannot_end_the_import(add_case, tmp_path):
     assert finding.problem.startswith("ended the process that read it")
 
 
-def test_a_name_that_another_folder_gave_is_not_overwritten(tmp_path, capsys):
-    for case, seed in (("batch1/Case00", 1), ("batch2/Case00", 2), ("batch2/Case01", 3)):
-        save(tmp_path / f"{case}.nii.gz", small_image(seed))
-        save(tmp_path / f"{case}_segmentation.nii.gz", small_mask())
-    arguments = ["--site", "HK", "--out", str(tmp_path / "set"), *KEEP]
-    assert main(["import", str(tmp_path / "batch1"), *arguments]) == 0
-    for _ in range(2):
-        capsys.readouterr()
-        assert main(["import", str(tmp_path / "batch2"), *arguments]) == 3
-        assert capsys.readouterr().err.splitlines() == [
-            f"quarantined: {tmp_path}/batch2/Case00.nii.gz: has the name of a case that was imported from another "
-            "folder; give another --site, or rename it"
-        ]
-        assert sorted(read_cases(tmp_path / "set")) == ["HK_Case00", "HK_Case01"]
-        written = nibabel.load(tmp_path / "set" / "images" / "HK_Case00.nii.gz")
-        np.testing.assert_array_equal(np.asanyarray(written.dataobj), small_image(1))
-
-
-def test_a_moved_folder_brings_nothing_twice(raw_folder, tmp_path):
-    import_dataset(raw_folder, tmp_path / "set")
-    before = (tmp_path / "set" / "dataset.json").read_bytes()
-    moved = raw_folder.rename(tmp_path / "moved")
-    assert import_dataset(moved, tmp_path / "set") == []
-    assert (tmp_path / "set" / "dataset.json").read_bytes() == before
-
-
 def test_two_processes_give_what_one_gives(raw_folder, tmp_path):
     (raw_folder / "HK" / "Case01.nii.gz").write_bytes(b"broken")
     import_dataset(raw_folder, tmp_path / "one" / "set")
@@ -281,25 +166,6 @@ def test_two_processes_give_what_one_gives(raw_folder, tmp_path):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
 
 
-def test_a_full_disk_is_one_line_and_keeps_what_was_there(raw_folder, tmp_path, monkeypatch, capsys):
-    import_dataset(raw_folder, tmp_path / "set")
-    before = {file: (tmp_path / "set" / file).read_bytes() for file in files_of(tmp_path / "set")}
-    save(raw_folder / "HK" / "Case09.nii.gz", small_image(9))
-
-    def no_space(path, volume):
-        path.write_bytes(b"half")
-        raise OSError(errno.ENOSPC, "No space left on device", str(path))
-
-    monkeypatch.setattr("data_prep.case_import.write_volume", no_space)
-    assert main(["import", str(raw_folder), "--out", str(tmp_path / "set"), *KEEP]) == 1
-    assert capsys.readouterr().err.endswith("HK_Case09.image.nii.gz: No space left on device\n")
-    monkeypatch.undo()
-    import_dataset(raw_folder, tmp_path / "set")
-    assert len(read_cases(tmp_path / "set")) == 18
-    del before["dataset.json"]
-    assert {file: (tmp_path / "set" / file).read_bytes() for file in before} == before
-
-
 def test_a_folder_that_is_no_dataset_is_not_touched(add_case, tmp_path):
     add_case("HK", 0)
     (tmp_path / "set").mkdir()
@@ -307,15 +173,6 @@ def test_a_folder_that_is_no_dataset_is_not_touched(add_case, tmp_path):
     with pytest.raises(InputError, match="set: already holds something that is no dataset; name another folder"):
         import_dataset(tmp_path / "raw", tmp_path / "set")
     assert [path.name for path in (tmp_path / "set").iterdir()] == ["mine.txt"]
-
-
-def test_other_ids_do_not_mix(add_case, tmp_path, capsys):
-    add_case("HK", 0)
-    import_dataset(tmp_path / "raw", tmp_path / "set")
-    arguments = ["import", str(tmp_path / "raw"), "--out", str(tmp_path / "set"), "--key-file", str(tmp_path / "key")]
-    assert main(arguments) == 1
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: {tmp_path}/set: was made with ids 'kept', not 'hmac-sha256 ")
 
 
 def test_two_imports_at_once_do_not_mix(add_case, tmp_path):
@@ -335,44 +192,6 @@ def test_the_same_image_at_two_sites_is_taken_once(add_case, tmp_path):
     assert files_of(tmp_path / "set") == [
         "dataset.json", "images/HK_Case00.nii.gz", "labels/HK_Case00.nii.gz", "quarantine.json",
     ]  # fmt: skip
-
-
-def test_shards_merge_into_what_one_import_gives(raw_folder, tmp_path):
-    (raw_folder / "HK" / "Case01.nii.gz").write_bytes(b"broken")
-    (raw_folder / "HK" / "Case02_segmentation.nii.gz").unlink()
-    (raw_folder / "UCL" / "Case03.nii.gz").unlink()
-    save(raw_folder / "UCL" / "Case00.nii.gz", small_image(5))
-    save(raw_folder / "RUNMC" / "Case07.nii.gz", small_image(5))
-    import_dataset(raw_folder, tmp_path / "whole" / "set")
-    parts = [tmp_path / f"part{number}" for number in (1, 2, 3)]
-    for number, part in enumerate(parts, 1):
-        main(["import", str(raw_folder), "--out", str(part), "--shard", f"{number}/3", *KEEP])
-        assert 2 <= len(read_cases(part)) <= 8
-    assert main(["merge", *map(str, parts), "--out", str(tmp_path / "set")]) == 0
-    assert files_of(tmp_path / "set") == files_of(tmp_path / "whole" / "set")
-    for file in files_of(tmp_path / "set"):
-        assert (tmp_path / "set" / file).read_bytes() == (tmp_path / "whole" / "set" / file).read_bytes(), file
-
-
-def test_what_does_not_fit_is_not_merged(raw_folder, tmp_path, capsys):
-    import_dataset(raw_folder, tmp_path / "one")
-    main(["import", str(raw_folder), "--out", str(tmp_path / "two"), "--key-file", str(tmp_path / "key")])
-    for datasets, message in (
-        (["one", "one"], "has the case"),
-        (["one", "two"], "was made with ids"),
-        (["one", "raw"], "no such file"),
-    ):
-        capsys.readouterr()
-        code = main(["merge", *(str(tmp_path / name) for name in datasets), "--out", str(tmp_path / "merged")])
-        assert (code, message in capsys.readouterr().err) == (1, True)
-        assert not (tmp_path / "merged").exists()
-
-
-@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "-1/2", "1/2/3"])
-def test_a_shard_that_is_none_is_refused(raw_folder, tmp_path, shard):
-    with pytest.raises(SystemExit) as stop:
-        main(["import", str(raw_folder), "--out", str(tmp_path / "set"), f"--shard={shard}"])
-    assert stop.value.code == 2
 
 
 def test_real_studies_keep_their_voxels(real_data, tmp_path):

@@ -89,7 +89,16 @@ def test_a_site_may_have_a_folder_for_each_patient(layout):
         ("HK", "Ann", "Ann_t2"),
         ("HK", "Bob", "Bob_t2"),
     ]
-    assert listing.notes == ["ignored as neither image nor mask: 1, such as notes.csv"]
+    assert listing.notes == [
+        "ignored as neither image nor mask: 1, such as notes.csv",
+        "read as folders of one patient each: 2",
+    ]
+
+
+def test_the_released_sites_are_no_patients(layout):
+    folder = layout("HK/Case00.nii.gz", "HK/Case00_segmentation.nii.gz", "UCL/Case01.nii.gz")
+    with pytest.raises(InputError, match="holds the sites HK, UCL; leave --site out, or import the folder of one"):
+        find_cases(folder, site="mine")
 
 
 @pytest.mark.parametrize("site", ["../../Esc", "a/b", ".hidden", "two words", ".."])

@@ -17,10 +17,10 @@ def test_the_series_of_a_study_are_shown_with_their_reasons(tmp_path, capsys):
 def test_a_tie_is_shown_and_decided_as_told(tmp_path, capsys):
     for number in (4, 9):
         save(series_datasets(number=number), tmp_path / str(number))
-    assert main(["series", str(tmp_path)]) == 1
-    shown = capsys.readouterr().out
-    assert shown.count("fits: axial") == 2
-    assert "P1: has 2 axial T2w series (numbers 4, 9); choose with --series or --tie" in shown
+    assert main(["series", str(tmp_path)]) == 3
+    shown = capsys.readouterr()
+    assert shown.out.count("fits: axial") == 2
+    assert shown.err == "P1: has 2 axial T2w series (numbers 4, 9); choose with --series or --tie\n"
     assert main(["series", str(tmp_path), "--tie", "last"]) == 0
     assert "-> 9 t2_tse_tra  picked" in capsys.readouterr().out
 
