@@ -15,8 +15,16 @@ JOBS ?= 2
 OUT ?= runs/$(if $(DATASET),$(notdir $(abspath $(DATASET))),demo)
 RAW := $(if $(DATASET),$(DATASET),$(OUT)/phantom)
 
+PSA ?=
+DEPLOY_VENV := .venv-deploy
+DEPLOY_PY := $(DEPLOY_VENV)/bin/python
+DEPLOY_READY := $(DEPLOY_VENV)/ready
+# A bundle's name, or its folder.
+DEPLOY_BUNDLE := $(if $(wildcard $(BUNDLE)/configs),$(BUNDLE),bundles/$(BUNDLE))
+
 .DEFAULT_GOAL := help
 .PHONY: help venv demo complexity benchmarks pictures test fuzz lint configs card package bundle-given
+.PHONY: deploy deploy-venv deploy-input-given test-hosts
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -74,6 +82,34 @@ card: bundle-given $(READY)  ## take a trained bundle's evaluation into the mode
 
 package: bundle-given $(READY)  ## one zip of the trained BUNDLE (name or folder) that runs with MONAI alone
 	$(PY) bundles/package.py $(BUNDLE)
+
+deploy-venv: $(DEPLOY_READY)  ## make .venv-deploy, with MONAI Deploy in it
+
+# wheel-axle-runtime, in the requirements, must be there before holoscan; --no-deps keeps CUDA's libraries out.
+$(DEPLOY_READY): integrations/monai_deploy/requirements.txt
+	$(PYTHON) -m venv $(DEPLOY_VENV)
+	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
+	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check -r integrations/monai_deploy/requirements.txt
+	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check --no-deps holoscan-cu13==4.6.0 monai-deploy-app-sdk==4.0.0
+	@touch $@
+
+# make deploy BUNDLE=enet IN=<DICOM folder> OUT=<folder> [PSA=<ng/ml>]
+deploy: bundle-given deploy-input-given $(DEPLOY_READY) $(DEPLOY_BUNDLE)/models/model.ts  ## segment a DICOM study: SEG, report, picture
+	@PYTHONPATH=. PSA="$(PSA)" $(DEPLOY_PY) integrations/monai_deploy -l ERROR -i "$(IN)" -o "$(OUT)" -m $(DEPLOY_BUNDLE)/models/model.ts
+
+$(DEPLOY_BUNDLE)/models/model.ts: $(DEPLOY_BUNDLE)/models/model.pt | $(DEPLOY_READY)
+	PYTHONPATH=. $(DEPLOY_PY) -W ignore -m monai.bundle ckpt_export --net_id network_def --filepath $@ --ckpt_file $< \
+		--meta_file $(DEPLOY_BUNDLE)/configs/metadata.json --config_file $(DEPLOY_BUNDLE)/configs/inference.json \
+		--bundle_root $(DEPLOY_BUNDLE)
+
+$(DEPLOY_BUNDLE)/models/model.pt:
+	@echo "error: $@: no such checkpoint; train the bundle first" >&2; exit 1
+
+deploy-input-given:
+	@test -n "$(IN)" || { echo "error: give the folder of a DICOM study, IN=<folder>" >&2; exit 1; }
+
+test-hosts: $(DEPLOY_READY)  ## the tests of MONAI Deploy, in its own environment
+	PYTHONPATH=. $(DEPLOY_PY) -m pytest tests/integrations/monai_deploy
 
 # Before a first .venv is made, which takes minutes.
 bundle-given:
