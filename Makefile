@@ -24,7 +24,7 @@ DEPLOY_BUNDLE := $(if $(wildcard $(BUNDLE)/configs),$(BUNDLE),bundles/$(BUNDLE))
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo complexity benchmarks pictures test fuzz lint configs card package bundle-given
-.PHONY: deploy deploy-venv deploy-input-given test-hosts
+.PHONY: deploy deploy-venv deploy-input-given
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -107,9 +107,6 @@ $(DEPLOY_BUNDLE)/models/model.pt:
 
 deploy-input-given:
 	@test -n "$(IN)" || { echo "error: give the folder of a DICOM study, IN=<folder>" >&2; exit 1; }
-
-test-hosts: $(DEPLOY_READY)  ## the tests of MONAI Deploy, in its own environment
-	PYTHONPATH=. $(DEPLOY_PY) -m pytest tests/integrations/monai_deploy
 
 # Before a first .venv is made, which takes minutes.
 bundle-given:
