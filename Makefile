@@ -56,13 +56,13 @@ complexity: $(READY)  ## parameters, operations and CPU time of all networks, be
 	$(PY) -m experiments complexity
 
 benchmarks: $(READY)  ## what is fast, beside what it is measured against, into docs/results (8 minutes)
-	$(PY) -m benchmarks --out docs/results
+	OMP_NUM_THREADS=1 $(PY) -m benchmarks --out docs/results
 
 pictures: $(READY)  ## draw the pictures of docs/explanation again
 	$(PY) docs/explanation/pictures.py
 
 test: $(READY)  ## the tests, within 20 minutes on 2 cores
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 
 fuzz: $(READY)  ## 2,000 damaged files through validate and import
 	$(PY) tests/data_prep/fuzzing.py

@@ -81,6 +81,7 @@ def random_batch(batch_size: int, size: int) -> dict[str, Any]:
         "image": torch.randn(batch_size, 1, size, size) + disc,
         "label": disc.expand(batch_size, 1, size, size).to(torch.uint8),
         "case": ["noise"] * batch_size,
+        "site": [""] * batch_size,
         "slice": torch.arange(batch_size),
     }
 

@@ -2,6 +2,7 @@
 
 import argparse
 import hashlib
+import io
 import json
 import re
 import zipfile
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 from monai.data import load_net_with_metadata
 
+from build import LAYERS
 from card import model_card, package_commands
 from custom_components.checkpoint import read_checkpoint
 from custom_components.errors import InputError
@@ -104,8 +106,9 @@ def public_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
 
 
 def _configs(folder: Path, name: str) -> dict[str, bytes]:
-    """The configs, in which the bundle is looked for under its new name."""
-    texts = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+    """The generated configs, and no file of the user's own, in which the bundle is looked for under its new name."""
+    names = [*(f"{kind}.json" for kind in LAYERS), "logging.conf"]
+    texts = {name: (folder / name).read_text(encoding="utf-8") for name in names}
     return {f"configs/{file}": re.sub(r"'bundles/[^']+'", f"'{name}'", text).encode() for file, text in texts.items()}
 
 
@@ -113,12 +116,25 @@ def _models(bundle: Bundle) -> dict[str, bytes]:
     files = {"models/model.pt": bundle.model_file.read_bytes()}
     script = bundle.path / "models" / "model.ts"
     if script.is_file():
-        exported = load_net_with_metadata(script, map_location="cpu")[0].state_dict()
+        try:
+            exported = load_net_with_metadata(script, map_location="cpu")[0].state_dict()
+        except (RuntimeError, ValueError) as error:
+            raise InputError(f"{script}: not a TorchScript that can be read; export it again or delete it") from error
         weights = read_checkpoint(bundle.model_file)
         if exported.keys() != weights.keys() or not all(torch.equal(exported[key], weights[key]) for key in weights):
             raise InputError(f"{script}: exported from other weights than model.pt; export it again or delete it")
-        files["models/model.ts"] = script.read_bytes()
+        files["models/model.ts"] = _without_paths(script)
     return files
+
+
+def _without_paths(script: Path) -> bytes:
+    """A TorchScript without its debugging tables, which name the source files of the machine that exported it."""
+    kept = io.BytesIO()
+    with zipfile.ZipFile(script) as archive, zipfile.ZipFile(kept, "w") as copy:
+        for entry in archive.infolist():
+            if not entry.filename.endswith(".debug_pkl"):
+                copy.writestr(zipfile.ZipInfo(entry.filename), archive.read(entry), entry.compress_type)
+    return kept.getvalue()
 
 
 def _json(content: dict[str, Any]) -> bytes:

@@ -8,11 +8,13 @@ from torch import Tensor
 
 from custom_components.errors import InputError
 
-IMAGE = "image"
+MEND = "mend or leave out the case"
+LOWER = "lower the learning rate (--learning_rate)"
+OTHER_TEACHER = "use --teacher_precision float32, or train this teacher again"
 
 
 def not_finite(
-    terms: Mapping[str, float], epoch: int, batch: Mapping[str, Any], tensors: Iterable[tuple[str, Tensor]]
+    terms: Mapping[str, float], epoch: int, batch: Mapping[str, Any], tensors: Iterable[tuple[str, Tensor, str]]
 ) -> InputError:
     """The error that names the loss term that is not finite, and the slices at fault where they can be told.
 
@@ -23,16 +25,15 @@ def not_finite(
         terms: the loss and its terms, one of them not finite; a term is named rather than the ``"loss"``.
         epoch: of the training.
         batch: its ``case`` names and ``slice`` numbers.
-        tensors: what the loss was computed from, each (B, ...) with its name; the network's input is ``IMAGE``.
+        tensors: what the loss was computed from: its name, itself (B, ...), and what to do if it is not finite.
     """
     faulty = {name: value for name, value in terms.items() if not math.isfinite(value)}
     term = next((name for name in faulty if name != "loss"), "loss")
     what = f"loss term '{term}' is {faulty[term]} in epoch {epoch}"
     samples = [f"{case} slice {int(index)}" for case, index in zip(batch["case"], batch["slice"], strict=True)]
-    for name, tensor in tensors:
+    for name, tensor, advice in tensors:
         finite = tensor.detach().flatten(1).isfinite().all(dim=1).tolist()
         if not all(finite):
             at_fault = ", ".join(sample for sample, good in zip(samples, finite, strict=True) if not good)
-            advice = "mend or leave out the case" if name == IMAGE else "lower the learning rate (--learning_rate)"
             return InputError(f"{what}: the {name} is not finite on {at_fault}; {advice}")
-    return InputError(f"{what}, on {', '.join(samples)}; lower the learning rate (--learning_rate)")
+    return InputError(f"{what}, on {', '.join(samples)}; {LOWER}")

@@ -3,6 +3,7 @@
 import itk
 import numpy as np
 
+from custom_components.errors import InputError
 from data_prep.volumes import Volume
 
 # The field is smooth: fitted on about this many rows and columns, evaluated on all.
@@ -18,8 +19,22 @@ def correct_bias_field(image: Volume) -> Volume:
     the full image.
 
     Args:
-        image: intensities (H, W, D), not negative.
+        image: intensities (H, W, D), not negative; of several slices.
+
+    Raises:
+        InputError: when N4 fails, or gives voxels that are NaN or infinite.
     """
+    try:
+        corrected = _correct(image)
+    except RuntimeError as error:
+        # The lines before the last say where in ITK's source it happened.
+        raise InputError(f"N4 fails ({str(error).splitlines()[-1]})") from error
+    if not np.isfinite(corrected.voxels).all():
+        raise InputError("N4 gives voxels that are NaN or infinite")
+    return corrected
+
+
+def _correct(image: Volume) -> Volume:
     voxels = np.ascontiguousarray(image.voxels.T, dtype=np.float32)
     full = itk.image_from_array(voxels)
     full.SetSpacing([float(size) for size in image.spacing_mm])

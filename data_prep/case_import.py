@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from custom_components.errors import InputError
 from custom_components.files import file_sha256
 from data_prep.checks import check_case
 from data_prep.dataset_writer import staged
@@ -22,12 +23,14 @@ class CaseImport:
     Attributes:
         name: its name in the dataset.
         patient: its patient's name in the dataset.
-        origin: hash of what it is made from.
+        folder: the raw folder's name in the dataset.
+    origin: hash of what it is made from.
         case: the case as its source has it.
     """
 
     name: str
     patient: str
+    folder: str
     origin: str
     case: SourceCase
 
@@ -64,7 +67,12 @@ def import_case(task: CaseImport, staging: Path, keep_source: bool, n4: bool) ->
         # Imported here: itk takes seconds to load, and few imports need it.
         from data_prep.bias_field import correct_bias_field
 
-        image = correct_bias_field(image)
+        try:
+            image = correct_bias_field(image)
+        except InputError as error:
+            advice = "take it out, or import everything without --n4"
+            finding = Finding(str(task.case.image), "cannot be corrected", advice, str(error))
+            return ImportedCase(None, [finding])
 
     image_file, label_file = (staged(staging, task.name, kind) for kind in ("image", "label"))
     write_volume(image_file, image)
@@ -84,6 +92,7 @@ def import_case(task: CaseImport, staging: Path, keep_source: bool, n4: bool) ->
         "image_sha256": file_sha256(image_file),
         "label_sha256": file_sha256(label_file) if label is not None else None,
         "voxel_sha256": voxel_sha256(image.voxels),
+        "folder": task.folder,
         "origin": task.origin,
     }
     if keep_source:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from custom_components.errors import InputError
-from data_prep.findings import Finding
+from data_prep.findings import Finding, findings_of
 from data_prep.sources.case import SourceCase
 from data_prep.volumes import Volume, on_grid_of
 
@@ -32,12 +32,12 @@ class CheckedCase:
 def check_case(case: SourceCase) -> CheckedCase:
     """Read one case and list its faults; it raises nothing, whatever the files hold."""
     findings: list[Finding] = []
-    image = _read(case.read_image, case.image, findings)
+    image = _read(case, case.read_image, case.image, findings)
     if image is not None:
         findings += _image_findings(case.image, image)
     label = None
     if case.read_label is not None:
-        label = _read(case.read_label, case.label, findings)
+        label = _read(case, case.read_label, case.label, findings)
     if label is not None:
         findings += _label_findings(case.label, np.unique(label.voxels).tolist(), case.labels)
     if image is not None and label is not None:
@@ -51,20 +51,26 @@ def same_image_finding(path: Path, first: str) -> Finding:
     return Finding(str(path), f"is the same image as {first}", "keep one, or it is trained and tested on")
 
 
+def taken_name_finding(path: Path) -> Finding:
+    """The finding of a case whose name another raw folder's case has in the dataset."""
+    problem = "has the name of a case that was imported from another folder"
+    return Finding(str(path), problem, "give another --site, or rename it")
+
+
 def crash_finding(path: Path) -> Finding:
     """The finding of an image that no process survived."""
     return Finding(str(path), "ended the process that read it (a crash, or too little memory)", "export it again")
 
 
-def _read(read: Callable[[], Volume], path: Path, findings: list[Finding]) -> Volume | None:
+def _read(case: SourceCase, read: Callable[[], Volume], path: Path, findings: list[Finding]) -> Volume | None:
     try:
         return read()
     except InputError as error:
-        findings.append(Finding.from_error(error))
+        findings += findings_of(error, (path, *case.files))
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0]
-        problem = f"cannot be read ({type(error).__name__}: {reason})"
-        findings.append(Finding(str(path), problem, "copy or export it again"))
+        detail = f"{type(error).__name__}: {reason}"
+        findings.append(Finding(str(path), "cannot be read", "copy or export it again", detail))
     return None
 
 

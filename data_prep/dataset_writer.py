@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from custom_components.errors import InputError
-from custom_components.files import read_json, write_json
+from custom_components.files import write_json
+from data_prep.dataset_file import read_dataset
 
 
 def header(name: str, ids: str, n4: bool) -> dict[str, Any]:
@@ -79,14 +80,18 @@ class DatasetWriter:
                 os.replace(staged(self.staging, entry["case"], kind), self.dataset / entry[kind])
         self._note(entry["case"], entry)
 
-    def remove(self, case: str) -> None:
-        """Take a case and its files out, whether it was in, staged, or neither."""
+    def discard(self, case: str) -> None:
+        """Drop a case's files in ``staging``, if there are any; what the dataset holds of it stays."""
         for kind in ("image", "label"):
             staged(self.staging, case, kind).unlink(missing_ok=True)
-            if case in self.cases and self.cases[case][kind]:
-                (self.dataset / self.cases[case][kind]).unlink(missing_ok=True)
-        if case in self.cases:
-            self._note(case, None)
+
+    def remove(self, case: str) -> None:
+        """Take a case and its files out of the dataset."""
+        entry = self.cases[case]
+        self._note(case, None)
+        for kind in ("image", "label"):
+            if entry[kind]:
+                (self.dataset / entry[kind]).unlink(missing_ok=True)
 
     def finish(self) -> None:
         """Write ``dataset.json``; the journal is done with."""
@@ -112,7 +117,7 @@ class DatasetWriter:
         # What follows the last line break was cut off in the middle.
         started, *notes = [json.loads(line) for line in lines[:-1]] or [None]
         if self._file.exists():
-            content = read_json(self._file)
+            content = read_dataset(self.dataset)
             started = {key: content.get(key) for key in self.header}
             self.cases = {entry["case"]: entry for entry in content["cases"]}
         if started:
@@ -134,7 +139,10 @@ def staged(staging: Path, case: str, kind: str) -> Path:
 def _require_dataset_or_nothing(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise InputError(f"{path}: is a file; name another folder")
-    known = (path / "dataset.json").exists() or (path / ".import").exists()
+    if (path / "dataset.json").exists():
+        read_dataset(path)
+        return
+    known = (path / ".import").exists()
     if path.exists() and not known and any(path.iterdir()):
         raise InputError(f"{path}: already holds something that is no dataset; name another folder")
 

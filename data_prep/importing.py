@@ -1,7 +1,7 @@
 """Bring the raw studies of a site, or of several, into one canonical dataset.
 
 Bad cases are quarantined with their reason, the others imported; the same command again goes on where it was stopped
-and reads only what is new or changed. Exit code 0: all imported; 1: nothing; 3: some quarantined.
+and reads only what is new, changed or quarantined. Exit code 0: all imported; 1: nothing; 3: some quarantined.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from tqdm import tqdm
 from custom_components.errors import InputError
 from data_prep import sources
 from data_prep.case_import import CaseImport, ImportedCase, import_case
-from data_prep.checks import crash_finding, same_image_finding
+from data_prep.checks import crash_finding, same_image_finding, taken_name_finding
 from data_prep.dataset_writer import DatasetWriter, header
 from data_prep.findings import SOME_FINDINGS, Finding
 from data_prep.import_summary import ImportSummary
@@ -46,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"{options.key_file}: the key must never lie in the dataset; give another --key-file")
     listing = sources.find_cases(options.folder, options.site, options.source, sources.options_of(options))
     pseudonyms = Pseudonyms(None if options.keep_ids else load_key(options.key_file))
+    pseudonyms.require_sites(listing, options.folder)
     quarantined = import_listing(
         listing, options.folder, options.out, pseudonyms, options.n4, max(1, options.jobs), options.shard
     )
@@ -69,7 +70,9 @@ def import_listing(
     """Write ``images/``, ``labels/``, ``dataset.json`` and, where something is faulty, ``quarantine.json``.
 
     Images keep their voxels and type (float32 after N4), masks become uint8 0/1, headers keep the affine and lose all
-    text. What the dataset already holds stays, unless its files changed.
+    text. What the dataset already holds stays, unless its files changed and are sound: a case that went bad is
+    quarantined, and its former version stays. A raw folder that was moved is another folder: its unchanged cases stay,
+    of the changed ones the name is taken.
 
     Args:
         listing: what a source found in ``folder``.
@@ -96,11 +99,16 @@ def import_listing(
     with DatasetWriter(dataset, header(dataset.name, pseudonyms.scheme, n4)) as writer:
         todo = []
         for name in sorted(cases):
-            origin = pseudonyms.origin(cases[name], folder)
-            if writer.cases.get(name, {}).get("origin") != origin:
-                todo.append(CaseImport(name, pseudonyms.patient_id(cases[name]), origin, cases[name]))
+            case, former = cases[name], writer.cases.get(name)
+            origin = pseudonyms.origin(case, folder)
+            if former and former["origin"] == origin:
+                continue
+            if former and former.get("folder") != quarantine.folder_id:
+                quarantine.add_case(case, [taken_name_finding(case.image)])
+            else:
+                todo.append(CaseImport(name, pseudonyms.patient_id(case), quarantine.folder_id, origin, case))
         work = partial(import_case, staging=writer.staging, keep_source=pseudonyms.key is None, n4=n4)
-        results = in_processes(work, todo, min(jobs, max(1, len(todo))))
+        results = in_processes(work, todo, jobs)
         summary = _take_in(writer, quarantine, tqdm(results, "importing", len(todo), unit="case", disable=None), todo)
         if not writer.cases:
             lines = [*map(str, quarantine.findings), f"{folder}: no case could be imported; nothing was written"]
@@ -122,7 +130,10 @@ def _take_in(
     results: Iterable[tuple[CaseImport, ImportedCase | None]],
     todo: list[CaseImport],
 ) -> ImportSummary:
-    """Take each case into the dataset or put it into quarantine, in the order of their names."""
+    """Take each case into the dataset or put it into quarantine, in the order of their names.
+
+    Where a case of the dataset went bad, its former version stays, unless that image just came in under another name.
+    """
     summary = ImportSummary()
     again = {task.name for task in todo}
     images = {entry["voxel_sha256"]: name for name, entry in writer.cases.items() if name not in again}
@@ -134,8 +145,11 @@ def _take_in(
         else:
             findings = imported.findings
         if findings:
-            writer.remove(task.name)
+            writer.discard(task.name)
             quarantine.add_case(task.case, findings)
+            former = writer.cases.get(task.name)
+            if former and images.setdefault(former["voxel_sha256"], task.name) != task.name:
+                writer.remove(task.name)
         else:
             writer.add(imported.entry)
             summary.add(imported)

@@ -13,8 +13,9 @@ from typing import Any
 from tqdm import tqdm
 
 from custom_components.errors import InputError
-from custom_components.files import read_json, write_json
+from custom_components.files import write_json
 from data_prep.checks import same_image_finding
+from data_prep.dataset_file import read_dataset
 from data_prep.dataset_writer import require_same
 from data_prep.files import new_folder
 from data_prep.quarantine import read_quarantine, write_quarantine
@@ -43,7 +44,7 @@ def merge_datasets(datasets: list[Path], out: Path) -> list[dict[str, Any]]:
         InputError: when a dataset is missing, was made with other settings or another key, or shares a case with
             another; nothing is written then.
     """
-    contents = [read_json(dataset / "dataset.json") for dataset in datasets]
+    contents = [read_dataset(dataset) for dataset in datasets]
     headers = [{key: content.get(key) for key in ("ids", "n4")} for content in contents]
     home: dict[str, Path] = {}
     entries: dict[str, dict[str, Any]] = {}
@@ -64,7 +65,8 @@ def merge_datasets(datasets: list[Path], out: Path) -> list[dict[str, Any]]:
             kept.append(entries[name])
         else:
             finding = same_image_finding(Path(name), twin)
-            quarantined.append({"case": name, "problem": finding.problem, "advice": finding.advice})
+            row = {"case": name, "folder": entries[name]["folder"]}
+            quarantined.append({**row, "problem": finding.problem, "advice": finding.advice})
 
     with new_folder(out) as partial:
         for kind in ("images", "labels"):

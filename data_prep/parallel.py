@@ -29,7 +29,7 @@ def in_processes(
     Args:
         function: picklable; what it raises is raised here.
         items: picklable, taken as they are needed.
-        jobs: worker processes; 1 works in this process, where a crash is a crash.
+        jobs: worker processes, started as they are needed; 1 works in this process, where a crash is a crash.
     """
     if jobs == 1:
         yield from ((item, function(item)) for item in items)

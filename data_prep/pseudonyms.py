@@ -7,13 +7,13 @@ every import. The key stays with the site and never enters a dataset.
 import hashlib
 import hmac
 import os
-import re
 import secrets
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from custom_components.errors import InputError
-from data_prep.sources.case import SourceCase
+from data_prep.sources.case import Listing, SourceCase
 
 KEY_FILE = Path("~/.config/prostate-distillation/key")
 KEY_BYTES = 32
@@ -48,20 +48,23 @@ class Pseudonyms:
         """A name for a file or folder that belongs to no case."""
         return self._name("path", path)
 
+    def require_sites(self, listing: Listing, folder: Path) -> None:
+        """Refuse to keep, as names of sites, what look like the names of patients' folders.
+
+        Raises:
+            InputError: when ids are hashed and most of the guessed sites hold one case or one mask.
+        """
+        cases = Counter(case.site for case in listing.cases)
+        masks = Counter(case.site for case in listing.cases if case.label)
+        sites = listing.guessed_sites
+        alone = sum(1 in (cases[site], masks[site]) for site in sites)
+        if self.key is not None and 2 * alone > len(sites):
+            problem = f"{alone} of the {len(sites)} folders in it look like patients, not sites"
+            raise InputError(f"{folder}: {problem}; name the site with --site, or keep all names with --keep-ids")
+
     def origin(self, case: SourceCase, folder: Path) -> str:
         """A hash of path, size and time of change of every file of the case: what it was made from."""
         return self._hash("origin", *(f"{os.path.relpath(path, folder)} {_state(path)}" for path in case.files))
-
-    def without_names(self, text: str, paths: list[Path], names: list[str]) -> str:
-        """``text`` with every part of ``paths`` and every one of ``names`` taken out, unless ids are kept."""
-        if self.key is None:
-            return text
-        words = {word for path in paths for part in path.parts for word in (part, part.partition(".")[0])}
-        for word in sorted(words.union(names, map(str, paths)), key=len, reverse=True):
-            # One or two letters tell nobody, and the text would be riddled.
-            if len(word) > 2:
-                text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", "…", text)
-        return text
 
     def _name(self, kind: str, *parts: str) -> str:
         return parts[-1] if self.key is None else f"{kind}_{self._hash(kind, *parts)[:ID_DIGITS]}"

@@ -1,6 +1,6 @@
 """``quarantine.json``: the cases that were not taken into a dataset, and why.
 
-The user sees a finding with its file; the dataset keeps it under the case's name in the dataset, and no other name.
+The user sees a finding with its file and detail; the dataset keeps it under the case's name in the dataset alone.
 """
 
 from pathlib import Path
@@ -28,27 +28,22 @@ class Quarantine:
 
     def add_case(self, case: SourceCase, findings: list[Finding]) -> None:
         """Put a case away for its findings."""
-        name = self._pseudonyms.case_id(case)
-        paths = [self._relative(path) for path in (case.image, *case.files)]
         for finding in findings:
-            self._add(name, finding, paths, [case.name, case.patient])
+            self._add(self._pseudonyms.case_id(case), finding)
 
     def add_file(self, finding: Finding) -> None:
         """Put away what makes no case at all."""
-        self._add(self.file_id(finding), finding, [], [])
+        self._add(self.file_id(finding), finding)
 
     def file_id(self, finding: Finding) -> str:
         """What stands for the case's name where there is no case."""
         return self._pseudonyms.path_id(self._relative(Path(finding.file)).as_posix())
 
-    def _add(self, name: str, finding: Finding, paths: list[Path], names: list[str]) -> None:
-        file = self._relative(Path(finding.file))
-        text = [
-            self._pseudonyms.without_names(part, [*paths, file, Path(finding.file)], names)
-            for part in (finding.problem, finding.advice)
-        ]
+    def _add(self, name: str, finding: Finding) -> None:
+        # Without the detail where ids are hashed: it may hold the names that the hashes hide.
+        problem = finding.full_problem if self._pseudonyms.key is None else finding.problem
         self.findings.append(finding)
-        self.rows.append({"case": name, "folder": self.folder_id, "problem": text[0], "advice": text[1]})
+        self.rows.append({"case": name, "folder": self.folder_id, "problem": problem, "advice": finding.advice})
 
     def _relative(self, path: Path) -> Path:
         return path.relative_to(self._folder) if path.is_relative_to(self._folder) else path

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from custom_components.errors import InputError
 from custom_components.files import read_json, sha256_of, write_json
+from data_prep.dataset_file import read_dataset
 
 LISTS = ("training", "validation", "test")
 ITEM_KEYS = ("image", "label", "case", "site", "patient", "voxel_sha256")
@@ -56,15 +57,12 @@ def split_dataset(
         The splits as written, all.json first.
 
     Raises:
-        InputError: on bad fractions, unknown or shared sites, a list that would be empty, or when the folder
-            already has another split, on which models may have been trained.
+        InputError: on a bad ``dataset.json``, bad fractions, unknown or shared sites, a list that would be empty, or
+            when the folder already has another split, on which models may have been trained.
     """
     shares = _shares(fractions)
-    dataset_file = dataset / "dataset.json"
-    if not dataset_file.is_file():
-        raise InputError(f"{dataset_file}: no such file; make the dataset with python -m data_prep import")
     # A case without mask can be segmented, but neither learnt from nor scored.
-    cases = [case for case in read_json(dataset_file)["cases"] if case["label"]]
+    cases = [case for case in read_dataset(dataset)["cases"] if case["label"]]
     sites = sorted({case["site"] for case in cases})
     if leave_out not in (None, *sites):
         raise InputError(f"--leave-out {leave_out}: unknown site; the dataset has {', '.join(sites)}")

@@ -16,7 +16,7 @@ from custom_components.files import file_sha256, read_json
 from data_prep import sources
 from data_prep.checks import check_case, crash_finding, same_image_finding
 from data_prep.files import voxel_sha256
-from data_prep.findings import SOME_FINDINGS, Finding
+from data_prep.findings import SOME_FINDINGS, Finding, findings_of
 from data_prep.import_summary import print_notes
 from data_prep.parallel import available_cores, in_processes
 from data_prep.sources.case import Listing, SourceCase
@@ -112,7 +112,7 @@ def _case_findings(cases: list[SourceCase], jobs: int) -> list[Finding]:
     findings: list[Finding] = []
     same: list[Finding] = []
     first: dict[str, SourceCase] = {}
-    results = in_processes(_check, cases, min(jobs, max(1, len(cases))))
+    results = in_processes(_check, cases, jobs)
     for case, checked in tqdm(results, "checking", len(cases), unit="case", disable=None):
         own, digest = checked or ([crash_finding(case.image)], None)
         findings += own
@@ -139,7 +139,7 @@ def _split_findings(path: Path, known: set[str]) -> list[Finding]:
         findings += _held_out_findings(path, split)
         return findings
     except InputError as error:
-        return [Finding.from_error(error)]
+        return findings_of(error, [path])
     except (KeyError, TypeError) as error:
         return [Finding(str(path), f"is not a split file (lacks {error})", "split again")]
 

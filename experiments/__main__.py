@@ -1,18 +1,23 @@
-"""``python -m experiments run | status | report | complexity``."""
+"""``python -m experiments run | status | report | complexity``.
+
+Exit codes: 0 done, or the time budget is over; 1 not done, the line on stderr says why; 2 wrong usage; 130 interrupted.
+"""
 
 import argparse
 import re
+import signal
 import sys
 from pathlib import Path
 
 from tqdm import tqdm
 
 from custom_components.errors import InputError
-from custom_components.files import read_json
+from data_prep.dataset_file import read_dataset
 from data_prep.splitting import split_dataset
 from experiments import complexity
 from experiments.bundle_copy import BUNDLES
 from experiments.describe import keep_description
+from experiments.lock import lock_study
 from experiments.plan import load_plan
 from experiments.report import load_study, render_table, write_report
 from experiments.runner import Study
@@ -27,7 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
         options.command(options)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return 1
+    except OSError as error:
+        print(f"error: {error.filename or 'experiments'}: {error.strerror or error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from here", file=sys.stderr)
         return 130
@@ -38,7 +46,7 @@ def run(options: argparse.Namespace) -> None:
     """Split the dataset, run the plan as far as the time allows, and report."""
     _check_numbers(options)
     dataset, out = options.dataset.resolve(), options.out.resolve()
-    sites = sorted({case["site"] for case in read_json(dataset / "dataset.json")["cases"]})
+    sites = sorted({case["site"] for case in read_dataset(dataset)["cases"]})
     plan = load_plan(
         options.plan,
         sites,
@@ -50,10 +58,12 @@ def run(options: argparse.Namespace) -> None:
     )
     rows = plan.with_teachers(options.only) if options.only else plan.rows
     groups = [",".join(group) for group in plan.groups]
-    split_dataset(dataset, plan.fractions, groups, plan.split_seed, plan.leave_out, out / "splits")
-    keep_description(plan, dataset, out)
-    complete = Study(plan, dataset, out).run(rows, options.jobs, options.time_budget)
-    report(options)
+    _interrupt_on_signals()
+    with lock_study(out) as lock:
+        split_dataset(dataset, plan.fractions, groups, plan.split_seed, plan.leave_out, out / "splits")
+        keep_description(plan, dataset, out)
+        complete = Study(plan, dataset, out, lock).run(rows, options.jobs, options.time_budget)
+        report(options)
     if not complete:
         print("the time is over; the same command goes on from here")
 
@@ -76,6 +86,15 @@ def measure_complexity(options: argparse.Namespace) -> None:
     written = complexity.write_page(rows, machine, options.out)
     print(complexity.render_page(rows, machine))
     print("written:", *written)
+
+
+def _interrupt_on_signals() -> None:
+    """A plain kill or a closed terminal stops the trainings as Ctrl-C does; what nohup ignores stays ignored."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+    # A shell's background job ignores SIGINT, and so would its trainings, which are stopped by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _check_numbers(options: argparse.Namespace) -> None:

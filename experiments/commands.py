@@ -3,9 +3,7 @@
 import sys
 from pathlib import Path
 
-from experiments.plan import Row
-
-DISTILLATION = "distillation"
+from experiments.plan import DISTILLATION, Row
 
 
 def training(row: Row, bundles: Path, dataset: Path, datalist: Path) -> list[str]:

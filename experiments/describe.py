@@ -19,7 +19,7 @@ SAME_STUDY = ("dataset", "split", "settings")
 
 
 def keep_description(plan: Plan, dataset: Path, out: Path) -> None:
-    """Write ``study.json``, or add the plan's new rows to it: nothing trained is thrown away for another setting.
+    """Write ``study.json``, or add to it: the plan's rows, then former ones that this plan lacks, such as other seeds.
 
     Args:
         plan: of the study.
@@ -32,7 +32,11 @@ def keep_description(plan: Plan, dataset: Path, out: Path) -> None:
     file = out / "study.json"
     study = json.loads(json.dumps(_describe(plan, dataset, read_json(out / "splits" / "all.json"))))
     if file.is_file():
-        _require_same(read_json(file), study, out)
+        former = read_json(file)
+        _require_same(former, study, out)
+        names = {row["name"] for row in study["rows"]}
+        study["rows"] += [row for row in former["rows"] if row["name"] not in names]
+        study["machine"] = _on_both(former["machine"], study["machine"])
     write_json(file, study)
 
 
@@ -65,6 +69,15 @@ def machine() -> dict[str, Any]:
         **gpu,
         "torch": torch.__version__,
     }
+
+
+def _on_both(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """The machines of a study that went on elsewhere: each value that differs is set beside the former ones."""
+    both = {**before, **now}
+    for key in before.keys() & now.keys():
+        former = str(before[key]).split(" / ")
+        both[key] = before[key] if str(now[key]) in former else " / ".join([*former, str(now[key])])
+    return both
 
 
 def _require_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:

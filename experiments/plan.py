@@ -1,6 +1,7 @@
 """A plan: which bundles are trained, on which sites, from which teachers, with which settings."""
 
 import itertools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -13,6 +14,7 @@ from custom_components.errors import InputError
 
 PLANS = Path(__file__).parent / "plans"
 EPOCHS = "train::trainer::max_epochs"
+DISTILLATION = "distillation"  # the bundle that distils, in the folder of every study
 ROLES = ("teacher", "baseline", "student")
 PARTS = ("validation", "test")
 
@@ -172,11 +174,15 @@ def _fit(
 
 
 def _check(rows: Sequence[Row], plan: str) -> None:
-    names = {row.name for row in rows}
+    counts = Counter(row.name for row in rows)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise InputError(f"{plan}: more than one row is called {', '.join(twice)}; give each row and seed once")
+    if DISTILLATION in counts:
+        raise InputError(f"{plan}: no row can be called {DISTILLATION}, the folder of the bundle that distils")
     for row in rows:
         if row.role not in ROLES:
             raise InputError(f"{plan}: row {row.name}: role '{row.role}' is none of {', '.join(ROLES)}")
-        if unknown := set(row.teachers) - names:
+        if unknown := set(row.teachers) - set(counts):
             raise InputError(f"{plan}: row {row.name}: no row is called {', '.join(sorted(unknown))}")
         if row.role == "student" and not row.teachers:
             raise InputError(f"{plan}: row {row.name}: a student needs teachers")

@@ -18,16 +18,19 @@ from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json, write_json
 from experiments import commands
 from experiments.bundle_copy import BUNDLES, copy_bundle
-from experiments.plan import EPOCHS, Plan, Row
+from experiments.plan import DISTILLATION, EPOCHS, Plan, Row
+
+PATIENCE = 30  # seconds that a stopped process has to end by itself
 
 
 @dataclass
 class Study:
-    """A plan on a dataset, with its folder."""
+    """A plan on a dataset, with its folder and the descriptor of its lock."""
 
     plan: Plan
     dataset: Path
     folder: Path
+    lock: int
     running: dict[str, "Job"] = field(default_factory=dict)
 
     @property
@@ -53,7 +56,7 @@ class Study:
         Raises:
             InputError: if a row's command fails; it names the log.
         """
-        copy_bundle(commands.DISTILLATION, self.bundles / commands.DISTILLATION, self.plan.image_size)
+        copy_bundle(DISTILLATION, self.bundles / DISTILLATION, self.plan.image_size)
         waiting = [row for row in rows if not self._done(row)]
         finished = {row.name for row in rows} - {row.name for row in waiting}
         end = time.monotonic() + seconds
@@ -76,7 +79,7 @@ class Study:
                 for job in self.running.values():
                     job.process.send_signal(signal.SIGINT)  # so that it takes its temporary files with it
                 for job in self.running.values():
-                    job.process.wait()
+                    job.wait()
                 self.running.clear()
         return True
 
@@ -94,7 +97,7 @@ class Study:
 
     def inputs(self, row: Row) -> dict[str, object]:
         """What a row's result depends on; a row is done if it was made from just this."""
-        configs = [row.bundle, commands.DISTILLATION] if row.teachers else [row.bundle]
+        configs = [row.bundle, DISTILLATION] if row.teachers else [row.bundle]
         models = [self.bundles / teacher / "models" / "model.pt" for teacher in row.teachers]
         return {
             "configs": [file_sha256(BUNDLES / name / "configs" / "train.json") for name in configs],
@@ -112,6 +115,7 @@ class Job:
         self.row = row
         self.bundle = study.bundles / row.name
         self.inputs = study.inputs(row)
+        self.lock = study.lock
         self.environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TQDM_DISABLE": "1"}
         self._make_room()
         copy_bundle(row.bundle, self.bundle, study.plan.image_size)
@@ -142,6 +146,14 @@ class Job:
         self._next()
         return True
 
+    def wait(self) -> None:
+        """Wait until the interrupted process has ended; one that does not, is killed."""
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
     def _next(self) -> None:
         self.step, line = self.steps.pop(0)
         self.log = self.bundle / "output" / f"{self.step}.log"
@@ -149,12 +161,16 @@ class Job:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"$ {shlex.join(line)}\n")
             log.flush()
-            self.process = subprocess.Popen(line, stdout=log, stderr=subprocess.STDOUT, env=self.environment)
+            self.process = subprocess.Popen(
+                line, stdout=log, stderr=subprocess.STDOUT, env=self.environment, pass_fds=[self.lock]
+            )
 
     def _make_room(self) -> None:
-        """A half-done row of other inputs is no start for this one."""
+        """What was made of other inputs is no start for this row."""
         started = self.bundle / "output" / "started.json"
-        if started.is_file() and read_json(started) != self.inputs:
+        former = read_json(started) if started.is_file() else self.inputs
+        if changed := [key for key, value in self.inputs.items() if former.get(key) != value]:
+            tqdm.write(f"{self.row.name}: starts afresh, since it was begun with other {' and '.join(changed)}")
             for stale in (self.bundle / "output").glob("*"):
                 if stale.is_file():
                     stale.unlink()

@@ -1,5 +1,6 @@
 """What many tests share: a tiny dataset, and copies of the bundles, so that no test writes into the checkout."""
 
+import logging
 import os
 import shutil
 import sys
@@ -18,6 +19,9 @@ from monai.transforms import Compose
 from custom_components.data import load_datalist
 from data_prep.importing import import_dataset
 from data_prep.splitting import split_dataset
+
+# A workflow's logging goes to the stream of the test that ran it, which is closed when the next test logs.
+logging.raiseExceptions = False
 
 torch.set_num_threads(1)
 

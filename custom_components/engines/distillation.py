@@ -11,7 +11,7 @@ from torch import Tensor
 
 from custom_components.engines.gradients import gradient_norms
 from custom_components.losses import DistillationLoss
-from custom_components.not_finite import IMAGE, not_finite
+from custom_components.not_finite import LOWER, MEND, OTHER_TEACHER, not_finite
 from custom_components.teachers import CachedTeachers, OnlineTeachers, Taps, TeacherEnsemble
 
 
@@ -51,6 +51,7 @@ class DistillationTrainer(SupervisedTrainer):
         self.add_event_handler(Events.ITERATION_STARTED, self.student_taps.arm)
         self.online = isinstance(teachers, OnlineTeachers)
         if self.online:
+            self.add_event_handler(Events.ITERATION_COMPLETED, teachers.check_weights)
             self.add_event_handler(Events.COMPLETED, teachers.save)
 
     def _distil(self, student_logits: Tensor, target: Tensor) -> Tensor:
@@ -59,10 +60,11 @@ class DistillationTrainer(SupervisedTrainer):
         teacher_logits, teacher_features = self._ask_teachers(image, target)
         result = self.distillation_loss(student_logits, target, student_features, teacher_logits, teacher_features)
         if not result.loss.isfinite():
-            tensors = [(IMAGE, image)]
+            tensors = [("image", image, MEND)]
+            advice = LOWER if self.online else OTHER_TEACHER
             for name, logits, features in zip(self.teachers.names, teacher_logits, teacher_features, strict=True):
-                tensors += [(f"output of teacher {name}", tensor) for tensor in (*features, logits)]
-            tensors += [("student's output", tensor) for tensor in (*student_features, student_logits)]
+                tensors += [(f"output of teacher {name}", tensor, advice) for tensor in (*features, logits)]
+            tensors += [("student's output", tensor, LOWER) for tensor in (*student_features, student_logits)]
             terms = {name: term.item() for name, term in {**result.terms, "loss": result.loss}.items()}
             raise not_finite(terms, self.state.epoch, self.state.batch, tensors)
         self.distillation_loss.last_terms = {

@@ -59,6 +59,7 @@ class ResumeCheckpoint:
         objects: what has a state: network, optimizer, learning-rate schedule, best model.
         provenance: what :func:`custom_components.provenance.provenance` gives; a run goes on only where it came from.
         resume: go on from ``path`` if it exists; otherwise the training starts afresh, and removes it.
+        settings: of the training, plain values by name, which must be the same as well.
 
     Raises:
         InputError: when resuming, if both checkpoints are damaged, or if the one to use is of another network,
@@ -71,10 +72,11 @@ class ResumeCheckpoint:
         objects: Mapping[str, Stateful],
         provenance: Mapping[str, Any],
         resume: bool = False,
+        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = Path(path)
         self.previous = self.path.with_name(f"{self.path.stem}.previous{self.path.suffix}")
-        self.run = {key: provenance[key] for key in SAME_RUN}
+        self.run = {**{key: provenance[key] for key in SAME_RUN}, **(settings or {})}
         self.objects = {**objects, "random": OfEveryProcess(RandomStates())}
         self.resume = resume
         self._is_whole = False  # whether path is a checkpoint of this training that can be read

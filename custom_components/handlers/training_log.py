@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from custom_components.distributed import mean_over_processes
 from custom_components.errors import InputError
 from custom_components.files import write_text
-from custom_components.not_finite import IMAGE, not_finite
+from custom_components.not_finite import LOWER, MEND, not_finite
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,10 @@ class TrainingLog:
         terms = {"loss": output["loss"], **self.loss.last_terms}
         values = {name: float(term.detach()) for name, term in terms.items()}
         if not all(map(math.isfinite, values.values())):
-            tensors = [(IMAGE, output[CommonKeys.IMAGE]), ("network's output", output[CommonKeys.PRED])]
+            tensors = [
+                ("image", output[CommonKeys.IMAGE], MEND),
+                ("network's output", output[CommonKeys.PRED], LOWER),
+            ]
             raise not_finite(values, engine.state.epoch, engine.state.batch, tensors)
         for name, value in values.items():
             self._values[name].append(value)
@@ -84,10 +87,7 @@ class TrainingLog:
             return
         weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
         if not get_total_norm(weights).isfinite():
-            raise InputError(
-                f"the weights are not finite after the last step of epoch {engine.state.epoch}; "
-                "lower the learning rate (--learning_rate)"
-            )
+            raise InputError(f"the weights are not finite after the last step of epoch {engine.state.epoch}; {LOWER}")
 
     def _keep_validation(self, validator: Engine) -> None:
         self._validation = {name: float(value) for name, value in validator.state.metrics.items()}

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import ignite.distributed as idist
 import numpy as np
 import torch
 from numpy.lib import format as npy
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 class CachedTeachers(nn.Module):
     """What the teachers say of every slice of a dataset, read from files that the next training finds again.
 
-    Every case and teacher has one file, a memory-mapped ``.npy`` with one record a slice: logits in float32, features
+    Every case and teacher has one file, an ``.npy`` with one record a slice: logits in float32, features
     in float16. Its name is made of the case's files and preprocessing, its folder's name of the teacher's weights,
     network, taps and precision, so that other outputs are never taken for these. It is about 0.4 MB a slice and teacher
     at 64x64, and 15 MB at 384x384. Two trainings may fill the same cache at once.
@@ -60,25 +61,26 @@ class CachedTeachers(nn.Module):
                 raise InputError(f"two cases are called {name}; give each its own 'case' in the datalist")
         self.names = teachers.names
         teachers = teachers.to(device)
-        files = [
+        self._cases = {case.name: case for case in dataset.cases}
+        self._files = [
             _CachedTeacher(teachers, index, Path(cache_dir), dataset[0]["image"].to(device))
             for index in range(len(teachers.names))
         ]
-        missing = [(teacher, case) for case in dataset.cases for teacher in files if teacher.outputs(case) is None]
-        if missing:
-            _require_disk(sum(teacher.size(case) for teacher, case in missing), Path(cache_dir))
-        for teacher, case in progress_bar(missing, "teachers", unit="volume"):
-            teacher.compute(case, batch_size)
-        self._outputs = {case.name: [teacher.outputs(case) for teacher in files] for case in dataset.cases}
+        with idist.one_rank_first():
+            missing = [(teacher, case) for case in dataset.cases for teacher in self._files if not teacher.has(case)]
+            if missing:
+                _require_disk(sum(teacher.size(case) for teacher, case in missing), Path(cache_dir))
+            for teacher, case in progress_bar(missing, "teachers", unit="volume"):
+                teacher.compute(case, batch_size)
+        teachers.cpu()  # no longer asked
 
     def forward(self, image: Tensor, samples: Sequence[tuple[str, int]]) -> tuple[list[Tensor], list[list[Tensor]]]:
         """As :meth:`TeacherEnsemble.forward`, looked up by (case, slice)."""
         logits, features = [], []
-        for teacher in range(len(self.names)):
-            slices = [self._outputs[case][teacher][depth] for case, depth in samples]
+        for teacher in self._files:
+            records = np.stack([teacher.read(self._cases[case], depth) for case, depth in samples])
             own, *taps = (
-                torch.from_numpy(np.stack([item[field] for item in slices])).to(image.device, image.dtype)
-                for field in slices[0].dtype.names
+                torch.from_numpy(records[field]).to(image.device, image.dtype) for field in records.dtype.names
             )
             logits.append(own)
             features.append(taps)
@@ -96,6 +98,7 @@ class _CachedTeacher:
         logits, features = self._run(image[None])
         taps = [(f"tap{number}", np.float16, tap.shape[1:]) for number, tap in enumerate(features)]
         self._record = np.dtype([("logits", np.float32, logits.shape[1:]), *taps])
+        self._offsets: dict[str, int] = {}
 
     def _file(self, case: PreparedCase) -> Path:
         return self._folder / f"{case.key}.npy"
@@ -104,13 +107,22 @@ class _CachedTeacher:
         """Bytes of a case's outputs."""
         return case.image.shape[2] * self._record.itemsize
 
-    def outputs(self, case: PreparedCase) -> np.memmap | None:
-        """One record a slice of the case; None if there is no file, or a damaged one."""
+    def has(self, case: PreparedCase) -> bool:
+        """Whether the case's file is there and whole."""
         try:
+            # Closed again at once: a dataset has more cases than a process may open files.
             records = npy.open_memmap(self._file(case), mode="r")
-        except (OSError, ValueError):
-            return None
-        return records if (records.dtype, records.shape) == (self._record, case.image.shape[2:]) else None
+        except (FileNotFoundError, ValueError, EOFError):
+            return False
+        self._offsets[case.key] = records.offset
+        return (records.dtype, records.shape) == (self._record, case.image.shape[2:])
+
+    def read(self, case: PreparedCase, depth: int) -> np.ndarray:
+        """The record of one slice."""
+        if case.key not in self._offsets:
+            self.has(case)
+        offset = self._offsets[case.key] + depth * self._record.itemsize
+        return np.fromfile(self._file(case), self._record, count=1, offset=offset)[0]
 
     def compute(self, case: PreparedCase, batch_size: int) -> None:
         """Run the teacher on all slices of a case, ``batch_size`` at a time, and write its file."""

@@ -72,7 +72,9 @@ class TeacherEnsemble(nn.Module):
     def run(self, index: int, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Logits (B, C, H, W) and tapped features (B, K, h, w) of one teacher on images (B, 1, H, W)."""
         self._taps[index].arm()
-        logits = self.networks[index](image.to(self.dtype)).float()
+        # In their own precision, whatever the student's training runs in.
+        with torch.autocast(image.device.type, enabled=False):
+            logits = self.networks[index](image.to(self.dtype)).float()
         return logits, [feature.float() for feature in self._taps[index].collect(self._keys)]
 
 

@@ -7,10 +7,13 @@ from typing import Any
 import torch
 from monai.utils import ensure_tuple
 from torch import Tensor, distributed, nn
+from torch.nn.utils import get_total_norm
 
+from custom_components.checkpoint import write_checkpoint
 from custom_components.errors import InputError
 from custom_components.files import replace_file
 from custom_components.losses import SegmentationLoss
+from custom_components.not_finite import LOWER
 from custom_components.teachers.bundle import read_bundle
 from custom_components.teachers.ensemble import require_one, require_taps, unique_names
 from custom_components.teachers.load import check_classes
@@ -20,10 +23,10 @@ from custom_components.teachers.taps import Taps
 class OnlineTeachers(nn.Module):
     """Untrained teachers that learn from each batch and hand on what they said of it.
 
-    Each learns as it would alone, by its own segmentation loss, at the student's learning rate of the moment; nothing
-    flows back from the student. One Adam serves all, since it treats every weight by itself.
+    Each learns as it would alone, by its own segmentation loss, with an Adam of its own at the student's learning rate
+    of the moment; nothing flows back from the student.
 
-    Its state dict holds the optimizer too, so that a training can go on from it.
+    Its state dict holds the optimizers too, so that a training can go on from it.
 
     Args:
         teachers: bundles, by name or folder; only their network and taps are read.
@@ -65,8 +68,8 @@ class OnlineTeachers(nn.Module):
         self._keys = tuple(keys)
         self._loss = loss
         self._folder = Path(folder)
-        self._optimizer = torch.optim.Adam(self.networks.parameters())
-        self._scaler = torch.amp.GradScaler(enabled=amp)
+        self._optimizers = [torch.optim.Adam(network.parameters()) for network in self.networks]
+        self._scalers = [torch.amp.GradScaler(enabled=amp) for _ in self.networks]
 
     def learn(self, image: Tensor, target: Tensor, learning_rate: float) -> tuple[list[Tensor], list[list[Tensor]]]:
         """Let every teacher take one step.
@@ -83,33 +86,47 @@ class OnlineTeachers(nn.Module):
             before the step, without gradient.
         """
         self.networks.train()
-        self._optimizer.zero_grad()
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
         all_logits, all_features = [], []
         # One after the other, so that one graph at a time is in memory.
-        for name, network, taps in zip(self.names, self.networks, self._taps, strict=True):
+        for name, network, taps, optimizer, scaler in zip(
+            self.names, self.networks, self._taps, self._optimizers, self._scalers, strict=True
+        ):
+            optimizer.zero_grad()
+            optimizer.param_groups[0]["lr"] = learning_rate
             taps.arm()
             logits = network(image)
             all_logits.append(logits.detach())
             all_features.append([features.detach() for features in taps.collect(self._keys)])
             loss = self._loss(logits, target)
             with torch.autocast(image.device.type, enabled=False):
-                self._scaler.scale(loss).backward()
+                scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
             self.last_losses[f"loss_{name}"] = loss.detach()
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
         return all_logits, all_features
+
+    def check_weights(self) -> None:
+        """
+        Raises:
+            InputError: if a step has spoilt a teacher's weights; call it before they are saved.
+        """
+        for name, network in zip(self.names, self.networks, strict=True):
+            if not get_total_norm(network.parameters()).isfinite():
+                raise InputError(f"the weights of teacher {name} are not finite; {LOWER}")
 
     def save(self) -> None:
         """Write the weights of each teacher, a bare state dict."""
         for name, network in zip(self.names, self.networks, strict=True):
             state = network.state_dict()
-            replace_file(self._folder / f"{name}.pt", lambda partial, state=state: torch.save(state, partial))
+            replace_file(self._folder / f"{name}.pt", lambda partial, state=state: write_checkpoint(partial, state))
 
     def get_extra_state(self) -> dict[str, Any]:
-        return {"optimizer": self._optimizer.state_dict(), "scaler": self._scaler.state_dict()}
+        return {
+            "optimizers": [optimizer.state_dict() for optimizer in self._optimizers],
+            "scalers": [scaler.state_dict() for scaler in self._scalers],
+        }
 
     def set_extra_state(self, state: Mapping[str, Any]) -> None:
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._scaler.load_state_dict(state["scaler"])
+        for key, own in (("optimizers", self._optimizers), ("scalers", self._scalers)):
+            for item, saved in zip(own, state[key], strict=True):
+                item.load_state_dict(saved)

@@ -11,6 +11,7 @@ from typing import Any
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.tag import Tag
 
 from custom_components.errors import InputError
 
@@ -22,11 +23,23 @@ IMAGE_TAGS = (
     *("EchoPlanarPulseSequence", "InversionRecovery", "SpectrallySelectedSuppression"),
     *("DiffusionBValue", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 )
-# Where Siemens, GE and Philips put the b-value before there was a standard tag for it.
-VENDOR_B_VALUES = ((0x0019, 0x100C), (0x0043, 0x1039), (0x2001, 0x1003))
+# Where Siemens, GE and Philips put the b-value before there was a standard tag for it: group, element, creator.
+VENDOR_B_VALUES = (
+    (0x0019, 0x0C, "SIEMENS MR HEADER"),
+    (0x0043, 0x39, "GEMS_PARM_01"),
+    (0x2001, 0x03, "Philips Imaging DD 001"),
+)
+# A creator reserves the first free block of its group; more than a few blocks of one group are not seen.
+PRIVATE_BLOCKS = range(0x10, 0x20)
 # GE adds multiples of a thousand million to the b-value.
 GE_B_VALUE_OFFSET = 1_000_000_000
-TAGS = [*IMAGE_TAGS, *VENDOR_B_VALUES]
+PRIVATE_TAGS = [
+    tag
+    for group, element, _ in VENDOR_B_VALUES
+    for block in PRIVATE_BLOCKS
+    for tag in ((group, block), (group, block << 8 | element))
+]
+TAGS = [*map(Tag, (*IMAGE_TAGS, *PRIVATE_TAGS))]
 
 
 class NotDicomError(InputError):
@@ -213,14 +226,23 @@ def _sequence(header: Dataset) -> frozenset[str]:
 
 def _b_value(header: Dataset) -> int | None:
     value = header.get("DiffusionBValue")
-    for tag in VENDOR_B_VALUES:
-        if value is None and tag in header:
-            value = header[tag].value
+    for private in VENDOR_B_VALUES:
+        if value is None:
+            value = _private_value(header, *private)
     if isinstance(value, bytes):
         value = value.decode("ascii", "ignore").strip("\0 ").split("\\")[0]
     elif isinstance(value, MultiValue | list):
         value = value[0] if value else None
     try:
-        return None if value is None else int(float(value)) % GE_B_VALUE_OFFSET
+        number = -1 if value is None else int(float(value))
     except ValueError:
+        return None
+    return number % GE_B_VALUE_OFFSET if number >= 0 else None
+
+
+def _private_value(header: Dataset, group: int, element: int, creator: str) -> Any:
+    """The same number means something else under another creator."""
+    try:
+        return header.get_private_item(group, element, creator).value
+    except KeyError:
         return None

@@ -62,7 +62,7 @@ def _require_readable(dataset: Dataset, path: Path) -> None:
     except NotImplementedError:
         readable = False
     if not readable:
-        raise InputError(f"{path}: is compressed as {syntax.name}, which is not read here; decompress it first")
+        raise InputError(f"{path}: is compressed in a way that is not read here ({syntax.name}); decompress it first")
 
 
 def _values(stored: np.ndarray, header: Dataset) -> np.ndarray:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from custom_components.errors import InputError
 from data_prep.dicom.headers import TAGS, NotDicomError, Slice, parsing, read_dataset, slices_of
-from data_prep.findings import Finding
+from data_prep.findings import Finding, findings_of
 
 # Files of these names that are not DICOM are damaged.
 DICOM_SUFFIXES = (".dcm", ".ima")
@@ -82,11 +82,11 @@ def scan_folder(folder: Path) -> Scan:
                     slices.setdefault(piece.study_uid, []).append(piece)
         except NotDicomError as error:
             if path.suffix.lower() in DICOM_SUFFIXES or path.stat().st_size == 0:
-                scan.findings.append(Finding.from_error(error))
+                scan.findings += findings_of(error, [path])
             else:
                 scan.others.append(path)
         except InputError as error:
-            scan.findings.append(Finding.from_error(error))
+            scan.findings += findings_of(error, [path])
     for uid, pieces in slices.items():
         series = sorted(group_series(pieces), key=lambda one: (one.first.number or 0, one.first.stack))
         scan.studies.append(Study(uid, pieces[0].patient_id, tuple(series)))

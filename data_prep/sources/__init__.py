@@ -5,6 +5,7 @@ A source is a module with ``NAME``, ``recognises(folder)`` (cheap: by names and 
 """
 
 import argparse
+import re
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,8 @@ from data_prep.findings import Finding
 from data_prep.sources import bids, decathlon, dicom, i2cvb, multi_site, nci_isbi, promise12
 from data_prep.sources.case import Listing, SourceOptions
 
+# It becomes part of file names.
+SITE_NAME = re.compile(r"[\w-][\w.-]*")
 # DICOM comes last and is asked last: folders of other layouts hold DICOM too.
 SOURCES = (multi_site, promise12, nci_isbi, i2cvb, decathlon, bids, dicom)
 
@@ -45,21 +48,34 @@ def find_cases(
         options: what the source is told.
 
     Raises:
-        InputError: when the folder is missing, not recognised, or holds no case.
+        InputError: when the folder is missing, not recognised, or holds no case; when ``options`` are for
+            another layout, or a site's name is no file name.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    module = _source(folder, source)
-    listing = module.find_cases(folder, site, options or SourceOptions())
+    module, options = _source(folder, source), options or SourceOptions()
+    if module is not dicom and options != SourceOptions():
+        raise InputError(f"{folder}: is read as {module.NAME}; --series, --tie and --masks are for DICOM")
+    listing = module.find_cases(folder, site, options)
     if not listing.cases and not listing.findings:
         raise InputError(f"{folder}: holds no case in the layout {module.NAME}; try another --source")
+    _require_plain_names(folder, {case.site for case in listing.cases})
     names = Counter(f"{case.site}_{case.name}" for case in listing.cases)
     for case in listing.cases:
         if names[f"{case.site}_{case.name}"] > 1:
-            problem = f"would be named {case.site}_{case.name} like another case"
-            listing.findings.append(Finding(str(case.image), problem, "rename one of the two"))
+            name = f"{case.site}_{case.name}"
+            listing.findings.append(
+                Finding(str(case.image), "would be named like another case", "rename one of the two", name)
+            )
     listing.cases = [case for case in listing.cases if names[f"{case.site}_{case.name}"] == 1]
     return listing
+
+
+def _require_plain_names(folder: Path, sites: set[str]) -> None:
+    for site in sorted(sites):
+        if not SITE_NAME.fullmatch(site):
+            problem = f"{site!r} is no name of a site; use letters, digits and _ . -"
+            raise InputError(f"{folder}: {problem}: rename the folder, or give another --site")
 
 
 def _source(folder: Path, name: str | None) -> ModuleType:

@@ -43,7 +43,7 @@ def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listin
             fitting = [mask for mask in fitting if "prostate" in mask.name.lower()] or fitting
         if len(fitting) > 1:
             names = ", ".join(mask.name for mask in fitting)
-            listing.findings.append(Finding(str(image), f"has several masks ({names})", "keep that of the prostate"))
+            listing.findings.append(Finding(str(image), "has several masks", "keep that of the prostate", names))
             continue
         label = fitting[0] if fitting else None
         listing.cases.append(

@@ -64,11 +64,13 @@ class Listing:
         cases: image by image, in the order of their names.
         findings: faults that leave no case to read, such as a mask without image.
         notes: what was seen and not taken, one line each, such as every series not picked and why.
+        guessed_sites: sites that are nothing but names of folders, which may be those of patients.
     """
 
     cases: list[SourceCase] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    guessed_sites: set[str] = field(default_factory=set)
 
 
 def require_site(folder: Path, site: str | None) -> str:

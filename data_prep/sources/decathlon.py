@@ -49,7 +49,7 @@ def _add_case(listing: Listing, folder: Path, site: str, files: Any, channel: in
     path = folder / "dataset.json"
     image, label = (files.get(kind) for kind in ("image", "label")) if isinstance(files, dict) else (None, None)
     if not isinstance(image, str) or not isinstance(label, str | None):
-        listing.findings.append(Finding(str(path), f"has an item without image: {files}", "name its files"))
+        listing.findings.append(Finding(str(path), "has an item without image", "name its files", str(files)))
         return
     paths = [folder / name for name in (image, label) if name]
     missing = [path for path in paths if not path.is_file()]
@@ -75,11 +75,14 @@ def _add_case(listing: Listing, folder: Path, site: str, files: Any, channel: in
 
 def _t2_channel(path: Path, content: dict[str, Any]) -> int:
     modalities = content.get("modality", {"0": "T2"})
+    if not isinstance(modalities, dict) or not all(number.isdecimal() for number in modalities):
+        raise InputError(f"{path}: 'modality' must be like {{'0': 'T2', '1': 'ADC'}}")
     if len(modalities) == 1:
         return 0
     t2 = [int(number) for number, name in modalities.items() if str(name).upper().startswith("T2")]
     if len(t2) != 1:
-        raise InputError(f"{path}: has the modalities {', '.join(modalities.values())}; exactly one must be T2")
+        named = ", ".join(map(str, modalities.values()))
+        raise InputError(f"{path}: has the modalities {named}; exactly one must be T2")
     return t2[0]
 
 

@@ -24,7 +24,7 @@ from data_prep.dicom import (
     scan_folder,
     select_series,
 )
-from data_prep.findings import Finding
+from data_prep.findings import Finding, findings_of
 from data_prep.sources.case import Listing, SourceCase, SourceOptions, require_site
 
 NAME = "dicom"
@@ -45,7 +45,7 @@ def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listin
     """List one case a study.
 
     Raises:
-        InputError: when no site is given, or ``options`` are at fault.
+        InputError: when no site is given, or ``options`` are at fault: their folder of masks holds none.
     """
     site = require_site(folder, site)
     choice = SeriesChoice(options.series, options.tie)
@@ -53,10 +53,12 @@ def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listin
     listing = Listing(findings=scan.findings)
     if scan.others:
         listing.notes.append(f"ignored as no DICOM: {len(scan.others)}, such as {scan.others[0].relative_to(folder)}")
-    mask_files = scan.mask_files + (scan_folder(options.masks).mask_files if options.masks else [])
-    masks = _read_mask_files(mask_files, listing)
+    apart = _scan_masks(options.masks) if options.masks else Scan()
+    # The folder of masks may lie within the other.
+    masks = _read_mask_files(list(dict.fromkeys(scan.mask_files + apart.mask_files)), listing)
     picked = [series for study in scan.studies if (series := _pick(study, choice, listing))]
     short = _folders_with_damage(scan)
+    listing.findings += [finding for finding in apart.findings if finding not in listing.findings]
     for series in picked:
         if any(path.parent in short for path in series.files):
             problem = "its series may lack the damaged file beside it"
@@ -65,11 +67,21 @@ def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listin
         try:
             listing.cases.append(_case(series, masks, folder, site))
         except InputError as error:
-            listing.findings.append(Finding.from_error(error))
+            listing.findings += findings_of(error, [file.path for file in masks])
     for file in masks:
         if not any(file.is_of(series) for series in picked):
             listing.notes.append(f"{file.path.name}: {file.modality} of a series that was not picked")
     return listing
+
+
+def _scan_masks(folder: Path) -> Scan:
+    if not folder.is_dir():
+        raise InputError(f"--masks {folder}: no such folder")
+    scan = scan_folder(folder)
+    if not scan.mask_files:
+        damaged = f", and {len(scan.findings)} damaged files" if scan.findings else ""
+        raise InputError(f"--masks {folder}: holds no DICOM SEG or RTSTRUCT{damaged}; check the path")
+    return scan
 
 
 def _folders_with_damage(scan: Scan) -> set[Path]:
@@ -91,7 +103,7 @@ def _read_mask_files(paths: list[Path], listing: Listing) -> list[MaskFile]:
         try:
             files.append(read_mask_file(path))
         except InputError as error:
-            listing.findings.append(Finding.from_error(error))
+            listing.findings += findings_of(error, [path])
     return files
 
 

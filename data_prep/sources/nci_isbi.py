@@ -37,7 +37,7 @@ def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listin
             listing.notes.append(f"ignored, named like no patient: {path.relative_to(folder).as_posix()}")
         elif (first := masks.setdefault(match[0].casefold(), path)) != path:
             listing.findings.append(
-                Finding(str(path), f"is a second mask beside {first.name}", "remove one of the two")
+                Finding(str(path), "is a second mask of its patient", "remove one of the two", f"beside {first.name}")
             )
     for patient in sorted(path for path in folder.rglob("*") if path.is_dir()):
         match = PATIENT.fullmatch(patient.name)

@@ -18,6 +18,7 @@ def add_pairs(
     pattern: re.Pattern,
     read: Callable[[Path], Volume],
     labels: frozenset[int],
+    patient: str | None = None,
 ) -> list[Path]:
     """Add the cases of one folder's files to a listing.
 
@@ -29,6 +30,7 @@ def add_pairs(
         pattern: of the file names, with groups ``stem`` and ``mask`` (empty for an image).
         read: reads an image or a mask.
         labels: what a mask may hold.
+        patient: whom all of them show; by default each is another patient.
 
     Returns:
         The files that are neither image nor mask.
@@ -46,8 +48,8 @@ def add_pairs(
             continue
         kind, key = (masks if match["mask"] else images), match["stem"].casefold()
         if key in kind:
-            problem = f"is the same case as {kind[key].name} beside it"
-            listing.findings.append(Finding(str(path), problem, "remove one of the two"))
+            problem, detail = "is the same case as a file beside it", kind[key].name
+            listing.findings.append(Finding(str(path), problem, "remove one of the two", detail))
             continue
         kind[key] = path
         names.setdefault(key, match["stem"])
@@ -61,8 +63,8 @@ def add_pairs(
         listing.cases.append(
             SourceCase(
                 site=site,
-                name=names[key],
-                patient=names[key],
+                name=f"{patient}_{names[key]}" if patient else names[key],
+                patient=patient or names[key],
                 source=image.relative_to(folder).as_posix(),
                 image=image,
                 label=label,

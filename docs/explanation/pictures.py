@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from custom_components.losses import adaptive_weights
-from experiments.report.figures import COLOURS, GRID, INK, png
+from reporting.plots import COLOURS, GRID, INK, png
 
 HERE = Path(__file__).resolve().parent
 NUMBERS = HERE / "short_run.npz"

@@ -15,7 +15,16 @@ ONE_TEACHER = {
 THREE_TEACHERS = {"enet": 83.8, "espnet": 83.4, "mobilenetv2": 84.8}
 LIMITED = {"deeplabv3plus", "fcn_resnet101", "pspnet"}
 
-COLUMNS = ("model", "seeds", "Dice %", "paper", "over alone", "paper", "over alone with cross-entropy")
+COLUMNS = (
+    "model",
+    "seeds",
+    "Dice %",
+    "paper",
+    "over alone",
+    "paper",
+    "over alone with cross-entropy",
+    "over its teacher",
+)
 
 
 def paper_dice(row: Row, study: Study) -> float | None:
@@ -61,6 +70,8 @@ def _cells(model: Model, study: Study, baselines: list[Model]) -> list[str]:
     printed = paper_dice(model.rows[0], study)
     alone = [baseline for baseline in baselines if not baseline.with_cross_entropy]
     fair = [baseline for baseline in baselines if baseline.with_cross_entropy]
+    teachers = study.teachers_of(model.rows[0])
+    own = [Model(teachers)] if len(teachers) == 1 and teachers[0].evaluation else []
     gain = printed - BASELINES[model.network] if printed is not None and baselines else None
     return [
         model.label,
@@ -70,6 +81,7 @@ def _cells(model: Model, study: Study, baselines: list[Model]) -> list[str]:
         _gain(model, alone),
         f"{gain:+.1f}" if gain is not None else NOTHING,
         _gain(model, fair),
+        _gain(model, own),
     ]
 
 
@@ -80,8 +92,9 @@ def _dice(model: Model) -> str:
     return f"{mean} ({min(seeds):.1f} to {max(seeds):.1f})" if len(seeds) > 1 else mean
 
 
-def _gain(model: Model, baselines: list[Model]) -> str:
-    if not baselines:
+def _gain(model: Model, others: list[Model]) -> str:
+    """The difference to the first of the others, if there is one."""
+    if not others:
         return NOTHING
-    found = compare(model, baselines[0])
+    found = compare(model, others[0])
     return f"{found.difference:+.1f} ({found.low:+.1f} to {found.high:+.1f})"

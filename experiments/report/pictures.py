@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from matplotlib.figure import Figure
 
 from custom_components.errors import InputError
 from custom_components.files import read_json
+from data_prep.volumes import read_volume
 from experiments.report.study import Row
 from reporting.slices import Slice, Stack, axial, note, outline, show
 
@@ -67,13 +67,8 @@ def _score(scores: dict[str, Any]) -> str:
 
 
 def _stack(path: Path) -> Stack:
-    try:
-        volume = nib.load(path)
-        return axial(np.asarray(volume.dataobj), volume.affine)
-    except (OSError, nib.filebasedimages.ImageFileError) as error:
-        raise InputError(
-            f"{path}: cannot be read for the picture grid ({error}); restore it or evaluate again"
-        ) from None
+    volume = read_volume(path)
+    return axial(volume.voxels, volume.affine)
 
 
 def _view(masks: list[Slice]) -> tuple[float, float, float]:

@@ -1,16 +1,18 @@
-"""The scores of every run of a study, as one table."""
+"""The scores of every run of a study, over all sites and at each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from experiments.report.study import Row
 from reporting import NOTHING, Line, Table
+
+MEASURES = ("Dice %", "HD95 mm", "ASD mm", "missed")
 
 
 def score_table(rows: Sequence[Row]) -> Table:
     """Every run with its scores. The columns named after a site hold that site's mean Dice in percent."""
     seeds = ["seed"] if len({row.seed for row in rows}) > 1 else []
     sites = sorted({site for row in rows if row.evaluation for site in row.evaluation["summary"]["sites"]})
-    columns = ["model", "role", "trained on", *seeds, "Dice %", "HD95 mm", "ASD mm", "missed", *sites, "params"]
+    columns = ["model", "role", "trained on", *seeds, *MEASURES, *sites, "params"]
     lines = []
     for row in rows:
         head = [row.label, row.role, " + ".join(row.sites) or "all sites", *([str(row.seed)] if seeds else [])]
@@ -19,15 +21,32 @@ def score_table(rows: Sequence[Row]) -> Table:
     return Table(columns, lines, texts=3)
 
 
+def site_tables(rows: Sequence[Row]) -> dict[str, Table]:
+    """The scores of every evaluated run on the cases of each site, by site."""
+    seeds = ["seed"] if len({row.seed for row in rows}) > 1 else []
+    lines: dict[str, list[Line]] = {}
+    for row in rows:
+        for site, summary in row.evaluation["summary"]["sites"].items() if row.evaluation else ():
+            head = [row.label, row.role, *([str(row.seed)] if seeds else [])]
+            lines.setdefault(site, []).append(Line([*head, *_measures(summary)], row.role))
+    return {site: Table(["model", "role", *seeds, *MEASURES], lines[site], texts=2) for site in sorted(lines)}
+
+
 def _scores(row: Row, sites: Sequence[str]) -> list[str]:
-    overall, by_site = row.evaluation["summary"]["all"], row.evaluation["summary"]["sites"]
+    by_site = row.evaluation["summary"]["sites"]
     return [
-        f"{100 * overall['dice_mean']:.1f} ± {100 * overall['dice_std']:.1f}",
-        f"{overall['hd95_mm_mean']:.1f}",
-        f"{overall['asd_mm_mean']:.1f}",
-        f"{overall['missed']} of {overall['n']}",
+        *_measures(row.evaluation["summary"]["all"]),
         *(f"{100 * by_site[site]['dice_mean']:.1f}" if site in by_site else NOTHING for site in sites),
         count(row.evaluation["params"]),
+    ]
+
+
+def _measures(summary: Mapping[str, float]) -> list[str]:
+    return [
+        f"{100 * summary['dice_mean']:.1f} ± {100 * summary['dice_std']:.1f}",
+        f"{summary['hd95_mm_mean']:.1f}",
+        f"{summary['asd_mm_mean']:.1f}",
+        f"{summary['missed']} of {summary['n']}",
     ]
 
 

@@ -8,8 +8,8 @@
                "role": "teacher" | "baseline" | "student", "network": "enet",
                "sites": ["RUNMC", ...], "teachers": ["<name of a row>", ...], "seed": 0, "settings": {...}}, ...]}
 
-No sites means all sites. Rows that differ in the seed alone share a label. A row without ``output/evaluation.json`` has
-not been run yet. Other keys are for other readers.
+No sites means all sites. Rows that differ in the seed alone share a label. A row without ``output/done.json``, which
+a run writes last, has not been run yet, or is on its way. Other keys are for other readers.
 """
 
 import csv
@@ -24,8 +24,7 @@ import numpy as np
 
 from custom_components.errors import InputError
 from custom_components.files import read_json
-
-ROLES = ("teacher", "baseline", "student")
+from experiments.plan import ROLES
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,9 @@ class Row:
 
     @cached_property
     def evaluation(self) -> dict[str, Any] | None:
-        """The content of ``evaluation.json``; None while the row has not been evaluated."""
-        path = self.folder / "output" / "evaluation.json"
-        return read_json(path) if path.is_file() else None
+        """The content of ``evaluation.json``; None while the row is not done."""
+        output = self.folder / "output"
+        return read_json(output / "evaluation.json") if (output / "done.json").is_file() else None
 
     @cached_property
     def cases(self) -> dict[str, dict[str, Any]]:
@@ -148,7 +147,7 @@ def load_study(folder: Path) -> Study:
 
     Raises:
         InputError: When ``study.json`` is missing or lacks a key, names an unknown role, or when a row was evaluated
-            on another split than the study's, so that its scores cannot stand beside the others.
+            on another split or part than the study's, so that its scores cannot stand beside the others.
     """
     path = folder / "study.json"
     content = read_json(path)
@@ -169,9 +168,17 @@ def load_study(folder: Path) -> Study:
             raise InputError(f"{path}: row {row.name} has the role {row.role}; use one of {', '.join(ROLES)}")
         if unknown := set(row.teachers) - {other.name for other in study.rows}:
             raise InputError(f"{path}: row {row.name} was distilled from {', '.join(sorted(unknown))}, which is no row")
-        if row.evaluation and row.evaluation["split"]["sha256"] != study.split["sha256"]:
-            raise InputError(
-                f"{row.folder / 'output/evaluation.json'}: evaluated on another split than the study's "
-                f"({study.split['name']}); evaluate this row again"
-            )
+        if row.evaluation:
+            _require_same_cases(row, study)
     return study
+
+
+def _require_same_cases(row: Row, study: Study) -> None:
+    file = row.folder / "output" / "evaluation.json"
+    if row.evaluation["split"]["sha256"] != study.split["sha256"]:
+        raise InputError(
+            f"{file}: evaluated on another split than the study's ({study.split['name']}); evaluate this row again"
+        )
+    part, scored_on = row.evaluation.get("part", "no part"), study.settings["scored_on"]
+    if part != scored_on:
+        raise InputError(f"{file}: evaluated on {part}, the study's rows on {scored_on}; evaluate this row again")

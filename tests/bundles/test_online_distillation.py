@@ -30,6 +30,8 @@ def train(copy_bundles, workflow, tmp_path) -> Callable[..., Path]:
 def same(one: object, other: object) -> bool:
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
     return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
 
 

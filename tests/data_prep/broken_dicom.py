@@ -140,7 +140,7 @@ BROKEN_DICOM = [
     ("last slice cut off", truncated(500, index=5), "its series may lack the damaged file beside it"),
     ("empty file", truncated(0), "is no DICOM file"),
     ("unreadable number", damaged_header, "its DICOM header is damaged (ValueError)"),
-    ("unsupported transfer syntax", study(video), "is compressed as MPEG-4 AVC/H.264 High Profile / Level 4.1"),
+    ("unsupported transfer syntax", study(video), "not read here (MPEG-4 AVC/H.264 High Profile / Level 4.1)"),
     ("colour", study(set_on_all("SamplesPerPixel", 3)), "holds colour pixels"),
     ("too many pixels said", study(set_on_all("Rows", 5000)), "its pixels are truncated or damaged"),
     ("no series uid", study(lambda d: d[0].pop("SeriesInstanceUID")), "has no SeriesInstanceUID"),

@@ -1,5 +1,9 @@
 import numpy as np
+import pytest
+from raw_cases import save, small_image, small_mask
 
+from custom_components.errors import InputError
+from data_prep.__main__ import main
 from data_prep.bias_field import correct_bias_field
 from data_prep.volumes import Volume
 
@@ -18,3 +22,26 @@ def test_a_slow_change_of_brightness_is_taken_out_and_the_grid_stays():
     assert spread(corrected.voxels) < 0.05
     assert corrected.voxels.dtype == np.float32
     np.testing.assert_array_equal(corrected.affine, image.affine)
+
+
+def test_an_image_that_n4_cannot_correct_is_quarantined(tmp_path, capsys):
+    folder = tmp_path / "raw"
+    for name, image, mask in (
+        ("Case00", small_image(0), small_mask()),
+        ("Case01", small_image(1)[..., :1], small_mask()[..., 1:2]),
+    ):
+        save(folder / f"{name}.nii.gz", image)
+        save(folder / f"{name}_segmentation.nii.gz", mask)
+    dataset = ["--site", "S", "--out", str(tmp_path / "set")]
+    assert main(["import", str(folder), *dataset, "--n4", "--keep-ids", "--jobs", "1"]) == 3
+    shown = capsys.readouterr()
+    (line,) = shown.err.splitlines()
+    assert line.startswith(f"quarantined: {folder}/Case01.nii.gz: cannot be corrected (N4 fails (")
+    assert shown.out.endswith("1 cases of 1 sites (1 new, 1 findings in quarantine.json)\n")
+
+
+def test_a_field_that_is_not_finite_is_refused(monkeypatch):
+    nan = Volume(np.full((8, 7, 4), np.nan, np.float32), np.eye(4))
+    monkeypatch.setattr("data_prep.bias_field._correct", lambda image: nan)
+    with pytest.raises(InputError, match="N4 gives voxels that are NaN or infinite"):
+        correct_bias_field(Volume(small_image(0), np.eye(4)))

@@ -160,7 +160,7 @@ BROKEN = [
     ("zraw damaged", then(layouts.promise12, SCAN_2[:-3] + "zraw", cut(0.5)), "is truncated or damaged"),
     ("NRRD truncated", then(layouts.nci_isbi, NRRD, cut(0.9)), "0001.nrrd: is truncated or damaged"),
     ("NRRD empty", then(layouts.nci_isbi, NRRD, content(b"")), "0001.nrrd: is no image that itk reads"),
-    ("NRRD twice", then(layouts.nci_isbi, NRRD[:-5] + "_b.nrrd", content(b"")), "is a second mask beside"),
+    ("NRRD twice", then(layouts.nci_isbi, NRRD[:-5] + "_b.nrrd", content(b"")), "is a second mask of its patient"),
     (
         "NRRD without DICOM",
         then(layouts.nci_isbi, "DOI/Prostate3T-01-0001", shutil.rmtree),
@@ -172,6 +172,8 @@ BROKEN = [
     ("dataset.json a list", then(layouts.decathlon, "dataset.json", content(b"[]")), "expected a JSON object"),
     ("dataset.json without T2", then(layouts.decathlon, "dataset.json", edit_json(modality={"0": "CT", "1": "ADC"})),
      "exactly one must be T2"),
+    ("dataset.json with a list of modalities",
+     then(layouts.decathlon, "dataset.json", edit_json(modality=["T2", "ADC"])), "'modality' must be like"),
     ("dataset.json with odd labels", then(layouts.decathlon, "dataset.json", edit_json(labels={"PZ": 1})), "'labels'"),
     ("dataset.json without lists", then(layouts.decathlon, "dataset.json", edit_json(training=3)), "is no list"),
     ("dataset.json with an odd item", then(layouts.decathlon, "dataset.json", edit_json(training=[3])), "item without"),

@@ -5,6 +5,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+import sources_on_disk as layouts
 from dicom_studies import SAGITTAL, affine, gland, item, save, segmentation, series_datasets, voxels
 from pydicom import dcmread
 
@@ -60,6 +61,41 @@ def test_masks_may_lie_apart(tmp_path):
     save([segmentation(datasets, {"Prostate": gland()})], tmp_path / "masks")
     (case,) = sources.find_cases(tmp_path / "images", "MGH", options=SourceOptions(masks=tmp_path / "masks")).cases
     np.testing.assert_array_equal(case.read_label().voxels, gland())
+
+
+def test_masks_within_the_folder_are_read_once(tmp_path):
+    datasets = series_datasets()
+    save(datasets, tmp_path / "images")
+    save([segmentation(datasets, {"Prostate": gland()})], tmp_path / "masks")
+    (tmp_path / "masks" / "damaged.dcm").touch()
+    listing = sources.find_cases(tmp_path, "MGH", options=SourceOptions(masks=tmp_path / "masks"))
+    assert listing.cases[0].label is not None
+    assert [finding.file for finding in listing.findings] == [f"{tmp_path}/masks/damaged.dcm"]
+
+
+def test_a_folder_without_masks_is_refused_and_a_damaged_one_told(tmp_path):
+    datasets = series_datasets()
+    save(datasets, tmp_path / "images")
+    options = SourceOptions(masks=tmp_path / "masks")
+    with pytest.raises(InputError, match=f"--masks {tmp_path}/masks: no such folder"):
+        sources.find_cases(tmp_path / "images", "MGH", options=options)
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "damaged.dcm").touch()
+    with pytest.raises(InputError, match="holds no DICOM SEG or RTSTRUCT, and 1 damaged files; check the path"):
+        sources.find_cases(tmp_path / "images", "MGH", options=options)
+    save([segmentation(datasets, {"Prostate": gland()})], tmp_path / "masks")
+    listing = sources.find_cases(tmp_path / "images", "MGH", options=options)
+    assert listing.cases[0].label is not None
+    assert [finding.file for finding in listing.findings] == [f"{tmp_path}/masks/damaged.dcm"]
+
+
+@pytest.mark.parametrize(
+    "options", [SourceOptions(series="t2"), SourceOptions(tie="last"), SourceOptions(masks=Path("masks"))]
+)
+def test_what_is_for_dicom_is_refused_elsewhere(tmp_path, options):
+    layouts.multi_site(tmp_path)
+    with pytest.raises(InputError, match="is read as multi_site; --series, --tie and --masks are for DICOM"):
+        sources.find_cases(tmp_path, options=options)
 
 
 def test_a_mask_of_another_series_is_said_and_the_case_has_none(tmp_path):

@@ -1,6 +1,9 @@
 import errno
 import hashlib
 import json
+import signal
+from dataclasses import replace
+from functools import partial
 
 import nibabel
 import numpy as np
@@ -11,8 +14,11 @@ from custom_components.errors import InputError
 from data_prep.__main__ import main
 from data_prep.checks import check_case
 from data_prep.dataset_writer import DatasetWriter, header
-from data_prep.importing import import_dataset
+from data_prep.importing import import_dataset, import_listing
+from data_prep.pseudonyms import Pseudonyms
+from data_prep.sources import find_cases
 from data_prep.splitting import LISTS, split_dataset
+from data_prep.validating import validate_raw
 
 
 def test_the_dataset_holds_the_same_voxels_and_says_where_they_come_from(add_case, tmp_path):
@@ -41,6 +47,7 @@ def test_the_dataset_holds_the_same_voxels_and_says_where_they_come_from(add_cas
         "image_sha256": hashlib.sha256((tmp_path / "set" / entry["image"]).read_bytes()).hexdigest(),
         "label_sha256": hashlib.sha256((tmp_path / "set" / entry["label"]).read_bytes()).hexdigest(),
         "voxel_sha256": hashlib.sha256(b"(8, 7, 4)" + image.astype("<f4").tobytes()).hexdigest(),
+        "folder": str(tmp_path / "raw"),
         "origin": entry["origin"],
         "source": "UCL/Case05.nii.gz",
     }
@@ -168,18 +175,31 @@ def test_a_rerun_reads_only_what_is_new_or_changed(raw_folder, tmp_path, monkeyp
     assert validate(tmp_path / "set") == []
 
 
-def test_a_case_that_went_bad_is_taken_out_and_one_that_was_mended_comes_in(raw_folder, tmp_path):
-    image = raw_folder / "HK" / "Case00.nii.gz"
-    good = image.read_bytes()
-    import_dataset(raw_folder, tmp_path / "set")
-    image.write_bytes(good[:50])
-    assert len(import_dataset(raw_folder, tmp_path / "set")) == 1
-    assert "HK_Case00" not in read_cases(tmp_path / "set")
-    assert not (tmp_path / "set" / "images" / "HK_Case00.nii.gz").exists()
-    image.write_bytes(good)
-    assert import_dataset(raw_folder, tmp_path / "set") == []
-    assert "HK_Case00" in read_cases(tmp_path / "set")
+def test_of_a_case_that_went_bad_the_former_version_stays_until_it_is_mended(add_case, tmp_path):
+    image = add_case("HK", 0)
+    import_dataset(tmp_path / "raw", tmp_path / "set")
+    before = {file: (tmp_path / "set" / file).read_bytes() for file in files_of(tmp_path / "set")}
+    image.write_bytes(b"broken")
+    assert len(import_dataset(tmp_path / "raw", tmp_path / "set")) == 1
+    assert files_of(tmp_path / "set") == sorted([*before, "quarantine.json"])
+    assert {file: (tmp_path / "set" / file).read_bytes() for file in before} == before
+
+    save(image, small_image(77))
+    assert import_dataset(tmp_path / "raw", tmp_path / "set") == []
+    written = nibabel.load(tmp_path / "set" / "images" / "HK_Case00.nii.gz")
+    np.testing.assert_array_equal(np.asanyarray(written.dataobj), small_image(77))
     assert not (tmp_path / "set" / "quarantine.json").exists()
+
+
+def test_a_former_version_does_not_stay_beside_the_same_image_of_another_name(add_case, tmp_path):
+    add_case("HK", 1)
+    import_dataset(tmp_path / "raw", tmp_path / "set")
+    (tmp_path / "raw" / "HK" / "Case01.nii.gz").rename(tmp_path / "raw" / "HK" / "Case00.nii.gz")
+    add_case("HK", 1).write_bytes(b"broken")
+    save(tmp_path / "raw" / "HK" / "Case00_segmentation.nii.gz", small_mask())
+    assert len(import_dataset(tmp_path / "raw", tmp_path / "set")) == 1
+    assert list(read_cases(tmp_path / "set")) == ["HK_Case00"]
+    assert validate(tmp_path / "set") == []
 
 
 def test_an_import_that_was_stopped_goes_on(raw_folder, tmp_path, monkeypatch):
@@ -211,6 +231,45 @@ def test_imports_of_several_sites_add_up(add_case, tmp_path):
         add_case(site, 0)
         import_dataset(tmp_path / "raw" / site, tmp_path / "set", site=site)
     assert list(read_cases(tmp_path / "set")) == ["HK_Case00", "UCL_Case00"]
+
+
+def test_the_last_case_left_cannot_end_the_import(add_case, tmp_path):
+    add_case("HK", 0)
+    raw, dataset = tmp_path / "raw", tmp_path / "set"
+    import_dataset(raw, dataset)
+    listing = find_cases(raw)
+    case = listing.cases[0]
+    deadly = replace(case, name="Case01", read_image=partial(signal.raise_signal, signal.SIGKILL))
+    (finding,) = import_listing(replace(listing, cases=[case, deadly]), raw, dataset, Pseudonyms(None), jobs=2)
+    assert finding.problem.startswith("ended the process that read it")
+    (finding,) = validate_raw(replace(listing, cases=[deadly]), jobs=2)
+    assert finding.problem.startswith("ended the process that read it")
+
+
+def test_a_name_that_another_folder_gave_is_not_overwritten(tmp_path, capsys):
+    for case, seed in (("batch1/Case00", 1), ("batch2/Case00", 2), ("batch2/Case01", 3)):
+        save(tmp_path / f"{case}.nii.gz", small_image(seed))
+        save(tmp_path / f"{case}_segmentation.nii.gz", small_mask())
+    arguments = ["--site", "HK", "--out", str(tmp_path / "set"), *KEEP]
+    assert main(["import", str(tmp_path / "batch1"), *arguments]) == 0
+    for _ in range(2):
+        capsys.readouterr()
+        assert main(["import", str(tmp_path / "batch2"), *arguments]) == 3
+        assert capsys.readouterr().err.splitlines() == [
+            f"quarantined: {tmp_path}/batch2/Case00.nii.gz: has the name of a case that was imported from another "
+            "folder; give another --site, or rename it"
+        ]
+        assert sorted(read_cases(tmp_path / "set")) == ["HK_Case00", "HK_Case01"]
+        written = nibabel.load(tmp_path / "set" / "images" / "HK_Case00.nii.gz")
+        np.testing.assert_array_equal(np.asanyarray(written.dataobj), small_image(1))
+
+
+def test_a_moved_folder_brings_nothing_twice(raw_folder, tmp_path):
+    import_dataset(raw_folder, tmp_path / "set")
+    before = (tmp_path / "set" / "dataset.json").read_bytes()
+    moved = raw_folder.rename(tmp_path / "moved")
+    assert import_dataset(moved, tmp_path / "set") == []
+    assert (tmp_path / "set" / "dataset.json").read_bytes() == before
 
 
 def test_two_processes_give_what_one_gives(raw_folder, tmp_path):
@@ -292,11 +351,7 @@ def test_shards_merge_into_what_one_import_gives(raw_folder, tmp_path):
     assert main(["merge", *map(str, parts), "--out", str(tmp_path / "set")]) == 0
     assert files_of(tmp_path / "set") == files_of(tmp_path / "whole" / "set")
     for file in files_of(tmp_path / "set"):
-        if file != "quarantine.json":
-            assert (tmp_path / "set" / file).read_bytes() == (tmp_path / "whole" / "set" / file).read_bytes(), file
-    rows = [json.loads((folder / "quarantine.json").read_text())["findings"] for folder in (tmp_path / "set",
-            tmp_path / "whole" / "set")]  # fmt: skip
-    assert [(row["case"], row["problem"]) for row in rows[0]] == [(row["case"], row["problem"]) for row in rows[1]]
+        assert (tmp_path / "set" / file).read_bytes() == (tmp_path / "whole" / "set" / file).read_bytes(), file
 
 
 def test_what_does_not_fit_is_not_merged(raw_folder, tmp_path, capsys):

@@ -66,20 +66,43 @@ def test_a_case_that_is_there_twice_is_a_finding(layout):
     folder = layout("HK/Case00.nii.gz", "HK/Case00.nii", "HK/Case00_segmentation.nii.gz")
     (finding,) = find_cases(folder).findings
     assert str(finding) == (
-        f"{folder}/HK/Case00.nii.gz: is the same case as Case00.nii beside it; remove one of the two"
+        f"{folder}/HK/Case00.nii.gz: is the same case as a file beside it (Case00.nii); remove one of the two"
     )
 
 
 def test_two_cases_of_one_name_are_findings(layout):
     names = ("A/B_C.nii.gz", "A/B_C_segmentation.nii.gz", "A_B/C.nii.gz", "A_B/C_segmentation.nii.gz")
     findings = find_cases(layout(*names)).findings
-    assert [finding.problem for finding in findings] == ["would be named A_B_C like another case"] * 2
+    assert [finding.full_problem for finding in findings] == ["would be named like another case (A_B_C)"] * 2
 
 
 def test_one_folder_alone_is_a_site(layout):
     folder = layout("HK/Case00.nii.gz", "HK/Case00_segmentation.nii.gz")
     (case,) = find_cases(folder / "HK", site="mine").cases
     assert (case.site, case.name, case.source) == ("mine", "Case00", "Case00.nii.gz")
+
+
+def test_a_site_may_have_a_folder_for_each_patient(layout):
+    folder = layout("Ann/t2.nii.gz", "Ann/t2_segmentation.nii.gz", "Bob/t2.nii.gz", "notes.csv")
+    listing = find_cases(folder, site="HK")
+    assert [(case.site, case.patient, case.name) for case in listing.cases] == [
+        ("HK", "Ann", "Ann_t2"),
+        ("HK", "Bob", "Bob_t2"),
+    ]
+    assert listing.notes == ["ignored as neither image nor mask: 1, such as notes.csv"]
+
+
+@pytest.mark.parametrize("site", ["../../Esc", "a/b", ".hidden", "two words", ".."])
+def test_a_site_is_named_like_a_file(layout, site):
+    folder = layout("HK/Case00.nii.gz", "HK/Case00_segmentation.nii.gz")
+    with pytest.raises(InputError, match=f"{site!r} is no name of a site; use letters, digits and _ . -"):
+        find_cases(folder / "HK", site)
+
+
+def test_a_folder_that_names_a_site_is_held_to_it_too(layout):
+    folder = layout("Hong Kong/Case00.nii.gz", "Hong Kong/Case00_segmentation.nii.gz")
+    with pytest.raises(InputError, match="'Hong Kong' is no name of a site"):
+        find_cases(folder)
 
 
 def test_a_folder_that_is_no_layout_says_so(tmp_path):

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import hmac
+import json
 import os
 import stat
 
@@ -15,7 +16,9 @@ from raw_cases import AFFINE, small_image, small_mask
 
 from custom_components.files import read_json
 from data_prep.__main__ import main
+from data_prep.checks import check_case
 from data_prep.pseudonyms import Pseudonyms, load_key
+from data_prep.quarantine import Quarantine
 from data_prep.sources import find_cases
 
 SECRETS = ["Mustermann", "Erika", "19440812", "1944-08-12", "MRN4711", "20190317"]
@@ -92,6 +95,101 @@ def test_a_quarantined_case_keeps_its_secrets_too(tmp_path, run_import, capsys):
     assert problems[1].startswith("is constant (every voxel 0)")
     assert problems[2].startswith("is the same case as")
     assert problems[3].startswith("is the same image as HK_case_")
+
+
+@pytest.mark.parametrize("others", [(), ("adc",)])
+def test_folders_of_patients_are_no_sites(tmp_path, run_import, capsys, others):
+    raw = tmp_path / "raw"
+    for number, patient in enumerate(("Mustermann_Erika", "MRN4711", "19440812")):
+        save_with_text(raw / patient / "t2.nii.gz", small_image(number))
+        save_with_text(raw / patient / "t2_segmentation.nii.gz", small_mask())
+        for other in others:
+            save_with_text(raw / patient / f"{other}.nii.gz", small_image(number + 10))
+    assert run_import(raw) == 1
+    assert (
+        "3 of the 3 folders in it look like patients, not sites; name the site with --site" in capsys.readouterr().err
+    )
+    assert not (tmp_path / "set").exists()
+    assert run_import(raw, "--site", "HK") == 0
+    assert_no_secret(tmp_path / "set")
+    entries = read_json(tmp_path / "set" / "dataset.json")["cases"]
+    assert {entry["site"] for entry in entries} == {"HK"}
+    assert len({entry["patient"] for entry in entries}) == 3
+    assert len(entries) == 3 * (1 + len(others))
+    assert main(["import", str(raw), "--out", str(tmp_path / "kept"), "--jobs", "1", "--keep-ids"]) == 0
+
+
+def test_folders_of_several_masks_are_sites(tmp_path, run_import):
+    for number, (site, case) in enumerate((site, case) for site in ("Nijmegen", "Boston") for case in ("1", "2")):
+        save_with_text(tmp_path / "raw" / site / f"{case}.nii.gz", small_image(number))
+        save_with_text(tmp_path / "raw" / site / f"{case}_segmentation.nii.gz", small_mask())
+    assert run_import(tmp_path / "raw") == 0
+    assert {entry["site"] for entry in read_json(tmp_path / "set" / "dataset.json")["cases"]} == {"Nijmegen", "Boston"}
+
+
+def write_bids(folder):
+    save_with_text(folder / "sub-Mustermann" / "anat" / "sub-Mustermann_T2w.nii.gz", small_image(2))
+    for kind in ("desc-a_mask", "desc-b_mask"):
+        save_with_text(folder / "sub-Mustermann" / "anat" / f"sub-Mustermann_{kind}.nii.gz", small_mask())
+
+
+def write_decathlon(folder):
+    layouts.decathlon(folder)
+    content = read_json(folder / "dataset.json")
+    content["training"].append({"label": "labelsTr/Mustermann_Erika.nii.gz"})
+    (folder / "dataset.json").write_text(json.dumps(content))
+
+
+def write_capitals(folder):
+    save_with_text(folder / "mustermann_segmentation.nii.gz", small_mask())
+    for name in ("MUSTERMANN.nii.gz", "Mustermann.nii"):
+        save_with_text(folder / name, small_image(2))
+    # Two letters are a name too.
+    save_with_text(folder / "Ng.nii.gz", small_image(3))
+    save_with_text(folder / "ng.nii.gz", small_image(4))
+
+
+def write_two_masks(folder):
+    layouts.nci_isbi(folder)
+    masks = folder / "NCI-ISBI 2013 - Training"
+    (mask,) = masks.glob("Prostate3T-01-0001.nrrd")
+    for name in ("Prostate3T-01-0001_A_Mustermann.nrrd", "Prostate3T-01-0001_MUSTERMANN.nrrd"):
+        (masks / name).write_bytes(mask.read_bytes())
+    mask.unlink()
+
+
+def write_colon(folder):
+    broken = save_with_text(folder / "Scan: Mustermann.nii.gz", small_image(2))
+    broken.write_bytes(b"broken")
+    save_with_text(folder / "Scan: Mustermann_segmentation.nii.gz", small_mask())
+
+
+def write_damaged_series(folder):
+    layouts.i2cvb(folder)
+    (slices,) = folder.glob("Patient_387/T2W")
+    for number, path in enumerate(sorted(slices.iterdir())[:2]):
+        path.write_bytes(path.read_bytes()[:200])
+        path.rename(slices / f"Erika: {number}_Mustermann; MRN4711 (1944-08-12).dcm")
+
+
+@pytest.mark.parametrize(
+    "write", [write_bids, write_decathlon, write_capitals, write_two_masks, write_colon, write_damaged_series]
+)
+def test_no_form_of_a_name_gets_into_a_quarantined_reason(tmp_path, write):
+    raw = tmp_path / "raw"
+    write(raw)
+    listing = find_cases(raw, "HK")
+    quarantine = Quarantine(raw, Pseudonyms(b"k" * 64))
+    for finding in listing.findings:
+        quarantine.add_file(finding)
+    for case in listing.cases:
+        quarantine.add_case(case, check_case(case).findings)
+    assert quarantine.rows
+    for row in quarantine.rows:
+        said = f"{row['problem']}; {row['advice']}".lower()
+        assert not [name for name in (*SECRETS, "ng.nii", "scan") if name.lower() in said]
+    # The user, at the site, is told by name.
+    assert "mustermann" in " ".join(map(str, quarantine.findings)).lower()
 
 
 def test_dicom_leaves_everything_but_voxels_and_geometry_behind(tmp_path, run_import):

@@ -15,6 +15,7 @@ from experiments.report.comparison import compare, comparisons, findings
 from experiments.report.figures import weights_by_site
 from experiments.report.paper import table_1, table_2
 from experiments.report.pictures import chosen_cases
+from experiments.report.scores import site_tables
 from experiments.report.study import Model
 
 SPACING = (0.8, 0.8, 3.5)
@@ -83,12 +84,14 @@ def write_run(folder, row):
     evaluation = {
         "bundle": row["name"],
         "split": {"name": "all", "sha256": SPLIT_SHA256},
+        "part": "test",
         "params": 58_000_000 if row["role"] == "teacher" else 353_760,
         "cases": cases,
         "summary": summarise(cases),
         "calibration": {"ece": 0.05, "bins": [{"voxels": 90, "probability": 0.1, "frequency": 0.2}] * 2},
     }
     (output / "evaluation.json").write_text(json.dumps(evaluation))
+    (output / "done.json").write_text("{}")
 
     noise = np.random.default_rng(len(row["name"])).uniform(0.95, 1.05, size=(40, 8))
     with open(output / "training.csv", "w", newline="") as file:
@@ -177,6 +180,17 @@ def test_table_for_the_terminal(sample):
     assert lines[0].endswith("58.00 M")
 
 
+def test_each_site_has_its_table(sample):
+    study = load_study(sample)
+    tables = site_tables(study.rows)
+    assert list(tables) == ["HK", "RUNMC"]
+    assert tables["HK"].columns == ["model", "role", "Dice %", "HD95 mm", "ASD mm", "missed"]
+    line = tables["HK"].lines[2].cells
+    summary = study.rows[2].evaluation["summary"]["sites"]["HK"]
+    assert (line[0], line[5]) == ("ENet alone", "1 of 2")
+    assert line[3:5] == [f"{summary['hd95_mm_mean']:.1f}", f"{summary['asd_mm_mean']:.1f}"]
+
+
 def test_seeds_get_a_column_only_where_they_differ(small):
     write_run(small / "bundles/enet_kd_1", ROWS[3])
     rows = json.loads((small / "study.json").read_text())["rows"]
@@ -227,6 +241,9 @@ def test_paper_tables_set_each_student_beside_its_counterpart(sample):
     found = next(found for found in comparisons(study) if found.student.network == "espnet")
     assert student[4] == f"{found.difference:+.1f} ({found.low:+.1f} to {found.high:+.1f})"
     assert student[5] == "+6.5"
+    teacher = compare(Model([study.rows[5]]), Model([study.rows[1]]))
+    assert student[7] == f"{teacher.difference:+.1f} ({teacher.low:+.1f} to {teacher.high:+.1f})"
+    assert [line.cells[7] for line in several.lines] == ["–", "–", "–"]
     assert [line.cells[0] for line in several.lines] == ["DeepLabV3+", "ENet alone", "ENet <distilled>"]
     assert [line.cells[3] for line in several.lines] == ["–", "80.0", "–"]
 
@@ -276,7 +293,7 @@ def test_best_median_and_worst_case(sample):
 
 
 def test_a_study_under_way_is_reported(small):
-    (small / "bundles/enet_kd/output/evaluation.json").unlink()
+    (small / "bundles/enet_kd/output/done.json").unlink()
     page = write_report(small).read_text()
     assert "2 of 3 runs so far" in page
     assert 'ENet &lt;distilled&gt;</th><td class="words">student</td><td class="words">all sites</td><td>–</td>' in page
@@ -284,7 +301,7 @@ def test_a_study_under_way_is_reported(small):
 
 def test_a_study_without_any_result_is_reported(small):
     for row in ROWS[1:4]:
-        (small / "bundles" / row["name"] / "output/evaluation.json").unlink()
+        (small / "bundles" / row["name"] / "output/done.json").unlink()
         (small / "bundles" / row["name"] / "output/training.csv").unlink()
     assert "0 of 3 runs so far" in write_report(small).read_text()
 
@@ -296,9 +313,18 @@ def test_faults_are_named(small):
     change(evaluation, split={"name": "all", "sha256": "other"})
     with pytest.raises(InputError, match=r"enet.output.evaluation\.json: evaluated on another split"):
         write_report(small)
-    change(evaluation, split={"name": "all", "sha256": SPLIT_SHA256})
+    change(evaluation, split={"name": "all", "sha256": SPLIT_SHA256}, part="validation")
+    with pytest.raises(InputError, match=r"enet.output.evaluation\.json: evaluated on validation, the study's .* test"):
+        write_report(small)
+    change(evaluation, part="test")
+    prediction = small / "bundles/enet_kd/output/predictions/RUNMC_Case01.nii.gz"
+    whole = prediction.read_bytes()
+    prediction.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"predictions.RUNMC_Case01\.nii\.gz: is truncated or damaged"):
+        write_report(small)
+    prediction.write_bytes(whole)
     (small / "bundles/enet_kd/output/predictions/HK_Case02.nii.gz").unlink()
-    with pytest.raises(InputError, match=r"predictions.HK_Case02\.nii\.gz: cannot be read"):
+    with pytest.raises(InputError, match=r"predictions.HK_Case02\.nii\.gz: no such file"):
         write_report(small)
     rows = json.loads((small / "study.json").read_text())["rows"]
     change(small / "study.json", rows=[{**rows[0], "role": "pupil"}])

@@ -1,11 +1,17 @@
 """A whole study in small: teacher, baseline and student, through the commands that a user would type."""
 
 import json
+import os
 import shutil
+import signal
+import time
+from types import SimpleNamespace
 
 import pytest
 
 from experiments.__main__ import main
+from experiments.lock import lock_study
+from experiments.runner import Study, epochs_done
 
 PLAN = """
 title: Tiny study
@@ -65,9 +71,9 @@ def test_a_study_runs_is_reused_grows_and_is_not_mixed_with_another(study, capsy
     assert (bundles / "alone" / "output" / "done.json").is_file()
 
     for faulty in (["--jobs", "0"], ["--epochs", "0"], ["--size", "50"], ["--only", "nobody"]):
-        assert run(study, *faulty) == 2
+        assert run(study, *faulty) == 1
         assert faulty[0] in capsys.readouterr().err
-    assert run(study, "--epochs", "2") == 2
+    assert run(study, "--epochs", "2") == 1
     assert "holds a study with other row big" in capsys.readouterr().err
     assert {model: model.stat().st_mtime_ns for model in models} == models
 
@@ -75,9 +81,42 @@ def test_a_study_runs_is_reused_grows_and_is_not_mixed_with_another(study, capsy
 def test_a_row_that_fails_is_told_in_one_line_with_its_log(study, dataset_dir, tmp_path, capsys):
     (tmp_path / "plan.yaml").write_text(PLAN.replace("batch_size: 4", "batch_size: 4, loss::dice_weight: -1"))
     shutil.copytree(study / "dataset", tmp_path / "dataset")
-    assert run(tmp_path) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
+    output = tmp_path / "out" / "bundles" / "big" / "output"
+    output.mkdir(parents=True)
+    (output / "started.json").write_text('{"split": "another"}')
+    (output / "last.pt").write_text("of another split")
+    assert run(tmp_path) == 1
+    assert not (output / "last.pt").exists()
+    told = capsys.readouterr()
+    assert "big: starts afresh, since it was begun with other configs and split" in told.out
+    error = told.err.strip().splitlines()[-1]
     assert error.startswith("error: ")
     assert "training failed" in error
     assert "dice_weight" in error
     assert "training.log" in error
+
+
+def test_a_budget_that_ends_within_a_training_leaves_a_checkpoint_and_no_process(study, tmp_path, monkeypatch, capsys):
+    shutil.copytree(study / "dataset", tmp_path / "dataset")
+    (tmp_path / "plan.yaml").write_text(PLAN)
+    bundle = tmp_path / "out" / "bundles" / "alone"
+    clock = SimpleNamespace(monotonic=lambda: 10 * (bundle / "output" / "last.pt").is_file(), sleep=time.sleep)
+    monkeypatch.setattr("experiments.runner.time", clock)
+    assert run(tmp_path, "--only", "alone", "--epochs", "500", "--time-budget", "9s") == 0
+    assert "the time is over" in capsys.readouterr().out
+    assert (bundle / "output" / "last.pt").is_file()
+    assert 0 < epochs_done(bundle) < 500
+    with lock_study(tmp_path / "out"):  # which a training left behind would hold
+        assert main(["status", "--out", str(tmp_path / "out")]) == 0
+
+
+def test_a_second_run_is_refused_while_one_is_at_work(study, capsys):
+    with lock_study(study / "out"):
+        assert run(study) == 1
+    assert "another run is at work in this study" in capsys.readouterr().err
+
+
+def test_a_plain_kill_stops_as_ctrl_c_does(study, monkeypatch, capsys):
+    monkeypatch.setattr(Study, "run", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    assert run(study) == 130
+    assert "the same command goes on from here" in capsys.readouterr().err

@@ -78,6 +78,8 @@ def test_what_cannot_be_resumed_is_one_clear_line(train, one_error_line, tmp_pat
     assert "last.pt: saved by a training with other network_def; use --resume False" in line
     line = one_error_line(lambda: train("run", 3, seed=1))
     assert "last.pt: saved by a training with other seed" in line
+    line = one_error_line(lambda: train("run", 3, learning_rate=0.5))
+    assert "last.pt: saved by a training with other learning_rate" in line
     line = one_error_line(lambda: train("run", 3, batch_size=4))
     assert "last.pt: saved in epochs of 4 batches, this run has 6" in line
     torch.save({"network": {}}, tmp_path / "run" / "last.pt")

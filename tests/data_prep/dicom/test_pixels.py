@@ -151,7 +151,7 @@ def colour(dataset):
     [
         (no_pixels, "IM0003: has no pixel data"),
         (half_the_pixels, "IM0003: its pixels are truncated or damaged"),
-        (video, "IM0003: is compressed as MPEG-4 .*, which is not read here; decompress it first"),
+        (video, r"IM0003: is compressed in a way that is not read here \(MPEG-4 .*\); decompress it first"),
         (colour, "IM0003: holds colour pixels"),
     ],
 )

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from dicom_studies import AXIAL, CORONAL, SAGITTAL, enhanced_dataset, item, series_datasets
+from dicom_studies import AXIAL, CORONAL, SAGITTAL, enhanced_dataset, item, save, series_datasets
 
 from custom_components.errors import InputError
 from data_prep.dicom import SeriesChoice, find_series, select_series
@@ -74,20 +74,45 @@ def test_b_values_mixed_in_one_series_are_all_named():
 
 
 @pytest.mark.parametrize(
-    ("group", "element", "vr", "value"),
+    ("group", "creator", "element", "vr", "value"),
     [
-        (0x0019, 0x100C, "IS", "800"),
-        (0x0019, 0x100C, "OB", b"800 "),
-        (0x0043, 0x1039, "IS", [1000000800, 8, 0, 0]),
-        (0x2001, 0x1003, "FL", 800.0),
+        (0x0019, "SIEMENS MR HEADER", 0x0C, "IS", "800"),
+        (0x0019, "SIEMENS MR HEADER", 0x0C, "OB", b"800 "),
+        (0x0043, "GEMS_PARM_01", 0x39, "IS", [1000000800, 8, 0, 0]),
+        (0x2001, "Philips Imaging DD 001", 0x03, "FL", 800.0),
     ],
 )
-def test_the_vendors_b_values_are_known(group, element, vr, value):
+def test_the_vendors_b_values_are_known(group, creator, element, vr, value):
     datasets = series_datasets()
     for dataset in datasets:
-        dataset.add_new((group, element), vr, value)
+        dataset.private_block(group, "ANOTHER", create=True).add_new(element, "LO", "no b-value")
+        dataset.private_block(group, creator, create=True).add_new(element, vr, value)
     ((_, said),) = select_series(series_of(datasets)).reasons
     assert said == "diffusion, b 800 s/mm²"
+
+
+def test_a_vendors_b_value_is_found_in_the_file(tmp_path):
+    datasets = series_datasets()
+    for dataset in datasets:
+        dataset.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(0x0C, "IS", "800")
+    save(datasets, tmp_path)
+    ((_, said),) = select_series(find_series(tmp_path)).reasons
+    assert said == "diffusion, b 800 s/mm²"
+
+
+@pytest.mark.parametrize(
+    ("group", "creator", "element", "value"),
+    [(0x0019, "PHILIPS MR/PART", 0x0C, -12.5), (0x0043, "ANOTHER", 0x39, 800.0), (0x2001, "ANOTHER", 0x03, 800.0)],
+)
+def test_what_another_creator_stores_there_is_no_b_value(group, creator, element, value):
+    datasets = series_datasets()
+    for dataset in datasets:
+        dataset.private_block(group, creator, create=True).add_new(element, "FL", value)
+    assert select_series(series_of(datasets)).picked
+
+
+def test_a_negative_b_value_is_none():
+    assert reason(DiffusionBValue=-1.0).startswith("picked: axial")
 
 
 def test_two_echoes_in_one_series_are_not_picked():
