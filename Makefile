@@ -24,7 +24,7 @@ DEPLOY_BUNDLE := $(if $(wildcard $(BUNDLE)/configs),$(BUNDLE),bundles/$(BUNDLE))
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo complexity benchmarks pictures test fuzz lint configs card package bundle-given
-.PHONY: deploy deploy-venv deploy-input-given
+.PHONY: deploy deploy-venv deploy-app study-given out-given test-deploy
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -85,19 +85,19 @@ package: bundle-given $(READY)  ## one zip of the trained BUNDLE (name or folder
 
 deploy-venv: $(DEPLOY_READY)  ## make .venv-deploy, with MONAI Deploy in it
 
-# wheel-axle-runtime, in the requirements, must be there before holoscan; --no-deps keeps CUDA's libraries out.
+# Without what the SDK asks for: CUDA's libraries, and a Triton client of all protocols.
 $(DEPLOY_READY): integrations/monai_deploy/requirements.txt
 	$(PYTHON) -m venv $(DEPLOY_VENV)
-	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
-	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check -r integrations/monai_deploy/requirements.txt
+	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check -r $<
 	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check --no-deps holoscan-cu13==4.6.0 monai-deploy-app-sdk==4.0.0
 	@touch $@
 
-# make deploy BUNDLE=enet IN=<DICOM folder> OUT=<folder> [PSA=<ng/ml>]
-deploy: bundle-given deploy-input-given $(DEPLOY_READY) $(DEPLOY_BUNDLE)/models/model.ts  ## segment a DICOM study: SEG, report, picture
-	@PYTHONPATH=. PSA="$(PSA)" $(DEPLOY_PY) integrations/monai_deploy -l ERROR -i "$(IN)" -o "$(OUT)" -m $(DEPLOY_BUNDLE)/models/model.ts
+# make deploy BUNDLE=enet IN=<DICOM folder, or DICOMweb URL>/studies/<uid>> OUT=<folder> [PSA=<ng/ml>]
+deploy: bundle-given study-given out-given $(DEPLOY_READY) $(DEPLOY_BUNDLE)/models/model.ts  ## segment a DICOM study: SEG, report, picture
+	@PYTHONPATH=. PSA="$(PSA)" HOLOSCAN_INPUT_PATH="$(IN)" HOLOSCAN_OUTPUT_PATH="$(OUT)" \
+		HOLOSCAN_MODEL_PATH=$(DEPLOY_BUNDLE)/models/model.ts $(DEPLOY_PY) integrations/monai_deploy -l ERROR
 
-$(DEPLOY_BUNDLE)/models/model.ts: $(DEPLOY_BUNDLE)/models/model.pt | $(DEPLOY_READY)
+$(DEPLOY_BUNDLE)/models/model.ts: $(DEPLOY_BUNDLE)/models/model.pt $(DEPLOY_BUNDLE)/configs/inference.json | $(DEPLOY_READY)
 	PYTHONPATH=. $(DEPLOY_PY) -W ignore -m monai.bundle ckpt_export --net_id network_def --filepath $@ --ckpt_file $< \
 		--meta_file $(DEPLOY_BUNDLE)/configs/metadata.json --config_file $(DEPLOY_BUNDLE)/configs/inference.json \
 		--bundle_root $(DEPLOY_BUNDLE)
@@ -105,8 +105,23 @@ $(DEPLOY_BUNDLE)/models/model.ts: $(DEPLOY_BUNDLE)/models/model.pt | $(DEPLOY_RE
 $(DEPLOY_BUNDLE)/models/model.pt:
 	@echo "error: $@: no such checkpoint; train the bundle first" >&2; exit 1
 
-deploy-input-given:
-	@test -n "$(IN)" || { echo "error: give the folder of a DICOM study, IN=<folder>" >&2; exit 1; }
+# make deploy-app BUNDLE=enet OUT=<folder>
+deploy-app: bundle-given out-given $(DEPLOY_READY) $(DEPLOY_BUNDLE)/models/model.ts  ## what 'monai-deploy package' takes, into OUT
+	mkdir -p "$(OUT)/app" "$(OUT)/models/model"
+	cp -r integrations/monai_deploy/. custom_components data_prep "$(OUT)/app"
+	cp $(DEPLOY_BUNDLE)/models/model.ts "$(OUT)/models/model"
+
+test-deploy: $(DEPLOY_READY)  ## the tests of the MONAI Deploy application, in its own environment
+	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check -r tests/hosts/deploy/requirements.txt
+	OMP_NUM_THREADS=1 PYTHONPATH=.:integrations/monai_deploy:tests/data_prep \
+		$(DEPLOY_PY) -m pytest --confcutdir=tests/hosts/deploy tests/hosts/deploy
+
+study-given:
+	@test -n "$(IN)" || { echo "error: give a DICOM study, IN=<folder> or IN=<DICOMweb URL>/studies/<uid>" >&2; exit 1; }
+
+# OUT has a default above, which is none for these.
+out-given:
+	@test "$(origin OUT)" != file || { echo "error: give the folder to write to, OUT=<folder>" >&2; exit 1; }
 
 # Before a first .venv is made, which takes minutes.
 bundle-given:

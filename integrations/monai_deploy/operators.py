@@ -15,6 +15,7 @@ from data_prep.dicom import Study, read_series, scan_folder, select_series
 from data_prep.dicom.headers import quietly
 
 MM3_PER_ML = 1000
+SEG_FILE, REPORT_FILE, PICTURE_FILE = "prostate_seg.dcm", "prostate_report.dcm", "prostate.png"
 
 
 class SelectSeriesOperator(Operator):
@@ -70,7 +71,7 @@ class SegmentOperator(Operator):
 
 
 class WriteResultsOperator(Operator):
-    """Writes ``prostate_seg.dcm``, ``prostate_report.dcm`` and ``prostate.png`` into a folder, all or none."""
+    """Writes SEG, report and picture into a folder, all or none."""
 
     def __init__(self, fragment: Fragment, *args, folder: Path, psa_ng_per_ml: float | None, **kwargs):
         self.folder = folder
@@ -94,9 +95,9 @@ class WriteResultsOperator(Operator):
 
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".partial_", dir=self.folder) as partial:
-            seg.save_as(Path(partial, "prostate_seg.dcm"))
-            report.save_as(Path(partial, "prostate_report.dcm"))
-            Image.fromarray(overlay(image.voxels, mask)).save(Path(partial, "prostate.png"))
+            seg.save_as(Path(partial, SEG_FILE))
+            report.save_as(Path(partial, REPORT_FILE))
+            Image.fromarray(overlay(image.voxels, mask)).save(Path(partial, PICTURE_FILE))
             for path in sorted(Path(partial).iterdir()):
                 os.replace(path, self.folder / path.name)
         density = "" if self.psa_ng_per_ml is None else f", PSA density {self.psa_ng_per_ml / volume_ml:.3f} ng/ml/cm3"

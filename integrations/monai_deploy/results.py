@@ -1,12 +1,14 @@
 """A mask -> what a PACS stores: a DICOM SEG of the prostate, and a structured report of its volume and PSA density.
 
 Codes come from pydicom's dictionaries of DICOM PS3.16 and highdicom's templates. Units are written in UCUM.
+UIDs are made from the content: a result that is stored again, after a failure, is in the PACS once.
 """
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
-from highdicom import UID, AlgorithmIdentificationSequence
+from highdicom import AlgorithmIdentificationSequence
 from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
 from highdicom.sr import (
     AlgorithmIdentification,
@@ -25,6 +27,7 @@ from highdicom.sr import (
 )
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
+from pydicom.uid import generate_uid
 from segmentation import Student
 
 from custom_components.errors import InputError
@@ -74,6 +77,8 @@ def dicom_seg(mask: np.ndarray, series: Series, sources: Sequence[Dataset], stud
         sources: its headers, from :func:`read_sources`.
         student: named as the algorithm.
     """
+    images = [source.SOPInstanceUID for source in sources]
+    content = (student.name, student.version, *images, hashlib.sha256(mask.tobytes()).hexdigest())
     algorithm = AlgorithmIdentificationSequence(
         name=student.name, family=codes.DCM.ArtificialIntelligence, version=student.version, source=MANUFACTURER
     )
@@ -85,7 +90,7 @@ def dicom_seg(mask: np.ndarray, series: Series, sources: Sequence[Dataset], stud
         algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
         algorithm_identification=algorithm,
         tracking_id="prostate",
-        tracking_uid=UID(),
+        tracking_uid=_uid("tracking", *content),
     )
     return Segmentation(
         source_images=sources,
@@ -98,7 +103,7 @@ def dicom_seg(mask: np.ndarray, series: Series, sources: Sequence[Dataset], stud
         manufacturer_model_name=student.name,
         software_versions=student.version,
         device_serial_number=DEVICE_SERIAL_NUMBER,
-        **_identity("SEG"),
+        **_identity("SEG", *content),
     )
 
 
@@ -136,7 +141,10 @@ def volume_report(
         measurements=measurements,
     )
     device = DeviceObserverIdentifyingAttributes(
-        uid=UID(), manufacturer_name=MANUFACTURER, model_name=student.name, serial_number=DEVICE_SERIAL_NUMBER
+        uid=_uid("device", student.name, student.version),
+        manufacturer_name=MANUFACTURER,
+        model_name=student.name,
+        serial_number=DEVICE_SERIAL_NUMBER,
     )
     report = MeasurementReport(
         observation_context=ObservationContext(ObserverContext(codes.DCM.Device, device)),
@@ -144,7 +152,8 @@ def volume_report(
         imaging_measurements=[gland],
         title=codes.DCM.ImagingMeasurementReport,
     )
-    return Comprehensive3DSR(evidence=[seg, *sources], content=report, is_complete=True, **_identity("SR"))
+    identity = _identity("SR", seg.SOPInstanceUID, str(psa_ng_per_ml))
+    return Comprehensive3DSR(evidence=[seg, *sources], content=report, is_complete=True, **identity)
 
 
 def _frames(mask: np.ndarray, series: Series, sources: Sequence[Dataset]) -> np.ndarray:
@@ -158,12 +167,16 @@ def _frames(mask: np.ndarray, series: Series, sources: Sequence[Dataset]) -> np.
     return frames
 
 
-def _identity(modality: str) -> dict[str, object]:
+def _identity(modality: str, *content: str) -> dict[str, object]:
     return {
-        "series_instance_uid": UID(),
+        "series_instance_uid": _uid(modality, "series", *content),
         "series_number": SERIES_NUMBERS[modality],
         "series_description": SERIES_DESCRIPTIONS[modality],
-        "sop_instance_uid": UID(),
+        "sop_instance_uid": _uid(modality, "instance", *content),
         "instance_number": 1,
         "manufacturer": MANUFACTURER,
     }
+
+
+def _uid(*content: str) -> str:
+    return generate_uid(entropy_srcs=[MANUFACTURER, *content])
