@@ -48,7 +48,9 @@ class ProstateSegmentation(Application):
         super().__init__()
 
     def compose(self) -> None:
-        context = Application.init_app_context(self.argv)
+        program, *arguments = self.argv
+        # The SDK's own level tells each step; a level that the user gives comes later and wins.
+        context = Application.init_app_context([program, "--log-level", "ERROR", *arguments])
         study, self.results = self.study or Path(context.input_path), Path(context.output_path)
         if not context.models or not Path(context.models.get().path).is_file():
             raise InputError(f"{context.model_path}: no model.ts; give the file, or a folder with <name>/model.ts")

@@ -34,6 +34,8 @@ class PacsStudy:
         self.url = url.rstrip("/")
         self.uid = match["study"]
         self._client = DICOMwebClient(match["root"])
+        # It would wait half a minute for a PACS that is down; running again is as easy.
+        self._client.set_http_retry_params(retry=False)
 
     def pull(self, folder: Path) -> None:
         """Write every instance, as the server stores it, into a folder, each under its UID.
@@ -41,7 +43,7 @@ class PacsStudy:
         Raises:
             InputError: when the server cannot be reached, knows no such study, or sends less than it lists.
         """
-        with self._talking("is not pulled", "see whether the PACS is up, then run again"), quietly():
+        with self._talking("is not pulled", "look at the PACS, then run again"), quietly():
             found = self._client.search_for_instances(study_instance_uid=self.uid, fields=["SOPInstanceUID"])
             listed = {one[SOP_INSTANCE_UID]["Value"][0] for one in found}
             if not listed:
@@ -59,10 +61,10 @@ class PacsStudy:
         Raises:
             InputError: when the server cannot be reached, or refuses one.
         """
-        advice = f"they are kept in {files[0].parent}, see whether the PACS is up, then run again"
+        advice = f"they are kept in {files[0].parent}, look at the PACS, then run again"
         datasets = [pydicom.dcmread(path) for path in files]
         with self._talking("its results are not stored", advice):
-            answer = self._client.store_instances(datasets)
+            answer = self._client.store_instances(datasets, self.uid)
             stored = {item.ReferencedSOPInstanceUID for item in answer.get("ReferencedSOPSequence", [])}
             refused = [path.name for path, one in zip(files, datasets, strict=True) if one.SOPInstanceUID not in stored]
             if refused:
