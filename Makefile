@@ -19,6 +19,7 @@ PSA ?=
 DEPLOY_VENV := .venv-deploy
 DEPLOY_PY := $(DEPLOY_VENV)/bin/python
 DEPLOY_READY := $(DEPLOY_VENV)/ready
+HOLOSCAN := holoscan-cu13==4.6.0
 # A bundle's name, or its folder.
 DEPLOY_BUNDLE := $(if $(wildcard $(BUNDLE)/configs),$(BUNDLE),bundles/$(BUNDLE))
 
@@ -89,10 +90,10 @@ deploy-venv: $(DEPLOY_READY)  ## make .venv-deploy, with MONAI Deploy in it
 $(DEPLOY_READY): integrations/monai_deploy/requirements.txt
 	$(PYTHON) -m venv $(DEPLOY_VENV)
 	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check -r $<
-	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check --no-deps holoscan-cu13==4.6.0 monai-deploy-app-sdk==4.0.0
+	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check --no-deps $(HOLOSCAN) monai-deploy-app-sdk==4.0.0
 	@touch $@
 
-# make deploy BUNDLE=enet IN=<DICOM folder, or DICOMweb URL>/studies/<uid>> OUT=<folder> [PSA=<ng/ml>]
+# make deploy BUNDLE=enet IN=<DICOM folder, or URL of a study> OUT=<folder> [PSA=<ng/ml>]
 deploy: bundle-given study-given out-given $(DEPLOY_READY) $(DEPLOY_BUNDLE)/models/model.ts  ## segment a DICOM study: SEG, report, picture
 	@PYTHONPATH=. PSA="$(PSA)" HOLOSCAN_INPUT_PATH="$(IN)" HOLOSCAN_OUTPUT_PATH="$(OUT)" \
 		HOLOSCAN_MODEL_PATH=$(DEPLOY_BUNDLE)/models/model.ts $(DEPLOY_PY) integrations/monai_deploy
@@ -109,6 +110,7 @@ $(DEPLOY_BUNDLE)/models/model.pt:
 deploy-app: bundle-given out-given $(DEPLOY_READY) $(DEPLOY_BUNDLE)/models/model.ts  ## what 'monai-deploy package' takes, into OUT
 	mkdir -p "$(OUT)/app" "$(OUT)/models/model"
 	cp -r integrations/monai_deploy/. custom_components data_prep "$(OUT)/app"
+	echo "$(HOLOSCAN)" >> "$(OUT)/app/requirements.txt"
 	cp $(DEPLOY_BUNDLE)/models/model.ts "$(OUT)/models/model"
 
 test-deploy: $(DEPLOY_READY)  ## the tests of the MONAI Deploy application (3 minutes)
