@@ -1,7 +1,7 @@
 # The hosts that use the bundles, each in an environment of its own. Included by the Makefile above.
-.PHONY: test-hosts label label-given test-label flare test-flare
+.PHONY: test-hosts label label-given test-label deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
 
-test-hosts: test-label  ## the tests of the hosts, each in its own environment
+test-hosts: test-label test-deploy  ## the tests of the hosts, each in its own environment
 
 # ---- MONAI Label
 
@@ -26,6 +26,57 @@ label-given:
 
 test-label: $(LABEL_READY)  ## the tests of the MONAI Label server (3 minutes)
 	OMP_NUM_THREADS=1 $(LABEL_PY) -m pytest tests/hosts/label
+
+# ---- MONAI Deploy
+
+PSA ?=
+DEPLOY_VENV := .venv-deploy
+DEPLOY_PY := $(DEPLOY_VENV)/bin/python
+DEPLOY_READY := $(DEPLOY_VENV)/ready
+HOLOSCAN := holoscan-cu13==4.6.0
+# A bundle's name, or its folder.
+DEPLOY_BUNDLE := $(if $(wildcard $(BUNDLE)/configs),$(BUNDLE),bundles/$(BUNDLE))
+
+deploy-venv: $(DEPLOY_READY)  ## make .venv-deploy, with MONAI Deploy in it
+
+# Without what the SDK asks for: CUDA's libraries, and a Triton client of all protocols.
+$(DEPLOY_READY): integrations/monai_deploy/requirements.txt
+	$(PYTHON) -m venv $(DEPLOY_VENV)
+	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check -r $<
+	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check --no-deps $(HOLOSCAN) monai-deploy-app-sdk==4.0.0
+	@touch $@
+
+# make deploy BUNDLE=enet IN=<DICOM folder, or URL of a study> OUT=<folder> [PSA=<ng/ml>]
+deploy: bundle-given study-given out-given $(DEPLOY_READY) $(DEPLOY_BUNDLE)/models/model.ts  ## segment a DICOM study: SEG, report, picture
+	@PYTHONPATH=. PSA="$(PSA)" HOLOSCAN_INPUT_PATH="$(IN)" HOLOSCAN_OUTPUT_PATH="$(OUT)" \
+		HOLOSCAN_MODEL_PATH=$(DEPLOY_BUNDLE)/models/model.ts $(DEPLOY_PY) integrations/monai_deploy
+
+$(DEPLOY_BUNDLE)/models/model.ts: $(DEPLOY_BUNDLE)/models/model.pt $(DEPLOY_BUNDLE)/configs/inference.json | $(DEPLOY_READY)
+	PYTHONPATH=. $(DEPLOY_PY) -W ignore -m monai.bundle ckpt_export --net_id network_def --filepath $@ --ckpt_file $< \
+		--meta_file $(DEPLOY_BUNDLE)/configs/metadata.json --config_file $(DEPLOY_BUNDLE)/configs/inference.json \
+		--bundle_root $(DEPLOY_BUNDLE) --use_trace True --input_shape "[2, 1, 64, 64]"
+
+$(DEPLOY_BUNDLE)/models/model.pt:
+	@echo "error: $@: no such checkpoint; train the bundle first" >&2; exit 1
+
+# make deploy-app BUNDLE=enet OUT=<folder>
+deploy-app: bundle-given out-given $(DEPLOY_READY) $(DEPLOY_BUNDLE)/models/model.ts  ## what 'monai-deploy package' takes, into OUT
+	mkdir -p "$(OUT)/app" "$(OUT)/models/model"
+	cp -r integrations/monai_deploy/. custom_components data_prep "$(OUT)/app"
+	echo "$(HOLOSCAN)" >> "$(OUT)/app/requirements.txt"
+	cp $(DEPLOY_BUNDLE)/models/model.ts "$(OUT)/models/model"
+
+test-deploy: $(DEPLOY_READY)  ## the tests of the MONAI Deploy application (3 minutes)
+	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check -r tests/hosts/deploy/requirements.txt
+	OMP_NUM_THREADS=1 HOLOSCAN_LOG_LEVEL=OFF PYTHONPATH=.:integrations/monai_deploy:tests/data_prep \
+		$(DEPLOY_PY) -m pytest -W 'ignore:Current stack size' --confcutdir=tests/hosts/deploy tests/hosts/deploy
+
+study-given:
+	@test -n "$(IN)" || { echo "error: give a DICOM study, IN=<folder> or IN=<DICOMweb URL>/studies/<uid>" >&2; exit 1; }
+
+# OUT has a default above, which is none for these.
+out-given:
+	@test "$(origin OUT)" != file || { echo "error: give the folder to write to, OUT=<folder>" >&2; exit 1; }
 
 # ---- NVIDIA FLARE
 

@@ -1,0 +1,19 @@
+"""``python integrations/monai_deploy -i <DICOM folder> -o <folder> -m <model.ts>``.
+
+A study in a PACS is named by HOLOSCAN_INPUT_PATH=<DICOMweb root>/studies/<StudyInstanceUID> instead of ``-i``.
+
+Exit codes: 0 done; 1 not done, the line on stderr says why.
+"""
+
+import os
+import warnings
+
+# Holoscan's scheduler tells each step of its life, and wants a stack that this chain of three does not use.
+os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "OFF")
+warnings.filterwarnings("ignore", message="Current stack size")
+warnings.filterwarnings("ignore", message=".*torch.jit.* is deprecated")
+
+from application import segment_study  # noqa: E402 - what is set above is read on import
+
+if __name__ == "__main__":
+    segment_study()

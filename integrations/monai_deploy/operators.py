@@ -1,0 +1,104 @@
+"""The three steps of the application, each an operator: select the series, segment it, write the results."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from monai.deploy.core import ConditionType, Fragment, Operator, OperatorSpec
+from overlay import overlay
+from PIL import Image
+from results import dicom_seg, read_sources, volume_report
+from segmentation import load_student, segment
+
+from custom_components.errors import InputError
+from data_prep.dicom import Study, read_series, scan_folder, select_series
+from data_prep.dicom.headers import quietly
+
+MM3_PER_ML = 1000
+SEG_FILE, REPORT_FILE, PICTURE_FILE = "prostate_seg.dcm", "prostate_report.dcm", "prostate.png"
+
+
+class SelectSeriesOperator(Operator):
+    """Emits the axial T2w series of the one study below a folder, chosen as in ``python -m data_prep import``."""
+
+    def __init__(self, fragment: Fragment, *args, folder: Path, **kwargs):
+        self.folder = folder
+        super().__init__(fragment, *args, **kwargs)
+
+    def setup(self, spec: OperatorSpec) -> None:
+        spec.output("series")
+        spec.output("image")
+
+    def compute(self, op_input, op_output, context) -> None:
+        study = self._only_study()
+        selection = select_series(study.series)
+        if selection.problem:
+            raise InputError(f"{self.folder}: its study {selection.problem}; look with 'python -m data_prep series'")
+        print(f"series {selection.picked.name}")
+        op_output.emit(selection.picked, "series")
+        op_output.emit(read_series(selection.picked), "image")
+
+    def _only_study(self) -> Study:
+        scan = scan_folder(self.folder)
+        if scan.findings:
+            raise InputError(str(scan.findings[0]))
+        if not scan.studies:
+            raise InputError(f"{self.folder}: holds no DICOM image; check the path")
+        if len(scan.studies) > 1:
+            raise InputError(f"{self.folder}: holds {len(scan.studies)} studies; give the folder of one")
+        return scan.studies[0]
+
+
+class SegmentOperator(Operator):
+    """Emits the mask of an image."""
+
+    def __init__(self, fragment: Fragment, *args, model_file: Path, **kwargs):
+        self.model_file = model_file
+        super().__init__(fragment, *args, **kwargs)
+
+    def setup(self, spec: OperatorSpec) -> None:
+        spec.input("image")
+        spec.output("image")
+        spec.output("mask")
+        spec.output("student")
+
+    def compute(self, op_input, op_output, context) -> None:
+        image = op_input.receive("image")
+        student = load_student(self.model_file)
+        op_output.emit(image, "image")
+        op_output.emit(segment(image, student), "mask")
+        op_output.emit(student, "student")
+
+
+class WriteResultsOperator(Operator):
+    """Writes SEG, report and picture into a folder, all or none."""
+
+    def __init__(self, fragment: Fragment, *args, folder: Path, psa_ng_per_ml: float | None, **kwargs):
+        self.folder = folder
+        self.psa_ng_per_ml = psa_ng_per_ml
+        super().__init__(fragment, *args, **kwargs)
+
+    def setup(self, spec: OperatorSpec) -> None:
+        for name in ("series", "image", "mask", "student"):
+            spec.input(name).condition(ConditionType.MESSAGE_AVAILABLE, min_size=1)
+
+    def compute(self, op_input, op_output, context) -> None:
+        series, image, mask, student = (op_input.receive(name) for name in ("series", "image", "mask", "student"))
+        if not mask.any():
+            raise InputError(f"{series.files[0]}: {student.name} found no prostate in its series; nothing was written")
+        spacing_mm = image.spacing_mm
+        volume_ml = float(mask.sum()) * spacing_mm[0] * spacing_mm[1] * spacing_mm[2] / MM3_PER_ML
+        sources = read_sources(series)
+        with quietly():
+            seg = dicom_seg(mask, series, sources, student)
+            report = volume_report(volume_ml, self.psa_ng_per_ml, seg, sources, student)
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".partial_", dir=self.folder) as partial:
+            seg.save_as(Path(partial, SEG_FILE))
+            report.save_as(Path(partial, REPORT_FILE))
+            Image.fromarray(overlay(image.voxels, mask)).save(Path(partial, PICTURE_FILE))
+            for path in sorted(Path(partial).iterdir()):
+                os.replace(path, self.folder / path.name)
+        density = "" if self.psa_ng_per_ml is None else f", PSA density {self.psa_ng_per_ml / volume_ml:.3f} ng/ml/cm3"
+        print(f"prostate {volume_ml:.1f} ml{density}; SEG, report and picture in {self.folder}")

@@ -1,0 +1,182 @@
+"""A mask -> what a PACS stores: a DICOM SEG of the prostate, and a structured report of its volume and PSA density.
+
+Codes come from pydicom's dictionaries of DICOM PS3.16 and highdicom's templates. Units are written in UCUM.
+UIDs are made from the content: a result that is stored again, after a failure, is in the PACS once.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from highdicom import AlgorithmIdentificationSequence
+from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
+from highdicom.sr import (
+    AlgorithmIdentification,
+    CodedConcept,
+    Comprehensive3DSR,
+    DeviceObserverIdentifyingAttributes,
+    FindingSite,
+    Measurement,
+    MeasurementReport,
+    ObservationContext,
+    ObserverContext,
+    ReferencedSegment,
+    SourceSeriesForSegmentation,
+    TrackingIdentifier,
+    VolumetricROIMeasurementsAndQualitativeEvaluations,
+)
+from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
+from pydicom.uid import generate_uid
+from segmentation import Student
+
+from custom_components.errors import InputError
+from data_prep.dicom import Series
+from data_prep.dicom.geometry import stack
+from data_prep.dicom.headers import read_dataset
+
+MANUFACTURER = "Prostate distillation"
+DEVICE_SERIAL_NUMBER = "none"
+# DICOM types 1 and 2 that de-identified studies lack, and that results must show, be it empty.
+EMPTY_IF_MISSING = (
+    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
+    *("AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator"),
+)
+SERIES_DESCRIPTIONS = {"SEG": "Prostate segmentation, research use", "SR": "Prostate volume, research use"}
+# Above those of the scanner.
+SERIES_NUMBERS = {"SEG": 9001, "SR": 9002}
+NG_PER_ML = CodedConcept("ng/ml", "UCUM", "nanogram per milliliter")
+NG_PER_ML_PER_CM3 = CodedConcept("ng/ml/cm3", "UCUM", "nanogram per milliliter per cubic centimeter")
+
+
+def read_sources(series: Series) -> list[Dataset]:
+    """The headers of a series' files in the order of its slices.
+
+    Raises:
+        InputError: when results cannot refer to it: no frame of reference, or several multi-frame files.
+    """
+    slices, _ = stack(series)
+    sources = [read_dataset(path) for path in dict.fromkeys(piece.path for piece in slices)]
+    if len(sources) > 1 and len(sources) != len(slices):
+        raise InputError(f"{series.files[0]}: its series has several multi-frame files; export it as one")
+    for source in sources:
+        if not source.get("FrameOfReferenceUID"):
+            raise InputError(f"{series.files[0]}: its series has no FrameOfReferenceUID; export it again")
+        for keyword in EMPTY_IF_MISSING:
+            if keyword not in source:
+                setattr(source, keyword, "")
+    return sources
+
+
+def dicom_seg(mask: np.ndarray, series: Series, sources: Sequence[Dataset], student: Student) -> Segmentation:
+    """A binary SEG with a frame for every frame of the source.
+
+    Args:
+        mask: 0 and 1 (columns, rows, slices), on the grid of ``read_series``.
+        series: the segmented series.
+        sources: its headers, from :func:`read_sources`.
+        student: named as the algorithm.
+    """
+    images = [source.SOPInstanceUID for source in sources]
+    content = (student.name, student.version, *images, hashlib.sha256(mask.tobytes()).hexdigest())
+    algorithm = AlgorithmIdentificationSequence(
+        name=student.name, family=codes.DCM.ArtificialIntelligence, version=student.version, source=MANUFACTURER
+    )
+    prostate = SegmentDescription(
+        segment_number=1,
+        segment_label="Prostate",
+        segmented_property_category=codes.SCT.AnatomicalStructure,
+        segmented_property_type=codes.SCT.Prostate,
+        algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=algorithm,
+        tracking_id="prostate",
+        tracking_uid=_uid("tracking", *content),
+    )
+    return Segmentation(
+        source_images=sources,
+        pixel_array=_frames(mask, series, sources),
+        segmentation_type=SegmentationTypeValues.BINARY,
+        segment_descriptions=[prostate],
+        omit_empty_frames=False,
+        content_label="PROSTATE",
+        content_description="Prostate gland, automatic, not for diagnosis",
+        manufacturer_model_name=student.name,
+        software_versions=student.version,
+        device_serial_number=DEVICE_SERIAL_NUMBER,
+        **_identity("SEG", *content),
+    )
+
+
+def volume_report(
+    volume_ml: float, psa_ng_per_ml: float | None, seg: Segmentation, sources: Sequence[Dataset], student: Student
+) -> Comprehensive3DSR:
+    """A measurement report (TID 1500): gland volume and, where the PSA is known, PSA and PSA density.
+
+    Args:
+        volume_ml: volume of the mask.
+        psa_ng_per_ml: prostate specific antigen in serum, or None.
+        seg: what was measured.
+        sources: headers of the segmented series.
+        student: named as the algorithm.
+    """
+    measurements = [Measurement(codes.SCT.Volume, round(volume_ml, 3), codes.UCUM.CubicCentimeter)]
+    if psa_ng_per_ml is not None:
+        density = round(psa_ng_per_ml / volume_ml, 4)
+        measurements += [
+            Measurement(codes.LN.ProstateCancerAntigen, psa_ng_per_ml, NG_PER_ML),
+            Measurement(codes.LN.ProstateSpecificAntigenDensity, density, NG_PER_ML_PER_CM3),
+        ]
+    segment = seg.SegmentSequence[0]
+    gland = VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(uid=segment.TrackingUID, identifier=segment.TrackingID),
+        referenced_segment=ReferencedSegment(
+            sop_class_uid=seg.SOPClassUID,
+            sop_instance_uid=seg.SOPInstanceUID,
+            segment_number=segment.SegmentNumber,
+            source_series=SourceSeriesForSegmentation(sources[0].SeriesInstanceUID),
+        ),
+        finding_type=codes.SCT.Prostate,
+        finding_sites=[FindingSite(codes.SCT.Prostate)],
+        algorithm_id=AlgorithmIdentification(student.name, student.version),
+        measurements=measurements,
+    )
+    device = DeviceObserverIdentifyingAttributes(
+        uid=_uid("device", student.name, student.version),
+        manufacturer_name=MANUFACTURER,
+        model_name=student.name,
+        serial_number=DEVICE_SERIAL_NUMBER,
+    )
+    report = MeasurementReport(
+        observation_context=ObservationContext(ObserverContext(codes.DCM.Device, device)),
+        procedure_reported=codes.LN.MRIUnspecifiedBodyRegion,
+        imaging_measurements=[gland],
+        title=codes.DCM.ImagingMeasurementReport,
+    )
+    identity = _identity("SR", seg.SOPInstanceUID, str(psa_ng_per_ml))
+    return Comprehensive3DSR(evidence=[seg, *sources], content=report, is_complete=True, **identity)
+
+
+def _frames(mask: np.ndarray, series: Series, sources: Sequence[Dataset]) -> np.ndarray:
+    """(frames, rows, columns) in the order of the sources; a multi-frame file orders its frames as it likes."""
+    planes = mask.transpose(2, 1, 0)
+    if len(sources) > 1:
+        return planes
+    slices, _ = stack(series)
+    frames = np.zeros((int(sources[0].NumberOfFrames), *planes.shape[1:]), mask.dtype)
+    frames[[piece.frame for piece in slices]] = planes
+    return frames
+
+
+def _identity(modality: str, *content: str) -> dict[str, object]:
+    return {
+        "series_instance_uid": _uid(modality, "series", *content),
+        "series_number": SERIES_NUMBERS[modality],
+        "series_description": SERIES_DESCRIPTIONS[modality],
+        "sop_instance_uid": _uid(modality, "instance", *content),
+        "instance_number": 1,
+        "manufacturer": MANUFACTURER,
+    }
+
+
+def _uid(*content: str) -> str:
+    return generate_uid(entropy_srcs=[MANUFACTURER, *content])

@@ -1,0 +1,109 @@
+"""A bundle with untrained weights, and the application run in this process or in one of its own.
+
+The environment is that of ``make test-deploy``, in which the project's own conftest cannot be imported.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from application import segment_study
+from dicom_studies import save, series_datasets
+from monai.bundle import ConfigParser, ckpt_export
+
+from custom_components.errors import InputError
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real prostate MRI that PROSTATE_REAL_DATA names."""
+    folder = os.environ.get("PROSTATE_REAL_DATA")
+    if not folder:
+        pytest.skip("no real data")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory) -> Path:
+    """A copy of ENet's bundle; its untrained weights call every slice prostate somewhere."""
+    folder = tmp_path_factory.mktemp("bundle") / "enet"
+    shutil.copytree(REPOSITORY / "bundles/enet", folder, ignore=shutil.ignore_patterns("models", "output"))
+    configs = {
+        "meta_file": str(folder / "configs/metadata.json"),
+        "config_file": str(folder / "configs/inference.json"),
+    }
+    parser = ConfigParser()
+    parser.read_config(configs["config_file"])
+    torch.manual_seed(0)
+    network = parser.get_parsed_content("network_def")
+    (folder / "models").mkdir()
+    torch.save(network.state_dict(), folder / "models/model.pt")
+    ckpt_export(
+        "network_def", folder / "models/model.ts", folder / "models/model.pt", bundle_root=str(folder), **configs
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(bundle) -> Path:
+    return bundle / "models/model.ts"
+
+
+@pytest.fixture
+def study(tmp_path) -> Path:
+    """A generated study: one axial T2w series of six slices."""
+    save(series_datasets(), tmp_path / "study")
+    return tmp_path / "study"
+
+
+@pytest.fixture
+def segmented(model, tmp_path, monkeypatch) -> Callable[..., Path]:
+    """``segmented(source, PSA="6.5")``: the folder of results, made in this process."""
+    monkeypatch.setattr(sys, "argv", ["application"])
+
+    def run(source: Path | str, **environment: str) -> Path:
+        results = tmp_path / "results"
+        paths = {"INPUT": source, "OUTPUT": results, "MODEL": model}
+        for name, value in {
+            **{f"HOLOSCAN_{key}_PATH": str(path) for key, path in paths.items()},
+            **environment,
+        }.items():
+            monkeypatch.setenv(name, value)
+        segment_study()
+        return results
+
+    return run
+
+
+@pytest.fixture
+def refusal(segmented, tmp_path) -> Callable[..., str]:
+    """``refusal(source)``: the line that ends a run, which has written nothing."""
+
+    def run(source: Path | str, **environment: str) -> str:
+        with pytest.raises(InputError) as caught:
+            segmented(source, **environment)
+        assert not any(tmp_path.glob("results/*"))
+        assert "\n" not in str(caught.value)
+        return str(caught.value)
+
+    return run
+
+
+@pytest.fixture
+def start() -> Callable[..., subprocess.CompletedProcess]:
+    """``start(application, *arguments, **environment)``: what a user would start, from a folder that is not ours."""
+
+    def run(application: Path, *arguments: object, **environment: object) -> subprocess.CompletedProcess:
+        command = [sys.executable, str(application), *map(str, arguments)]
+        here = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "OMP_NUM_THREADS": "1"}
+        given = {name: str(value) for name, value in environment.items()}
+        return subprocess.run(command, env={**here, **given}, cwd="/", capture_output=True, text=True, timeout=300)
+
+    return run
