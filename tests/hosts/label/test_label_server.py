@@ -118,7 +118,7 @@ def test_what_is_not_there_is_said(server, names):
 def test_a_corrupt_volume_is_named_and_the_server_lives_on(server, names):
     response = server.post(f"/infer/enet?image={CORRUPT}&output=json")
     assert response.status_code == 422
-    assert f"{CORRUPT}.nii.gz: not a whole NIfTI volume" in response.json()["detail"]
+    assert f"{CORRUPT}.nii.gz: is not a NIfTI file" in response.json()["detail"]
     assert server.post(f"/infer/enet?image={names[0]}&output=json").status_code == 200
 
 
@@ -187,7 +187,7 @@ def test_batch_inference_passes_over_a_corrupt_volume(server, studies, names, ma
     server.post("/batch/infer/enet?images=all")
     task = server.finish("/batch/infer")
     assert task["status"] == "DONE", task
-    assert any(f"{CORRUPT}.nii.gz: not a whole NIfTI volume" in line for line in task["details"])
+    assert any(f"{CORRUPT}.nii.gz: is not a NIfTI file" in line for line in task["details"])
     for name in names:
         mask = nibabel.load(studies / "labels" / "original" / f"{name}.nii.gz")
         np.testing.assert_array_equal(np.asarray(mask.dataobj), np.asarray(masks_of_the_bundle[name].dataobj))
