@@ -68,7 +68,8 @@ why we differ. Written by `make complexity`.
 {footnotes}
 
 Times: {machine["processor"]}, {machine["cores"]} cores, {machine["threads"]} threads, torch {machine["torch"]}, no GPU;
-median of {SLICE_REPEATS} runs of a slice and {VOLUME_REPEATS} of a volume, which goes through in batches of 8 slices.
+median of {SLICE_REPEATS} runs of a slice and {VOLUME_REPEATS} of a volume,
+which goes through slice by slice, as in inference.
 The load average before the start was {machine["load_before"]}: well above 0 means that other work shared the cores,
 and that the times are too long.
 """

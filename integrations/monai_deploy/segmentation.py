@@ -69,8 +69,6 @@ def segment(volume: Volume, student: Student) -> np.ndarray:
         image = Path(folder, "image.nii.gz")
         write_volume(image, volume)
         parser = ConfigParser({**student.config, "bundle_root": folder, "output_dir": folder})
-        # On a CPU as fast as a batch of slices, and up to half a gigabyte less.
-        parser["inferer::sw_batch_size"] = 1
         device = parser.get_parsed_content("device")
         preprocess, infer, postprocess = (
             parser.get_parsed_content(key) for key in ("preprocessing", "inferer", "postprocessing")
