@@ -70,7 +70,8 @@ def _compare(label: str, names: list[str], device: torch.device, quick: bool) ->
             "teachers' forward pass, s": statistics.median(forwards),
             "supervised step, s": statistics.median(supervised_steps),
         },
-        note="without the first batch of an epoch, on which the norms of the gradients are measured",
+        note="the rest is the loss on the taps (importance maps, region contrast) and its gradient; without the first "
+        "batch of an epoch, on which the norms of the gradients are measured",
     )
 
 
