@@ -1,5 +1,6 @@
 """Reading a split: a Decathlon-style datalist."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,4 +30,9 @@ def load_datalist(datalist: str | Path, part: str, dataset_dir: str | Path) -> l
         raise InputError(f"{datalist}: has no list '{part}'; write splits with python -m data_prep split")
     # MONAI's reader looks into the first case, which a split without validation cases has not.
     cases = load_decathlon_datalist(str(datalist), True, part, str(dataset_dir)) if cases else []
-    return [{"case": Path(case["image"]).name.split(".nii")[0], "site": "", **case} for case in cases]
+    return [{"case": case_name(case), "site": "", **case} for case in cases]
+
+
+def case_name(case: Mapping[str, Any]) -> str:
+    """What a case is called: its own name, else its image's without the ending."""
+    return case.get("case") or Path(case["image"]).name.split(".nii")[0]

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from monai.transforms import Compose
 
+from custom_components.data.datalist import case_name
 from custom_components.data.describe import describe
 from custom_components.data.file_hashes import FileHashes
 from custom_components.distributed import progress_bar
@@ -66,7 +67,7 @@ class PreparedCase:
 
     @property
     def name(self) -> str:
-        return self.info.get("case") or Path(self.info["image"]).name.split(".nii")[0]
+        return case_name(self.info)
 
     @property
     def site(self) -> str:
