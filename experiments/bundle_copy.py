@@ -10,11 +10,17 @@ from custom_components.files import write_json
 BUNDLES = Path(__file__).resolve().parents[1] / "bundles"
 
 
-def copy_bundle(name: str, target: Path, image_size: int) -> None:
+def copy_bundle(name: str, target: Path, image_size: int, field_of_view: float | None = None) -> None:
     """Copy configs, model card and licence of a bundle, set to an image size; what was trained in ``target`` stays.
 
-    The size goes into every config, not onto the command line, so that the copy serves hosts (MONAI Label, MONAI
-    Deploy), which open ``inference.json`` alone.
+    Size and field of view go into every config, not onto the command line, so that the copy serves hosts (MONAI Label,
+    MONAI Deploy), which open ``inference.json`` alone.
+
+    Args:
+        name: of a bundle of this repository.
+        target: the copy's folder.
+        image_size: in pixels.
+        field_of_view: in mm; None keeps the whole image.
 
     Raises:
         InputError: if there is no such bundle.
@@ -28,4 +34,4 @@ def copy_bundle(name: str, target: Path, image_size: int) -> None:
     for config in (target / "configs").glob("*.json"):
         content = json.loads(config.read_text(encoding="utf-8"))
         if "image_size" in content:
-            write_json(config, {**content, "image_size": image_size})
+            write_json(config, {**content, "image_size": image_size, "field_of_view": field_of_view})

@@ -50,7 +50,7 @@ def _describe(plan: Plan, dataset: Path, split: dict[str, Any]) -> dict[str, Any
             "counts": {part: len(split[part]) for part in ("training", "validation", "test")},
         },
         "settings": {
-            "image_size": plan.image_size,
+            **plan.image,
             "scored_on": plan.scored_on,
             "site groups": [" + ".join(group) for group in plan.groups],
         },

@@ -51,6 +51,7 @@ class Plan:
     Args:
         title: of the report.
         image_size: in pixels.
+        field_of_view: in mm; None keeps the whole image.
         fractions: of training, validation and test patients.
         split_seed: decides which patients go where.
         scored_on: ``test``, or ``validation`` for a plan that chooses settings.
@@ -61,12 +62,18 @@ class Plan:
 
     title: str
     image_size: int
+    field_of_view: float | None
     fractions: tuple[float, ...]
     split_seed: int
     scored_on: str
     leave_out: str | None
     groups: tuple[tuple[str, ...], ...]
     rows: tuple[Row, ...]
+
+    @property
+    def image(self) -> dict[str, Any]:
+        """What every bundle of the study is set to, since students and teachers must see the same images."""
+        return {"image_size": self.image_size, "field_of_view": self.field_of_view}
 
     def with_teachers(self, patterns: Sequence[str]) -> list[Row]:
         """The rows whose name matches a pattern (``enet_*``), and the rows that they are distilled from.
@@ -164,6 +171,7 @@ def _fit(
     return Plan(
         title=content["title"] + (f", {leave_out} left out" if leave_out else ""),
         image_size=image_size or content["image_size"],
+        field_of_view=content.get("field_of_view"),
         fractions=tuple(content["fractions"]),
         split_seed=content.get("split_seed", 0),
         scored_on=scored_on,

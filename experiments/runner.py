@@ -56,7 +56,7 @@ class Study:
         Raises:
             InputError: if a row's command fails; it names the log.
         """
-        copy_bundle(DISTILLATION, self.bundles / DISTILLATION, self.plan.image_size)
+        copy_bundle(DISTILLATION, self.bundles / DISTILLATION, **self.plan.image)
         waiting = [row for row in rows if not self._done(row)]
         finished = {row.name for row in rows} - {row.name for row in waiting}
         end = time.monotonic() + seconds
@@ -103,7 +103,7 @@ class Study:
             "configs": [file_sha256(BUNDLES / name / "configs" / "train.json") for name in configs],
             "split": read_json(self.datalist(row))["sha256"],
             "teachers": [file_sha256(model) if model.is_file() else None for model in models],
-            "settings": {**row.settings, "seed": row.seed, "image_size": self.plan.image_size},
+            "settings": {**row.settings, "seed": row.seed, **self.plan.image},
             "scored_on": self.plan.scored_on,
         }
 
@@ -118,7 +118,7 @@ class Job:
         self.lock = study.lock
         self.environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TQDM_DISABLE": "1"}
         self._make_room()
-        copy_bundle(row.bundle, self.bundle, study.plan.image_size)
+        copy_bundle(row.bundle, self.bundle, **study.plan.image)
         where = study.bundles, study.dataset
         self.steps = [
             ("training", commands.training(row, *where, study.datalist(row))),
@@ -166,10 +166,11 @@ class Job:
             )
 
     def _make_room(self) -> None:
-        """What was made of other inputs is no start for this row."""
+        """What was made of other inputs is no start for this row; what is to be scored on another part is."""
         started = self.bundle / "output" / "started.json"
         former = read_json(started) if started.is_file() else self.inputs
-        if changed := [key for key, value in self.inputs.items() if former.get(key) != value]:
+        trained_with = {key: value for key, value in self.inputs.items() if key != "scored_on"}
+        if changed := [key for key, value in trained_with.items() if former.get(key) != value]:
             tqdm.write(f"{self.row.name}: starts afresh, since it was begun with other {' and '.join(changed)}")
             for stale in (self.bundle / "output").glob("*"):
                 if stale.is_file():

@@ -78,7 +78,8 @@ class DistillationTrainer(SupervisedTrainer):
     def _ask_teachers(self, image: Tensor, target: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
         if self.online:
             return self.teachers.learn(image, target, self.optimizer.param_groups[0]["lr"])
-        samples = list(zip(self.state.batch["case"], self.state.batch["slice"].tolist(), strict=True))
+        batch = self.state.batch
+        samples = list(zip(batch["case"], batch["slice"].tolist(), batch["view"].tolist(), strict=True))
         return self.teachers(image, samples)
 
     def _gradient_norms(self, weighted_terms: Mapping[str, Tensor]) -> dict[str, Tensor]:

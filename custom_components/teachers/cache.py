@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import ignite.distributed as idist
+import monai
 import numpy as np
 import torch
 from numpy.lib import format as npy
 from torch import Tensor, nn
 
 from custom_components.data import SliceDataset
+from custom_components.data.describe import describe
 from custom_components.data.prepared import PreparedCase
 from custom_components.distributed import progress_bar
 from custom_components.errors import InputError
-from custom_components.files import replace_file
+from custom_components.files import replace_file, sha256_of
 from custom_components.teachers.ensemble import TeacherEnsemble
 from custom_components.teachers.online import OnlineTeachers
 
@@ -26,10 +28,10 @@ logger = logging.getLogger(__name__)
 class CachedTeachers(nn.Module):
     """What the teachers say of every slice of a dataset, read from files that the next training finds again.
 
-    Every case and teacher has one file, an ``.npy`` with one record a slice: logits in float32, features
-    in float16. Its name is made of the case's files and preprocessing, its folder's name of the teacher's weights,
-    network, taps and precision, so that other outputs are never taken for these. It is about 0.4 MB a slice and teacher
-    at 64x64, and 15 MB at 384x384. Two trainings may fill the same cache at once.
+    Every case and teacher has one file, an ``.npy`` with one record a slice and view: logits in float32, features
+    in float16. Its name is made of the case's files, preprocessing and random transforms, its folder's name of the
+    teacher's weights, network, taps and precision, so that other outputs are never taken for these. A record is about
+    0.4 MB at 64x64, and 15 MB at 384x384. Two trainings may fill the same cache at once.
 
     Args:
         teachers: the ensemble.
@@ -39,8 +41,8 @@ class CachedTeachers(nn.Module):
         batch_size: slices a forward pass.
 
     Raises:
-        InputError: if the teachers still learn, the dataset transforms its slices at random, two of its cases have one
-            name, or the disk is too full.
+        InputError: if the teachers still learn, the dataset makes a new random version of a slice for every sample, two
+            of its cases have one name, or the disk is too full.
     """
 
     def __init__(
@@ -54,8 +56,11 @@ class CachedTeachers(nn.Module):
         super().__init__()
         if isinstance(teachers, OnlineTeachers):
             raise InputError("cache_teachers: online teachers change with every batch; set --cache_teachers False")
-        if dataset.transform is not None:
-            raise InputError("cache_teachers: slices change at random; set --augmentation 0 or --cache_teachers False")
+        if dataset.transform is not None and not dataset.views:
+            raise InputError(
+                "cache_teachers: slices change at random; set --augmentation_views 4, --augmentation 0 or "
+                "--cache_teachers False"
+            )
         for name, count in Counter(case.name for case in dataset.cases).items():
             if count > 1:
                 raise InputError(f"two cases are called {name}; give each its own 'case' in the datalist")
@@ -63,8 +68,7 @@ class CachedTeachers(nn.Module):
         teachers = teachers.to(device)
         self._cases = {case.name: case for case in dataset.cases}
         self._files = [
-            _CachedTeacher(teachers, index, Path(cache_dir), dataset[0]["image"].to(device))
-            for index in range(len(teachers.names))
+            _CachedTeacher(teachers, index, Path(cache_dir), dataset, device) for index in range(len(teachers.names))
         ]
         with idist.one_rank_first():
             missing = [(teacher, case) for case in dataset.cases for teacher in self._files if not teacher.has(case)]
@@ -74,11 +78,13 @@ class CachedTeachers(nn.Module):
                 teacher.compute(case, batch_size)
         teachers.cpu()  # no longer asked
 
-    def forward(self, image: Tensor, samples: Sequence[tuple[str, int]]) -> tuple[list[Tensor], list[list[Tensor]]]:
-        """As :meth:`TeacherEnsemble.forward`, looked up by (case, slice)."""
+    def forward(
+        self, image: Tensor, samples: Sequence[tuple[str, int, int]]
+    ) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """As :meth:`TeacherEnsemble.forward`, looked up by (case, slice, view)."""
         logits, features = [], []
         for teacher in self._files:
-            records = np.stack([teacher.read(self._cases[case], depth) for case, depth in samples])
+            records = np.stack([teacher.read(self._cases[case], depth, view) for case, depth, view in samples])
             own, *taps = (
                 torch.from_numpy(records[field]).to(image.device, image.dtype) for field in records.dtype.names
             )
@@ -90,22 +96,32 @@ class CachedTeachers(nn.Module):
 class _CachedTeacher:
     """One teacher of an ensemble, and the files of its outputs."""
 
-    def __init__(self, teachers: TeacherEnsemble, index: int, cache_dir: Path, image: Tensor) -> None:
+    def __init__(
+        self, teachers: TeacherEnsemble, index: int, cache_dir: Path, dataset: SliceDataset, device: torch.device
+    ) -> None:
         self._run = lambda images: teachers.run(index, images)
-        self._device = image.device
+        self._device = device
+        self._dataset = dataset
+        self._views = max(1, dataset.views)
         self._folder = cache_dir / f"{teachers.names[index]}-{teachers.fingerprints[index][:16]}"
+        # Other versions of MONAI may draw otherwise from the same seed.
+        drawn = [describe(dataset.transform), self._views, monai.__version__]
+        self._suffix = f"-{sha256_of(drawn)[:16]}" if dataset.transform is not None else ""
         # One slice tells how large the outputs are.
-        logits, features = self._run(image[None])
+        logits, features = self._run(dataset[0]["image"][None].to(device))
         taps = [(f"tap{number}", np.float16, tap.shape[1:]) for number, tap in enumerate(features)]
         self._record = np.dtype([("logits", np.float32, logits.shape[1:]), *taps])
         self._offsets: dict[str, int] = {}
 
     def _file(self, case: PreparedCase) -> Path:
-        return self._folder / f"{case.key}.npy"
+        return self._folder / f"{case.key}{self._suffix}.npy"
+
+    def _records(self, case: PreparedCase) -> int:
+        return case.image.shape[2] * self._views
 
     def size(self, case: PreparedCase) -> int:
         """Bytes of a case's outputs."""
-        return case.image.shape[2] * self._record.itemsize
+        return self._records(case) * self._record.itemsize
 
     def has(self, case: PreparedCase) -> bool:
         """Whether the case's file is there and whole."""
@@ -115,18 +131,20 @@ class _CachedTeacher:
         except (FileNotFoundError, ValueError, EOFError):
             return False
         self._offsets[case.key] = records.offset
-        return (records.dtype, records.shape) == (self._record, case.image.shape[2:])
+        return (records.dtype, records.shape) == (self._record, (self._records(case),))
 
-    def read(self, case: PreparedCase, depth: int) -> np.ndarray:
-        """The record of one slice."""
+    def read(self, case: PreparedCase, depth: int, view: int) -> np.ndarray:
+        """The record of one view of a slice."""
         if case.key not in self._offsets:
             self.has(case)
-        offset = self._offsets[case.key] + depth * self._record.itemsize
+        offset = self._offsets[case.key] + (depth * self._views + view) * self._record.itemsize
         return np.fromfile(self._file(case), self._record, count=1, offset=offset)[0]
 
     def compute(self, case: PreparedCase, batch_size: int) -> None:
-        """Run the teacher on all slices of a case, ``batch_size`` at a time, and write its file."""
-        images = case.image.volume().permute(3, 0, 1, 2)
+        """Run the teacher on all views of all slices of a case, ``batch_size`` at a time, and write its file."""
+        slices = range(case.image.shape[2])
+        views = [self._dataset.view(case, depth, view)["image"] for depth in slices for view in range(self._views)]
+        images = torch.stack(views)
         header = {"descr": npy.dtype_to_descr(self._record), "fortran_order": False, "shape": (len(images),)}
 
         def write(partial: Path) -> None:

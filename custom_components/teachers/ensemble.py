@@ -58,12 +58,14 @@ class TeacherEnsemble(nn.Module):
         return super().train(False)
 
     @torch.no_grad()
-    def forward(self, image: Tensor, samples: Sequence[tuple[str, int]]) -> tuple[list[Tensor], list[list[Tensor]]]:
+    def forward(
+        self, image: Tensor, samples: Sequence[tuple[str, int, int]]
+    ) -> tuple[list[Tensor], list[list[Tensor]]]:
         """Logits (B, C, H, W) of each teacher, and its tapped features (B, K, h, w) in the order of the keys: float32.
 
         Args:
             image: (B, 1, H, W).
-            samples: the (case, slice) of each image; only :class:`CachedTeachers` looks at them.
+            samples: the (case, slice, view) of each image; only :class:`CachedTeachers` looks at them.
         """
         outputs = [self.run(index, image) for index in range(len(self.names))]
         return [logits for logits, _ in outputs], [features for _, features in outputs]

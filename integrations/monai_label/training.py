@@ -97,7 +97,7 @@ class BundleTraining(TrainTask):
         if names:
             settings["teachers"] = [str(self._teachers[name]) for name in names]
             settings["student"] = self._bundle
-            settings["image_size"] = read_json(config)["image_size"]
+            settings |= {key: read_json(config)[key] for key in ("image_size", "field_of_view")}
             config = DISTILLATION / "configs" / "train.json"
         command = [sys.executable, "-m", "monai.bundle", "run", "training", "--config_file", str(config)]
         return command + [word for key, value in settings.items() for word in (f"--{key}", str(value))]

@@ -33,10 +33,10 @@ def bundle(tmp_path_factory, copy_bundles_to) -> Path:
 
 @pytest.fixture
 def infer(bundle, workflow, tmp_path):
-    """``infer(volumes)``: the masks that inference writes of a folder of volumes, by file name."""
+    """``infer(volumes, **options)``: the masks that inference writes of a folder of volumes, by file name."""
 
-    def run(volumes: Path) -> dict[str, nibabel.Nifti1Image]:
-        options = {"network_def": NETWORK, "image_size": 64, "output_dir": str(tmp_path / "out")}
+    def run(volumes: Path, **own_options: object) -> dict[str, nibabel.Nifti1Image]:
+        options = {"network_def": NETWORK, "image_size": 64, "output_dir": str(tmp_path / "out"), **own_options}
         workflow(bundle, "inference", dataset_dir=str(volumes), **options).run()
         return {file.name: nibabel.load(file) for file in sorted((tmp_path / "out" / "predictions").iterdir())}
 
@@ -88,7 +88,8 @@ GRIDS = {
 }
 
 
-def test_a_mask_on_every_grid(infer, tmp_path):
+@pytest.mark.parametrize("options", [{}, {"field_of_view": 72}], ids=["whole-image", "field-of-view"])
+def test_a_mask_on_every_grid(infer, tmp_path, options):
     folder = tmp_path / "volumes"
     folder.mkdir()
     truths = {}
@@ -97,7 +98,7 @@ def test_a_mask_on_every_grid(infer, tmp_path):
         assert "".join(nibabel.aff2axcodes(affine)) == axcodes
         image, truths[name] = scene(affine, shape)
         nibabel.save(nibabel.Nifti1Image(image, affine), folder / f"{name}.nii.gz")
-    masks = infer(folder)
+    masks = infer(folder, **options)
     assert list(masks) == sorted(f"{name}.nii.gz" for name in GRIDS)
     for name, truth in truths.items():
         assert_mask(masks[f"{name}.nii.gz"], nibabel.load(folder / f"{name}.nii.gz"), truth)

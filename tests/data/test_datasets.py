@@ -58,3 +58,29 @@ def test_random_transforms_differ_from_epoch_to_epoch_and_keep_the_mask_binary(
     assert first["label"].shape == plain["label"].shape
     assert set(torch.as_tensor(first["label"]).unique().tolist()) == {0, 1}
     assert (first["case"], first["slice"]) == (plain["case"], 2)
+
+
+def test_views_are_a_few_random_versions_that_every_training_shares(cases, preprocessing, random_transforms, tmp_path):
+    dataset = SliceDataset(cases[:1], preprocessing, tmp_path, random_transforms, views=2)
+    (case,) = dataset.cases
+    views = [dataset.view(case, 2, view) for view in range(2)]
+    assert not torch.equal(views[0]["image"], views[1]["image"])
+    assert not torch.equal(views[0]["image"], dataset.view(case, 1, 0)["image"])
+    torch.manual_seed(0)
+    drawn = [dataset[2] for _ in range(20)]
+    assert {sample["view"] for sample in drawn} == {0, 1}
+    for sample in drawn:
+        assert torch.equal(sample["image"], views[sample["view"]]["image"])
+        assert torch.equal(sample["label"], views[sample["view"]]["label"])
+    again = SliceDataset(cases[:1], preprocessing, tmp_path, random_transforms, views=4)
+    assert torch.equal(again.view(case, 2, 1)["image"], views[1]["image"])
+
+
+def test_slices_without_prostate_can_be_left_out(cases, preprocessing, tmp_path):
+    all_slices = SliceDataset(cases[:2], preprocessing, tmp_path)
+    marked = [
+        (sample["case"], sample["slice"]) for sample in map(all_slices.__getitem__, range(8)) if sample["label"].any()
+    ]
+    assert 0 < len(marked) < 8
+    gland = SliceDataset(cases[:2], preprocessing, tmp_path, gland_only=True)
+    assert [(sample["case"], sample["slice"]) for sample in map(gland.__getitem__, range(len(gland)))] == marked

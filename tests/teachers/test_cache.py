@@ -44,7 +44,7 @@ def said(teachers, slices: SliceDataset) -> list[torch.Tensor]:
     """All outputs on three slices of both cases."""
     chosen = [slices[index] for index in (5, 0, 2)]
     image = torch.stack([sample["image"] for sample in chosen])
-    logits, features = teachers(image, [(sample["case"], sample["slice"]) for sample in chosen])
+    logits, features = teachers(image, [(sample["case"], sample["slice"], sample["view"]) for sample in chosen])
     return [*logits, *(tap for own in features for tap in own)]
 
 
@@ -109,6 +109,26 @@ def test_a_damaged_entry_is_computed_again(ensemble, slices, cache_dir, damage):
     assert all(torch.equal(one, other) for one, other in zip(expected, again, strict=True))
     assert file.read_bytes() == whole
     assert all(written(cache_dir)[other] == before[other] for other in others)
+
+
+def test_of_slices_with_a_few_views_every_view_is_kept(ensemble, cases, preprocessing, cache_dir, tmp_path):
+    flipped = RandFlipd(["image", "label"], spatial_axis=0, prob=0.5)
+    slices = SliceDataset(cases[:2], preprocessing, tmp_path / "prepared", flipped, views=3)
+    cached = CachedTeachers(ensemble, slices, CPU, cache_dir)
+    for seed in range(4):
+        torch.manual_seed(seed)
+        asked = said(cached, slices)
+        torch.manual_seed(seed)
+        torch.testing.assert_close(asked, said(ensemble, slices), rtol=2e-3, atol=2e-3)
+    # Other transforms, another number of views and none at all are other entries.
+    others = [
+        SliceDataset(cases[:2], preprocessing, tmp_path / "prepared", RandFlipd(["image", "label"], prob=0.1), views=3),
+        SliceDataset(cases[:2], preprocessing, tmp_path / "prepared", flipped, views=2),
+        SliceDataset(cases[:2], preprocessing, tmp_path / "prepared"),
+    ]
+    for number, other in enumerate(others, start=2):
+        CachedTeachers(ensemble, other, CPU, cache_dir)
+        assert len(written(cache_dir)) == number * 2 * 2
 
 
 def test_refuses_slices_that_change(ensemble, cases, preprocessing, cache_dir, tmp_path):

@@ -1,0 +1,50 @@
+import pytest
+import torch
+from torch import nn
+
+from custom_components.engines import PrecisionInferer, precision
+from custom_components.errors import InputError
+
+IMAGES = torch.linspace(-1, 1, 2 * 8 * 8).reshape(2, 1, 8, 8)
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Conv2d(1, 2, 3, padding=1)
+
+
+def test_float32_is_the_plain_forward_pass(network):
+    assert torch.equal(PrecisionInferer("float32")(IMAGES, network), network(IMAGES))
+
+
+def test_bfloat16_is_of_the_forward_pass_alone(network):
+    logits = PrecisionInferer("bfloat16")(IMAGES, network)
+    assert logits.dtype == torch.bfloat16
+    torch.testing.assert_close(logits.float(), network(IMAGES), rtol=0.02, atol=0.02)
+    logits.float().square().mean().backward()
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+    assert all(parameter.grad.dtype == torch.float32 for parameter in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "dtype"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16),
+        ({"avx512_bf16": False, "amx_bf16": True}, torch.bfloat16),
+        ({"avx512_bf16": False, "amx_bf16": False}, torch.float32),
+        ({"architecture": "aarch64"}, torch.float32),
+    ],
+)
+def test_auto_asks_the_processor(network, monkeypatch, capabilities, dtype):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    precision.multiplies_bfloat16.cache_clear()
+    try:
+        assert PrecisionInferer("auto")(IMAGES, network).dtype == dtype
+    finally:
+        precision.multiplies_bfloat16.cache_clear()
+
+
+def test_another_precision_is_refused():
+    with pytest.raises(InputError, match="precision: 'half' is none of float32, bfloat16, auto"):
+        PrecisionInferer("half")
