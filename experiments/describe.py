@@ -63,12 +63,21 @@ def machine() -> dict[str, Any]:
     """What figures of time depend on."""
     gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
     return {
-        "processor": platform.processor() or platform.machine(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "memory": f"{psutil.virtual_memory().total / 2**30:.0f} GB",
         **gpu,
         "torch": torch.__version__,
     }
+
+
+def processor() -> str:
+    """The model's name; ``platform.processor()`` is empty or a mere architecture on Linux."""
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.is_file() else []:
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
 
 
 def _on_both(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:

@@ -77,13 +77,25 @@ def cases(dataset_dir) -> list[dict[str, Any]]:
 def checked_in_preprocessing() -> Callable[..., Compose]:
     """``checked_in_preprocessing("train")``: the transforms of ENet's checked-in config, at a small image size."""
 
-    def parse(config: str = "train", image_size: int = SIZE) -> Compose:
-        parser = ConfigParser()
-        parser.read_config(REPOSITORY / "bundles" / "enet" / "configs" / f"{config}.json")
-        parser["image_size"] = image_size
-        return parser.get_parsed_content("preprocessing")
+    def parse(config: str = "train", image_size: int = SIZE, field_of_view: float | None = None) -> Compose:
+        return checked_in("preprocessing", config, image_size=image_size, field_of_view=field_of_view)
 
     return parse
+
+
+@pytest.fixture(scope="session")
+def random_transforms() -> Callable[[], Compose]:
+    """``random_transforms()``: those of ENet's checked-in config, new, and all of them in every slice."""
+    return lambda: checked_in("train#random_transforms", "train", image_size=SIZE, augmentation=1.0)
+
+
+def checked_in(key: str, config: str, **changes: Any) -> Any:
+    """What is under a key of one of ENet's checked-in configs."""
+    parser = ConfigParser()
+    parser.read_config(REPOSITORY / "bundles" / "enet" / "configs" / f"{config}.json")
+    for name, value in changes.items():
+        parser[name] = value
+    return parser.get_parsed_content(key)
 
 
 @pytest.fixture

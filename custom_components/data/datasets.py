@@ -5,13 +5,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import monai
 import torch
 from monai.transforms import Compose, Randomizable
 from monai.utils import convert_to_tensor
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from custom_components.data.describe import describe
 from custom_components.data.prepared import PreparedCase, prepare_cases
+from custom_components.files import sha256_of
 
 
 class VolumeDataset(Dataset):
@@ -49,6 +52,9 @@ class SliceDataset(Dataset):
         views: how many random versions there are of a slice, the same in every training, of which each sample is one:
             few enough for teachers to have seen them all beforehand. 0: a new one for every sample.
         gland_only: leave out the slices without prostate.
+
+    Attributes:
+        recipe: a hash of the random transforms and the number of views, empty without transforms.
     """
 
     def __init__(
@@ -63,6 +69,8 @@ class SliceDataset(Dataset):
         self.cases = prepare_cases(data, preprocessing, cache_dir)
         self.transform = transform
         self.views = views
+        # Now, before it draws: transforms keep what they drew. Other versions of MONAI may draw otherwise.
+        self.recipe = sha256_of([describe(transform), views, monai.__version__]) if transform is not None else ""
         self._index = [
             (case, depth)
             for case in self.cases

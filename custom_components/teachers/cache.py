@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import ignite.distributed as idist
-import monai
 import numpy as np
 import torch
 from numpy.lib import format as npy
 from torch import Tensor, nn
 
 from custom_components.data import SliceDataset
-from custom_components.data.describe import describe
 from custom_components.data.prepared import PreparedCase
 from custom_components.distributed import progress_bar
 from custom_components.errors import InputError
-from custom_components.files import replace_file, sha256_of
+from custom_components.files import replace_file
 from custom_components.teachers.ensemble import TeacherEnsemble
 from custom_components.teachers.online import OnlineTeachers
 
@@ -104,9 +102,7 @@ class _CachedTeacher:
         self._dataset = dataset
         self._views = max(1, dataset.views)
         self._folder = cache_dir / f"{teachers.names[index]}-{teachers.fingerprints[index][:16]}"
-        # Other versions of MONAI may draw otherwise from the same seed.
-        drawn = [describe(dataset.transform), self._views, monai.__version__]
-        self._suffix = f"-{sha256_of(drawn)[:16]}" if dataset.transform is not None else ""
+        self._suffix = f"-{dataset.recipe[:16]}" if dataset.recipe else ""
         # One slice tells how large the outputs are.
         logits, features = self._run(dataset[0]["image"][None].to(device))
         taps = [(f"tap{number}", np.float16, tap.shape[1:]) for number, tap in enumerate(features)]

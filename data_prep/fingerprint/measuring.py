@@ -45,6 +45,7 @@ GROUPS = {
     "Gland": (
         Quantity("gland_ml", "volume ml", 1, skewed=True),
         Quantity("gland_slices", "slices with gland", 0),
+        Quantity("gland_field_mm", "field of view mm", 0),
     ),
 }
 QUANTITIES = tuple(quantity for group in GROUPS.values() for quantity in group)
@@ -63,7 +64,8 @@ def measure(dataset: Path, entry: dict[str, Any]) -> Case:
     """Measure one case of ``dataset.json``.
 
     Rows, columns and slices are those of the axial view; the gland's volume is its voxels times the volume that the
-    affine gives one voxel, in ml.
+    affine gives one voxel, in ml; its field of view is the width of the smallest square around the image's centre that
+    holds it, in mm.
 
     Raises:
         InputError: when a file is unreadable, the image holds NaN, or the mask does not fit it.
@@ -85,13 +87,24 @@ def measure(dataset: Path, entry: dict[str, Any]) -> Case:
         "intensity_p99": high,
         "gland_ml": None,
         "gland_slices": None,
+        "gland_field_mm": None,
     }
     if mask is not None:
         inside = mask.pixels > 0
         voxel_mm3 = abs(float(np.linalg.det(image.affine[:3, :3])))
         values["gland_ml"] = round(int(inside.sum()) * voxel_mm3 / 1000, 4)
         values["gland_slices"] = int(inside.any(axis=(0, 1)).sum())
+        values["gland_field_mm"] = _field_mm(inside, stack.pixel_mm)
     return Case(entry["case"], entry["site"], values)
+
+
+def _field_mm(inside: np.ndarray, pixel_mm: tuple[float, float]) -> float | None:
+    places = np.argwhere(inside)[:, :2]
+    if not len(places):
+        return None
+    centre = (np.array(inside.shape[:2]) - 1) / 2
+    widths = 2 * np.abs(places - centre) + 1  # up to the outer edge of each pixel
+    return round(float((widths * pixel_mm).max()), 2)
 
 
 def read_case(dataset: Path, entry: dict[str, Any]) -> tuple[Volume, Stack, Stack | None]:

@@ -10,7 +10,8 @@ from reporting import NOTHING, Block, Heading, Line, Note, Picture, Section, Tab
 LISTED_OUTLIERS = 40
 SITES_NOTE = Note(
     "Mean / median (smallest to largest) over the cases; a single figure where all are equal. Rows, columns and slices "
-    "are those of the axial view; figures of the gland are of the cases with a mask. A point is a case, a bar the "
+    "are those of the axial view; figures of the gland are of the cases with a mask, its field of view being the width "
+    "of the smallest square around the image's centre that holds it. A point is a case, a bar the "
     "median of its site, a red ring a value that stands out of its site."
 )
 CONTACT_NOTE = Note(

@@ -45,7 +45,8 @@ def main() -> None:
 
         teachers = [_train_teacher(pair, slices([*training[pair[0]], *training[pair[1]]])) for pair in PAIRS]
         every_site = slices([case for site in training for case in training[site]])
-        student, taps, weights_log = _distil(TeacherEnsemble(teachers, ("stride2", "stride8")), every_site)
+        ensemble = TeacherEnsemble(teachers, ("stride2", "stride8"))
+        student, taps, weights_log = _distil(ensemble, every_site, Path(folder, "teachers"))
         unseen = slices([shown["RUNMC"]])
         middle = unseen[len(unseen) // 2 + 1]
         numbers = {**weights_log, **_look(middle, teachers[0], student, taps)}
@@ -108,13 +109,13 @@ def _train_teacher(sites: tuple[str, str], slices: SliceDataset) -> Teacher:
     return Teacher(bundle, network, Taps(network, bundle.taps), weights_sha256="")
 
 
-def _distil(ensemble: TeacherEnsemble, slices: SliceDataset):
+def _distil(ensemble: TeacherEnsemble, slices: SliceDataset, cache_dir: Path):
     """The student, its taps, and the teachers' Dice losses on every batch of the run."""
     torch.manual_seed(0)
     bundle = read_bundle("espnet", BUNDLES)
     student = bundle.build_network()
     taps = Taps(student, bundle.taps)
-    teachers = CachedTeachers(ensemble, slices, CPU)
+    teachers = CachedTeachers(ensemble, slices, CPU, cache_dir)
     dice_losses: list[torch.Tensor] = []
     terms: list[list[float]] = []
     loss = DistillationLoss(preset="emkd", weighting="inverse")

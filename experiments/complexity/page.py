@@ -9,7 +9,6 @@
 
 import importlib.metadata
 import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +19,7 @@ import torch
 from custom_components.files import write_json, write_text
 from experiments.complexity.measuring import SIZE, SLICE_REPEATS, SLICES, VOLUME_REPEATS, Complexity
 from experiments.complexity.table_1 import FOOTNOTES, TABLE_1
+from experiments.describe import processor
 
 COLUMNS = ["network", "parameters", "Table 1", "MACs", "FLOPs", "Table 1", "one slice", f"{SLICES} slices"]
 
@@ -27,7 +27,7 @@ COLUMNS = ["network", "parameters", "Table 1", "MACs", "FLOPs", "Table 1", "one 
 def describe_machine() -> dict[str, Any]:
     """What the times depend on. Call it before measuring: the load is that of other programs."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "load_before": round(os.getloadavg()[0], 1),
@@ -94,12 +94,3 @@ def _cells(row: Complexity, numbers: dict[str, int]) -> list[str]:
         f"{row.slice_ms:.0f} ms",
         f"{row.volume_ms / 1000:.1f} s",
     ]
-
-
-def _processor() -> str:
-    """The model's name; ``platform.processor()`` is empty or a mere architecture on Linux."""
-    info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.is_file() else []:
-        if line.startswith("model name"):
-            return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()

@@ -150,6 +150,8 @@ def _what_was_run(study: Study) -> list[Block]:
         "dataset": study.dataset.name,
         "split": f"{split['name']}, sha256 {split['sha256']}",
         **study.machine,
-        **study.settings,
+        # What is not set, such as the field of view of whole images, is not told.
+        **{name: value for name, value in study.settings.items() if value not in (None, [])},
+        "of every run": runs.settings_text(runs.shared_settings(study.rows)) or "no setting",
     }
     return [Facts(facts), runs.run_table(study)]

@@ -1,24 +1,38 @@
 """What each run was made with, from its provenance."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from experiments.report.study import Row, Study
 from reporting import NOTHING, Line, Table
 
 SHORT = 12  # characters of a hash, enough to find it
 
 
+def shared_settings(rows: Sequence[Row]) -> dict[str, Any]:
+    """The settings that every run has, and the same."""
+    first, *others = (row.settings for row in rows)
+    return {name: value for name, value in first.items() if all(name in own and own[name] == value for own in others)}
+
+
 def run_table(study: Study) -> Table:
-    """One line a run: its epochs, settings and hashes."""
+    """One line a run: its epochs, what is special in its settings, and its hashes."""
     columns = ("run", "settings", "seed", "epochs", "best epoch", "weights", "git")
-    return Table(columns, [Line(_cells(row), row.role) for row in study.rows], texts=2)
+    shared = shared_settings(study.rows)
+    return Table(columns, [Line(_cells(row, shared), row.role) for row in study.rows], texts=2)
 
 
-def _cells(row: Row) -> list[str]:
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """``name value, name value``, each name without the path to it."""
+    return ", ".join(f"{name.split('::')[-1]} {value}" for name, value in settings.items())
+
+
+def _cells(row: Row, shared: Mapping[str, Any]) -> list[str]:
     made = row.provenance or {}
     epochs = len(row.training.get("epoch", ())) or NOTHING
-    settings = ", ".join(f"{name.split('::')[-1]} {value}" for name, value in row.settings.items())
     return [
         row.name,
-        settings,
+        settings_text({name: value for name, value in row.settings.items() if name not in shared}) or NOTHING,
         str(row.seed),
         str(epochs),
         str(made.get("epoch", NOTHING)),

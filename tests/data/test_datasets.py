@@ -1,19 +1,8 @@
 import pytest
 import torch
-from monai.bundle import ConfigParser
 from monai.data import DataLoader
-from monai.transforms import Compose
 
 from custom_components.data import SliceDataset, VolumeDataset
-
-
-@pytest.fixture
-def random_transforms(repository) -> Compose:
-    """Those of the checked-in config, all of them in every slice."""
-    parser = ConfigParser()
-    parser.read_config(repository / "bundles" / "enet" / "configs" / "train.json")
-    parser["image_size"], parser["augmentation"] = 32, 1.0
-    return parser.get_parsed_content("train#random_transforms")
 
 
 def test_one_sample_a_slice_in_the_order_of_the_cases(cases, preprocessing, tmp_path):
@@ -41,7 +30,7 @@ def images(dataset, seed: int, workers: int) -> torch.Tensor:
 def test_torchs_generator_alone_decides_the_random_transforms(
     cases, preprocessing, random_transforms, tmp_path, workers
 ):
-    dataset = SliceDataset(cases[:2], preprocessing, tmp_path, random_transforms)
+    dataset = SliceDataset(cases[:2], preprocessing, tmp_path, random_transforms())
     first = images(dataset, 1, workers)
     assert torch.equal(images(dataset, 1, workers), first)
     assert not torch.equal(images(dataset, 2, workers), first)
@@ -50,7 +39,7 @@ def test_torchs_generator_alone_decides_the_random_transforms(
 def test_random_transforms_differ_from_epoch_to_epoch_and_keep_the_mask_binary(
     cases, preprocessing, random_transforms, tmp_path
 ):
-    dataset = SliceDataset(cases[:1], preprocessing, tmp_path, random_transforms)
+    dataset = SliceDataset(cases[:1], preprocessing, tmp_path, random_transforms())
     plain = SliceDataset(cases[:1], preprocessing, tmp_path)[2]
     first, second = dataset[2], dataset[2]
     assert not torch.equal(first["image"], second["image"])
@@ -61,7 +50,7 @@ def test_random_transforms_differ_from_epoch_to_epoch_and_keep_the_mask_binary(
 
 
 def test_views_are_a_few_random_versions_that_every_training_shares(cases, preprocessing, random_transforms, tmp_path):
-    dataset = SliceDataset(cases[:1], preprocessing, tmp_path, random_transforms, views=2)
+    dataset = SliceDataset(cases[:1], preprocessing, tmp_path, random_transforms(), views=2)
     (case,) = dataset.cases
     views = [dataset.view(case, 2, view) for view in range(2)]
     assert not torch.equal(views[0]["image"], views[1]["image"])
@@ -72,7 +61,7 @@ def test_views_are_a_few_random_versions_that_every_training_shares(cases, prepr
     for sample in drawn:
         assert torch.equal(sample["image"], views[sample["view"]]["image"])
         assert torch.equal(sample["label"], views[sample["view"]]["label"])
-    again = SliceDataset(cases[:1], preprocessing, tmp_path, random_transforms, views=4)
+    again = SliceDataset(cases[:1], preprocessing, tmp_path, random_transforms(), views=4)
     assert torch.equal(again.view(case, 2, 1)["image"], views[1]["image"])
 
 

@@ -25,9 +25,10 @@ def own_case(cases, tmp_path) -> dict:
     return {**cases[0], **paths}
 
 
-def test_prepared_volumes_are_what_inference_sees(cases, checked_in_preprocessing, tmp_path):
-    prepared = VolumeDataset(cases, checked_in_preprocessing("train"), tmp_path)
-    inference = checked_in_preprocessing("inference")
+@pytest.mark.parametrize("field_of_view", [None, 40])
+def test_prepared_volumes_are_what_inference_sees(cases, checked_in_preprocessing, tmp_path, field_of_view):
+    prepared = VolumeDataset(cases, checked_in_preprocessing("train", field_of_view=field_of_view), tmp_path)
+    inference = checked_in_preprocessing("inference", field_of_view=field_of_view)
     for case, volume in zip(cases, prepared, strict=True):
         # Inference has the image alone.
         expected = inference({"image": case["image"]})["image"].as_tensor()
@@ -43,6 +44,24 @@ def test_the_mask_stays_on_the_image_and_0_or_1(cases, preprocessing, tmp_path):
         # The blob is the bright part: its mean stands out from the rest by two thirds of the intensity range.
         inside, outside = (sample["image"][sample["label"] == value].mean() for value in (1, 0))
         assert inside - outside > 1.5
+
+
+def test_a_field_of_view_is_centred_and_gives_every_case_one_pixel_size(checked_in_preprocessing, tmp_path):
+    """Two scans of one scene, a square of 24 mm, on grids of 2 mm and 0.8 mm, one smaller than the field of view."""
+    preprocessing = checked_in_preprocessing("inference", field_of_view=48)
+    for name, width, spacing in (("coarse", 40, 2.0), ("fine", 50, 0.8)):
+        centre = (np.arange(width) - (width - 1) / 2) * spacing
+        inside = np.abs(centre) < 12
+        image = np.repeat((inside[:, None] & inside[None])[..., None], 3, axis=2).astype(np.float32)
+        affine = np.diag([spacing, spacing, 3, 1])
+        affine[:2, 3] = centre[0]
+        nibabel.save(nibabel.Nifti1Image(image, affine), tmp_path / f"{name}.nii.gz")
+        prepared = preprocessing({"image": str(tmp_path / f"{name}.nii.gz")})["image"]
+        assert prepared.shape == (1, 32, 32, 3)
+        assert prepared.pixdim.tolist() == pytest.approx([1.5, 1.5, 3])
+        bright = (prepared[0, :, :, 1] > prepared.mean()).sum(dim=0).max()
+        assert bright * 1.5 == pytest.approx(24, abs=3)
+        assert torch.allclose(prepared[0, :, :, 1], prepared[0, :, :, 1].flip(0), atol=0.6)
 
 
 def test_a_second_time_nothing_is_written(cases, preprocessing, tmp_path):

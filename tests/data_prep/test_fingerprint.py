@@ -69,6 +69,7 @@ def test_a_box_in_an_oblique_sagittal_file_is_measured_in_its_axial_view(dataset
             "intensity_p99": 3800.61,
             "gland_ml": 0.072,  # 3 * 5 * 4 voxels of 1.2 mm3
             "gland_slices": 3,
+            "gland_field_mm": 8.0,  # from row 5, whose outer edge is 5 rows from the centre
         }
     )
 

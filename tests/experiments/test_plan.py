@@ -47,6 +47,13 @@ def test_size_and_epochs_can_be_given(plan_file):
     assert {row.settings[EPOCHS] for row in plan.rows} == {7}
 
 
+def test_a_field_of_view_is_of_the_whole_study(plan_file, tmp_path):
+    assert load_plan(plan_file, SITES).image == {"image_size": 32, "field_of_view": None}
+    file = tmp_path / "cropped.yaml"
+    file.write_text(PLAN.replace("image_size: 32", "image_size: 32\nfield_of_view: 128"))
+    assert load_plan(str(file), SITES).image == {"image_size": 32, "field_of_view": 128}
+
+
 def test_a_row_is_picked_with_its_teachers(plan_file):
     plan = load_plan(plan_file, SITES)
     assert [row.name for row in plan.with_teachers(["sm*"])] == ["big", "small"]

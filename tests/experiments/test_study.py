@@ -64,6 +64,16 @@ def test_a_study_runs_is_reused_grows_and_is_not_mixed_with_another(study, capsy
     assert student["teachers"] == {"big": teacher["weights_sha256"]}
     assert json.loads((bundles / "distilled" / "configs" / "inference.json").read_text())["image_size"] == 32
 
+    # A study that chooses settings takes over trained teachers, and scores them on the validation cases.
+    (study / "validation.yaml").write_text(PLAN + "scored_on: validation\nfield_of_view: null\n")
+    shutil.copytree(bundles / "big", study / "chosen" / "bundles" / "big")
+    arguments = ["--plan", study / "validation.yaml", "--dataset", study / "dataset", "--out", study / "chosen"]
+    assert main(["run", *map(str, arguments), "--groups", "HK,UCL", "--only", "big"]) == 0
+    assert "afresh" not in capsys.readouterr().out
+    copied = study / "chosen" / "bundles" / "big"
+    assert (copied / "models" / "model.pt").read_bytes() == (bundles / "big" / "models" / "model.pt").read_bytes()
+    assert json.loads((copied / "output" / "evaluation.json").read_text())["part"] == "validation"
+
     models = {model: model.stat().st_mtime_ns for model in bundles.glob("*/models/model.pt")}
     (bundles / "alone" / "output" / "done.json").unlink()  # as if stopped between training and done
     assert run(study) == 0

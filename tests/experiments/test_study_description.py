@@ -13,7 +13,7 @@ def plan(tmp_path):
     (tmp_path / "splits").mkdir()
     (tmp_path / "splits" / "all.json").write_text(json.dumps(split))
     rows = tuple(Row(name, name, "baseline", "enet", seed=seed) for seed, name in enumerate(["enet", "enet_seed1"]))
-    return Plan("Small", 32, (50, 25, 25), 0, "test", None, (), rows)
+    return Plan("Small", 32, None, (50, 25, 25), 0, "test", None, (), rows)
 
 
 def test_rows_that_a_later_call_leaves_out_stay_in_the_study(plan, tmp_path):
