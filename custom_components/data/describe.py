@@ -1,5 +1,6 @@
 """Transforms as plain data, to compare and hash them."""
 
+import math
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
@@ -21,13 +22,15 @@ def describe(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): describe(item) for key, item in value.items()}
     if isinstance(value, np.ndarray | torch.Tensor):
-        return value.tolist()
+        return describe(value.tolist())
     if isinstance(value, list | tuple):
         return [describe(item) for item in value]
     if isinstance(value, torch.dtype):
         return str(value)
     if isinstance(value, Enum):
         return str(value.value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no NaN, and NaN is not equal to itself
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return getattr(value, "__qualname__", type(value).__name__)

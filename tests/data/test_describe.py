@@ -1,6 +1,7 @@
 import json
 
 import numpy as np
+import pytest
 import torch
 from monai.transforms import Compose, NormalizeIntensityd, RandFlip, ScaleIntensityRange, ThresholdIntensity
 
@@ -32,11 +33,13 @@ def test_the_random_state_is_no_setting():
 
 
 def test_is_plain_json():
-    values = {"a": np.arange(2), "b": torch.ones(1), "c": (1, None), "d": np.mean, 5: [True]}
-    assert describe(values) == {"a": [0, 1], "b": [1.0], "c": [1, None], "d": "mean", "5": [True]}
+    values = {"a": np.arange(2), "b": torch.ones(1), "c": (1, None), "d": np.mean, 5: [True], "e": np.array([np.nan])}
+    assert describe(values) == {"a": [0, 1], "b": [1.0], "c": [1, None], "d": "mean", "5": [True], "e": ["nan"]}
 
 
-def test_running_the_preprocessing_does_not_change_its_description(preprocessing, cases):
+@pytest.mark.parametrize("field_of_view", [None, 40])
+def test_running_the_preprocessing_does_not_change_its_description(checked_in_preprocessing, cases, field_of_view):
+    preprocessing = checked_in_preprocessing(field_of_view=field_of_view)
     before = describe(preprocessing.transforms)
     assert json.loads(json.dumps(before)) == before
     preprocessing({"image": cases[0]["image"], "label": cases[0]["label"]})
