@@ -1,5 +1,6 @@
 """The trainer that distils."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -94,7 +95,7 @@ class DistillationTrainer(SupervisedTrainer):
 
 def weights_by_site(weights: Tensor, teachers: Sequence[str], sites: Sequence[str]) -> dict[str, Tensor]:
     """Each teacher's mean weight, as ``weight_<teacher>`` and, where every slice has its own weights, also of the
-    slices of each site, as ``weight_<teacher>@<site>``.
+    slices of each site, as ``weight_<teacher>/<site>``.
 
     Args:
         weights: of the teachers, (n,) or (B, n).
@@ -104,7 +105,9 @@ def weights_by_site(weights: Tensor, teachers: Sequence[str], sites: Sequence[st
     if weights.ndim == 1:
         return {f"weight_{teacher}": weight for teacher, weight in zip(teachers, weights, strict=True)}
     rows = {"": torch.ones(len(sites), dtype=torch.bool)}
-    rows |= {f"@{site}": torch.tensor([other == site for other in sites]) for site in sorted(filter(None, set(sites)))}
+    for site in sorted(filter(None, set(sites))):
+        in_name = re.sub(r"[^\w. -]", "_", site)  # MLflow refuses other characters
+        rows[f"/{in_name}"] = torch.tensor([other == site for other in sites])
     return {
         f"weight_{teacher}{suffix}": weights[chosen.to(weights.device), place].mean()
         for place, teacher in enumerate(teachers)

@@ -110,7 +110,7 @@ def weights_by_site(training: Mapping[str, Sequence[float]]) -> dict[str, dict[s
     sites: dict[str, dict[str, Sequence[float]]] = {}
     for column, values in training.items():
         if column.startswith("weight_"):
-            teacher, _, site = column.removeprefix("weight_").partition("@")
+            teacher, _, site = column.removeprefix("weight_").partition("/")
             sites.setdefault(site, {})[teacher] = values
     return {site: weights for site, weights in sites.items() if site or len(sites) == 1}
 

@@ -135,12 +135,12 @@ def test_distils_a_compiled_student_alike(make_distillation, tiny, backend):
 
 def test_weights_of_each_slice_are_logged_by_site():
     weights = torch.tensor([[0.2, 0.8], [0.4, 0.6], [0.9, 0.1]])
-    logged = distillation.weights_by_site(weights, ["a", "b"], ["HK", "HK", ""])
+    logged = distillation.weights_by_site(weights, ["a", "b"], ["St. O (1)", "St. O (1)", ""])
     assert {name: round(value.item(), 6) for name, value in logged.items()} == {
         "weight_a": 0.5,
-        "weight_a@HK": 0.3,
+        "weight_a/St. O _1_": 0.3,
         "weight_b": 0.5,
-        "weight_b@HK": 0.7,
+        "weight_b/St. O _1_": 0.7,
     }
     assert distillation.weights_by_site(weights[0], ["a", "b"], ["HK"]).keys() == {"weight_a", "weight_b"}
 

@@ -101,7 +101,7 @@ def write_run(folder, row):
             line = {"epoch": epoch, "learning_rate": 0.001, "loss": fall[0], "dice": fall[1], "lovasz": 0.8 * fall[2]}
             if row["role"] == "student":
                 line |= {"importance": 8 * fall[3], "region_contrast": 0.02 * fall[4], "prediction": 0.6 * fall[5]}
-                for place in ("", "@HK", "@RUNMC"):
+                for place in ("", "/HK", "/RUNMC"):
                     line |= {f"weight_deeplabv3plus{place}": 0.5 + 0.1 * fall[6]}
                     line |= {f"weight_pspnet{place}": 0.5 - 0.1 * fall[6]}
             line["val_mean_dice"] = "" if epoch % 5 else 0.9 - 0.7 * fall[7]
