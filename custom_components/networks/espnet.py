@@ -3,7 +3,9 @@
 Paper: Mehta et al., "ESPNet: Efficient Spatial Pyramid of Dilated Convolutions for Semantic Segmentation", ECCV 2018.
 Variant: the ESPNet of EMKD (github.com/EagleMIT/EMKD): p=2 and q=3 blocks, the grey image repeated to three channels,
 a last ESP block of 5 channels whatever the number of classes.
-Deviation: none.
+Deviation: a new classifier is plain upsampling, each channel the logit of its own class (as in Long et al., "Fully
+Convolutional Networks for Semantic Segmentation", CVPR 2015), not random. It has no bias: from a random start, training
+could turn every channel into evidence for background and the PReLU slopes below zero, and see no prostate ever again.
 183,725 parameters.
 
 Tap points: stride2 ``level1`` (16 channels), stride8 ``merge3`` (256).
@@ -103,6 +105,8 @@ class ESPNet(nn.Module):
         )
         self.decode1 = _conv_bn_prelu(out_channels + 16 + image, out_channels)
         self.classifier = _double(out_channels, out_channels)
+        with torch.no_grad():
+            self.classifier.weight.copy_(torch.eye(out_channels)[:, :, None, None])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map images (B,in,H,W) to logits (B,C,H,W).
