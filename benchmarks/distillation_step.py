@@ -85,6 +85,7 @@ def random_batch(batch_size: int, size: int) -> dict[str, Any]:
         "case": ["noise"] * batch_size,
         "site": [""] * batch_size,
         "slice": torch.arange(batch_size),
+        "view": torch.zeros(batch_size, dtype=torch.int64),
     }
 
 
