@@ -108,7 +108,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Study:
-    """A study: its runs, and what they have in common."""
+    """A study: its runs, those of a label one after the other by seed, and what they have in common."""
 
     folder: Path
     title: str
@@ -126,11 +126,10 @@ class Study:
     def models(self, role: str) -> list[Model]:
         """The evaluated rows of a role, those of one network and label together."""
         groups: dict[tuple[str, str], list[Row]] = {}
-        for row in sorted(self.evaluated, key=lambda row: row.seed):
+        for row in self.evaluated:
             if row.role == role:
                 groups.setdefault((row.network, row.label), []).append(row)
-        order = {(row.network, row.label): place for place, row in reversed(list(enumerate(self.rows)))}
-        return [Model(groups[key]) for key in sorted(groups, key=order.__getitem__)]
+        return [Model(rows) for rows in groups.values()]
 
     def teachers_of(self, row: Row) -> list[Row]:
         """The rows that a row was distilled from."""
@@ -159,6 +158,8 @@ def load_study(folder: Path) -> Study:
             )
             for row in content["rows"]
         ]
+        labels = list(dict.fromkeys(row.label for row in rows))
+        rows.sort(key=lambda row: (labels.index(row.label), row.seed))
         shared = {key: content[key] for key in ("title", "split", "machine", "settings")}
         study = Study(folder=folder, dataset=Path(content["dataset"]), rows=rows, **shared)
     except (KeyError, TypeError) as error:

@@ -195,9 +195,10 @@ def test_seeds_get_a_column_only_where_they_differ(small):
     write_run(small / "bundles/enet_kd_1", ROWS[3])
     rows = json.loads((small / "study.json").read_text())["rows"]
     assert "seed" not in render_table(load_study(small).rows)
-    change(small / "study.json", rows=[*rows, {**rows[2], "name": "enet_kd_1", "seed": 1}])
+    change(small / "study.json", rows=[*rows[:2], {**rows[2], "name": "enet_kd_1", "seed": 1}, rows[2]])
     study = load_study(small)
     assert "seed" in render_table(study.rows).splitlines()[0]
+    assert [row.name for row in study.rows] == ["pspnet", "enet", "enet_kd", "enet_kd_1"]
     assert [found.seeds for found in comparisons(study)] == [1]  # the baseline has one seed
     assert (
         'ENet &lt;distilled&gt;</th><td class="words">student</td><td class="words">all sites</td><td>1</td>'
