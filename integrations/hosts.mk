@@ -104,7 +104,7 @@ flare: $(FLARE)/ready $(FEDERATION)/data  ## two hospitals on phantoms: a common
 	mkdir -p $(FEDERATION)/bundles/distilled && cp -r bundles/enet/. $(FEDERATION)/bundles/distilled
 	$(FLARE_PY) -m monai.bundle run training --config_file bundles/distillation/configs/train.json \
 		--dataset_dir $(FEDERATION)/data/$(DISTILLER) --image_size 64 --train::trainer::max_epochs 20 \
-		--lr_scheduler::step_size_up 90 --cache_teachers True \
+		--lr_scheduler::step_size_up 90 --cache_teachers True --augmentation_views 4 \
 		--student $(FEDERATION)/bundles/distilled --bundles_dir $(FEDERATION)/bundles \
 		--teachers "[$(foreach name,$(HOSPITALS),'$(name)',)]"
 	for student in enet distilled; do $(FLARE_PY) -m monai.bundle run evaluating --image_size 64 \

@@ -14,15 +14,23 @@ from custom_components.losses.region_contrast import RegionContrastLoss
 from custom_components.losses.segmentation import SegmentationLoss
 from custom_components.losses.weights import MODES, adaptive_weights, teacher_dice_losses
 
-# What differs from the parts' own defaults, which are the paper's.
-PRESETS: dict[str, dict[str, dict[str, Any]]] = {
-    "paper": {},
-    "emkd": {
-        "prediction": {"direction": "teacher_student"},
-        "importance": {"distance": "l2_squared"},
-        "region_contrast": {"distance": "squared"},
-    },
+# The options of a loss; those of its parts are what differs from the parts' own defaults, which are the paper's.
+PAPER: dict[str, Any] = {"alpha": 0.1, "beta": 0.1, "weighting": "loss", "scope": "batch"}
+EMKD: dict[str, Any] = {
+    **PAPER,
+    "prediction": {"direction": "teacher_student"},
+    "importance": {"distance": "l2_squared"},
+    "region_contrast": {"distance": "squared"},
 }
+# What did best on validation cases of real data: docs/adr/0006-defaults-by-measurement.md.
+MEASURED: dict[str, Any] = {
+    **EMKD,
+    "beta": 1.0,
+    "segmentation": {"cross_entropy_weight": 0.5},
+    "weighting": "inverse",
+    "scope": "sample",
+}
+PRESETS = {"paper": PAPER, "emkd": EMKD, "measured": MEASURED}
 SCOPES = ("batch", "sample")
 
 
@@ -46,11 +54,12 @@ class DistillationLoss(nn.Module):
     """Seg + α Σ_j w_j (importance + region contrast)(T_j, S) + β KL(student, Σ_j w_j p^j), of one teacher or several.
 
     All arguments are plain values, so that a bundle's config sets them as JSON, for example
-    ``{"preset": "emkd", "alpha": 0.2, "prediction": {"temperature": 2.0}}``.
+    ``{"preset": "emkd", "alpha": 0.2, "prediction": {"temperature": 2.0}}``. What is None is as the preset has it.
 
     Args:
-        preset: ``"paper"``, as printed, or ``"emkd"``, as the reference code of EMKD has it: KL(teacher || student),
-            squared L2 distances of importance maps and of region contrasts.
+        preset: ``"paper"``, as printed; ``"emkd"``, as the reference code of EMKD has it: KL(teacher || student),
+            squared L2 distances of importance maps and of region contrasts; or ``"measured"``, what did best on real
+            data.
         alpha: α of equation (5), of the features' loss. With 0 no features are needed.
         beta: β of equation (5), of the predictions' loss.
         weighting: the w_j of equation (6): a mode of :func:`adaptive_weights`, or a list of fixed weights in the
@@ -68,10 +77,10 @@ class DistillationLoss(nn.Module):
     def __init__(
         self,
         preset: str = "paper",
-        alpha: float = 0.1,
-        beta: float = 0.1,
-        weighting: str | Sequence[float] = "loss",
-        scope: str = "batch",
+        alpha: float | None = None,
+        beta: float | None = None,
+        weighting: str | Sequence[float] | None = None,
+        scope: str | None = None,
         segmentation: Mapping[str, Any] | None = None,
         prediction: Mapping[str, Any] | None = None,
         importance: Mapping[str, Any] | None = None,
@@ -79,6 +88,9 @@ class DistillationLoss(nn.Module):
     ) -> None:
         super().__init__()
         check_choice("preset", preset, tuple(PRESETS))
+        given = {"alpha": alpha, "beta": beta, "weighting": weighting, "scope": scope}
+        options = PRESETS[preset] | {name: value for name, value in given.items() if value is not None}
+        alpha, beta, weighting, scope = (options[name] for name in given)
         check_number("alpha", alpha, least=0)
         check_number("beta", beta, least=0)
         check_choice("scope", scope, SCOPES)
@@ -92,8 +104,7 @@ class DistillationLoss(nn.Module):
         self.weighting = weighting
         self.scope = scope
         self.last_terms: dict[str, Tensor] = {}
-        options = PRESETS[preset]
-        self.segmentation = _part(SegmentationLoss, "segmentation", {}, segmentation)
+        self.segmentation = _part(SegmentationLoss, "segmentation", options, segmentation)
         self.prediction = _part(PredictionDistillationLoss, "prediction", options, prediction)
         self.importance = _part(ImportanceMapLoss, "importance", options, importance)
         self.region_contrast = _part(RegionContrastLoss, "region_contrast", options, region_contrast)

@@ -14,7 +14,7 @@ class SegmentationLoss(nn.Module):
 
     Dice is of the foreground and pooled over the batch: per image, every slice without prostate would add a constant 1
     with almost no gradient. Cross-entropy is not in the paper. While the prostate is not found yet, Dice and Lovász
-    have almost no gradient and training may stall; cross-entropy starts it (teacher bundles use it).
+    have almost no gradient and training may stall; cross-entropy starts it (the bundles use it).
 
     Args:
         dice_weight: α1 of equation (4).

@@ -94,7 +94,7 @@ class Model:
     @property
     def with_cross_entropy(self) -> bool:
         """Whether it was trained with more than equation 4."""
-        return float(self.rows[0].settings.get("loss::cross_entropy_weight", 0)) > 0
+        return float(self.rows[0].settings.get("loss::cross_entropy_weight", 0.5)) > 0  # the bundles' own is 0.5
 
     def mean_dice(self, cases: Sequence[str]) -> np.ndarray:
         """The Dice of each case, as the mean over the seeds."""

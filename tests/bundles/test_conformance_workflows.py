@@ -60,7 +60,7 @@ def test_a_config_finds_its_own_bundle_from_anywhere(copy_bundles, monkeypatch, 
 def documented_flags(repository: Path) -> list[tuple[str, str]]:
     """Flag and value of every row of the guide's tables of overrides."""
     tables = (repository / "docs" / "how-to" / "training.md").read_text().split("| flag | meaning |")[1:]
-    flags = [flag for table in tables for flag in re.findall(r"`--(\S+) ([^`]+)`", table.split("\n\n")[0])]
+    flags = [flag for table in tables for flag in re.findall(r"`--([^\s`]+) ([^`]+)`", table.split("\n\n")[0])]
     assert len(tables) == 2
     assert len(flags) >= 15
     return flags
@@ -71,8 +71,8 @@ def test_every_flag_of_the_guide_is_a_key_of_the_configs(repository):
     for parser, name in zip(parsers, ("enet", "distillation"), strict=True):
         parser.read_config(repository / "bundles" / name / "configs" / "train.json")
     flags = {flag for flag, _ in documented_flags(repository)}
-    # They have defaults in loss and trainer; tracking is MONAI's own.
-    others = {"loss::scope", "train::trainer::compile", "train::trainer::compile_kwargs", "tracking"}
+    # They have defaults in the trainer; tracking is MONAI's own.
+    others = {"train::trainer::compile", "train::trainer::compile_kwargs", "tracking"}
     assert {flag for flag in flags if not any(flag in parser for parser in parsers)} == others
 
 
@@ -99,6 +99,19 @@ def test_the_flags_of_a_distillation_reach_its_loss(untrained, workflow):
     run = workflow(untrained / "distillation", "train", student="enet", teachers=["espnet"], **options)
     loss = run.parser.get_parsed_content("loss")
     assert (loss.weighting, loss.scope, loss.prediction.direction) == ("inverse", "sample", "teacher_student")
+
+
+def test_the_printed_distillation_is_one_flag_away(untrained, workflow):
+    losses = []
+    for options in ({}, {"loss::preset": "paper"}):
+        run = workflow(untrained / "distillation", "train", student="enet", teachers=["espnet"], **options)
+        losses.append(run.parser.get_parsed_content("loss"))
+    ours, printed = losses
+    assert ours.preset == "measured"
+    assert (printed.weighting, printed.scope, printed.prediction.direction) == ("loss", "batch", "student_teacher")
+    assert (printed.importance.distance, printed.region_contrast.distance) == ("l1", "l2")
+    weights = {"dice": 0.2, "lovasz": 0.3, "importance": 0.1, "region_contrast": 0.1, "prediction": 0.1}
+    assert printed.term_weights == weights
 
 
 def tracked_run(output_dir: Path) -> mlflow.entities.Run:

@@ -121,8 +121,7 @@ def test_the_preprocessing_of_a_bundle_fills_the_cache_of_its_training(repo, wor
 def test_a_training_learns_the_blob(repo, workflow, tmp_path):
     """Enough epochs of ENet on bright blobs give a mask that overlaps; labels or orientation mixed up would not."""
     folders = {"output_dir": str(tmp_path / "output"), "models_dir": str(tmp_path / "models")}
-    options = {EPOCHS: 25, "lr_scheduler::step_size_up": 20, "val_interval": 25}
-    options["loss::cross_entropy_weight"] = 0.5
+    options = {EPOCHS: 25, "lr_scheduler::step_size_up": 20, "val_interval": 25, "augmentation": 0}
     workflow(repo / "bundles" / "enet", "train", **folders, **options).run()
     checkpoint = {"ckpt_path": str(tmp_path / "models" / "model.pt"), "output_dir": str(tmp_path / "output")}
     workflow(repo / "bundles" / "enet", "evaluate", **checkpoint).run()
@@ -196,6 +195,7 @@ def test_cached_teachers_distil_the_same_student(repo, workflow, tmp_path):
     for cached in (False, True):
         folders = {key: str(tmp_path / str(cached) / key) for key in ("output_dir", "models_dir")}
         options = {"student": "enet", "teachers": ["espnet", "mobilenetv2"], "cache_teachers": cached, EPOCHS: 2}
+        options["augmentation_views"] = 2
         workflow(repo / "bundles" / "distillation", "train", **folders, **options).run()
         rows = csv.DictReader((tmp_path / str(cached) / "output_dir" / "training.csv").open())
         losses.append([float(row["loss"]) for row in rows])
@@ -210,7 +210,7 @@ def test_tensorboard_and_mlflow_get_every_term_weight_and_gradient_norm(repo, wo
     training = workflow(repo / "bundles" / "distillation", "train", **folders, **options)
     training.run()
     training.finalize()
-    terms = ["dice", "lovasz", "importance", "region_contrast", "prediction"]
+    terms = ["dice", "lovasz", "cross_entropy", "importance", "region_contrast", "prediction"]
     expected = {"loss", "weight_espnet", *terms, *(f"grad_{name}" for name in terms)}
     (row,) = csv.DictReader((folder / "training.csv").open())
     assert expected <= row.keys()

@@ -32,6 +32,8 @@ COMMON = {
     # With its own 1e-8, Adam takes a whole step along a gradient of nearly 0, whose sign is a matter of rounding.
     "optimizer::eps": 1e-2,
     "learning_rate": 1e-3,
+    # Each process draws its own random transforms.
+    "augmentation": 0,
     EPOCHS: 2,
 }
 WITHOUT_DROPOUT = {"training": [DROPOUT.format(p=0.0), RUN]}

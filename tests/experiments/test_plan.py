@@ -93,6 +93,19 @@ def test_shipped_plans_fit_six_sites(name):
     assert plan.scored_on == "test"
 
 
+def test_the_ablations_share_their_teachers_with_the_plan_cpu():
+    cpu, ablations = (
+        [row for row in load_plan(name, SITES).rows if row.role == "teacher"] for name in ("cpu", "ablations")
+    )
+    assert cpu == ablations
+
+
+def test_the_ablations_never_look_at_a_test_case_of_the_plan_cpu():
+    cpu, ablations = load_plan("cpu", SITES), load_plan("ablations", SITES)
+    assert ablations.scored_on == "validation"
+    assert (ablations.fractions, ablations.split_seed) == (cpu.fractions, cpu.split_seed)
+
+
 def test_the_demo_spreads_six_sites_over_its_three_teachers():
     plan = load_plan("demo", SITES)
     assert plan.groups == (("BIDMC", "BMC"), ("HK", "I2CVB"), ("RUNMC", "UCL"))

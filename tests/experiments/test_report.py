@@ -15,6 +15,7 @@ from experiments.report.comparison import compare, comparisons, findings
 from experiments.report.figures import weights_by_site
 from experiments.report.paper import table_1, table_2
 from experiments.report.pictures import chosen_cases
+from experiments.report.runs import run_table, shared_settings
 from experiments.report.scores import site_tables
 from experiments.report.study import Model
 
@@ -23,10 +24,11 @@ SHAPE = (72, 72, 8)
 CASES = [("RUNMC", "RUNMC_Case01"), ("RUNMC", "RUNMC_Case02"), ("HK", "HK_Case01"), ("HK", "HK_Case02")]
 TEACHERS = ("deeplabv3plus", "pspnet")
 SPLIT_SHA256 = hashlib.sha256(b"split").hexdigest()
+EQUATION_4 = {"loss::cross_entropy_weight": 0}
 ROWS = [
     {"name": "deeplabv3plus", "label": "DeepLabV3+", "role": "teacher", "network": "deeplabv3plus", "sites": ["RUNMC"]},
     {"name": "pspnet", "label": "PSPNet", "role": "teacher", "network": "pspnet"},
-    {"name": "enet", "label": "ENet alone", "role": "baseline", "network": "enet"},
+    {"name": "enet", "label": "ENet alone", "role": "baseline", "network": "enet", "settings": EQUATION_4},
     {
         "name": "enet_kd",
         "label": "ENet <distilled>",
@@ -34,7 +36,7 @@ ROWS = [
         "network": "enet",
         "teachers": ["deeplabv3plus", "pspnet"],
     },
-    {"name": "espnet", "label": "ESPNet alone", "role": "baseline", "network": "espnet"},
+    {"name": "espnet", "label": "ESPNet alone", "role": "baseline", "network": "espnet", "settings": EQUATION_4},
     {"name": "espnet_kd", "label": "ESPNet distilled", "role": "student", "network": "espnet", "teachers": ["pspnet"]},
 ]
 # How far, in voxels, the row's predictions are moved aside, case by case.
@@ -295,6 +297,18 @@ def test_figures_compare_a_student_with_its_only_teacher(small):
     student, teacher = load_study(small).rows[2], load_study(small).rows[0]
     points = [100 * (student.cases[case]["dice"] - teacher.cases[case]["dice"]) for case in student.cases]
     assert found["dice_points"] == pytest.approx(sum(points) / len(points), abs=0.005)
+
+
+def test_settings_that_all_runs_share_are_told_once(small):
+    rows = json.loads((small / "study.json").read_text())["rows"]
+    epochs, seed_only = {"train::trainer::max_epochs": 3}, {"val_interval": 2}
+    settings = [epochs | seed_only, epochs, epochs | {"batch_size": 4}]
+    rows = [{**row, "settings": own} for row, own in zip(rows, settings, strict=True)]
+    change(small / "study.json", rows=rows)
+    study = load_study(small)
+    assert shared_settings(study.rows) == epochs
+    assert [line.cells[1] for line in run_table(study).lines] == ["val_interval 2", "–", "batch_size 4"]
+    assert "- of every run: max_epochs 3" in (write_report(small).parent / "report.md").read_text()
 
 
 def test_best_median_and_worst_case(sample):

@@ -26,7 +26,7 @@ rows:
     role: student
     bundle: enet
     teachers: [big]
-    settings: {cache_teachers: true}
+    settings: {cache_teachers: true, augmentation_views: 2}
 """
 
 

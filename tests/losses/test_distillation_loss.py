@@ -245,14 +245,26 @@ def test_configured_from_json():
     assert list(loss(*arguments()).terms) == ["dice", "lovasz", "cross_entropy", *TERMS[2:]]
 
 
+def test_a_preset_is_a_set_of_options_and_what_is_given_goes_over_it():
+    args = arguments()
+    spelled_out = DistillationLoss(
+        "emkd", beta=1, segmentation={"cross_entropy_weight": 0.5}, weighting="inverse", scope="sample"
+    )
+    torch.testing.assert_close(DistillationLoss("measured")(*args).loss, spelled_out(*args).loss)
+    printed = DistillationLoss("paper")
+    assert (printed.alpha, printed.beta, printed.weighting, printed.scope) == (0.1, 0.1, "loss", "batch")
+    given = DistillationLoss("measured", alpha=0, weighting="uniform", segmentation={"cross_entropy_weight": 0})
+    assert (given.alpha, given.beta, given.weighting, given.scope) == (0, 1, "uniform", "sample")
+    assert list(given(*args).terms) == ["dice", "lovasz", "prediction"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"preset": "EMKD"}, "preset='EMKD' is unknown; choose one of 'paper', 'emkd'"),
+        ({"preset": "EMKD"}, "preset='EMKD' is unknown; choose one of 'paper', 'emkd', 'measured'"),
         ({"alpha": -0.1}, "alpha=-0.1 must be a number of at least 0"),
-        ({"beta": None}, "beta=None"),
+        ({"beta": "0.1"}, "beta='0.1'"),
         ({"weighting": "dice"}, "weighting='dice' is unknown"),
-        ({"weighting": None}, "weighting=None is unknown"),
         ({"weighting": [0, 0]}, "must hold a weight above 0"),
         ({"weighting": [1, -1]}, "weighting=-1"),
         ({"scope": "image"}, "scope='image'"),
