@@ -53,8 +53,10 @@ def findings(study: Study) -> list[str]:
         group = [one for one in found if one.baseline.with_cross_entropy == fair]
         if group:
             better, worse = sum(one.low > 0 for one in group), sum(one.high < 0 for one in group)
+            students = len({(one.student.network, one.student.label) for one in group})
+            what = "distilled students" if len(group) == students else "pairs of distilled student and baseline"
             sentences.append(
-                f"Against the same network trained {against}, {better} of {len(group)} distilled students are better "
+                f"Against the same network trained {against}: of {len(group)} {what}, {better} come out better "
                 f"(95 % interval above zero), {worse} worse, and {len(group) - better - worse} cannot be told apart on "
                 f"{group[0].cases} cases."
             )

@@ -274,7 +274,18 @@ def test_many_comparisons_are_counted(sample, monkeypatch):
     assert len(findings(load_study(sample))) == 2
     monkeypatch.setattr("experiments.report.comparison.TOLD", 1)
     (sentence,) = findings(load_study(sample))
-    assert sentence.startswith("Against the same network trained alone, 1 of 2 distilled students are better")
+    assert sentence.startswith(
+        "Against the same network trained alone: of 2 distilled students, 1 come out better (95 % interval above zero)"
+    )
+
+
+def test_a_student_of_two_baselines_is_counted_in_pairs(small, monkeypatch):
+    rows = json.loads((small / "study.json").read_text())["rows"]
+    other = {**rows[1], "name": "enet_other", "label": "ENet alone, other"}
+    write_run(small / "bundles/enet_other", ROWS[2])
+    change(small / "study.json", rows=[*rows, other])
+    monkeypatch.setattr("experiments.report.comparison.TOLD", 1)
+    assert "of 2 pairs of distilled student and baseline, " in findings(load_study(small))[0]
 
 
 def test_markdown_and_figures_hold_what_the_page_holds(sample):
