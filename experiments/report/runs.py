@@ -37,5 +37,10 @@ def _cells(row: Row, shared: Mapping[str, Any]) -> list[str]:
         str(epochs),
         str(made.get("epoch", NOTHING)),
         str(made.get("weights_sha256", NOTHING))[:SHORT],
-        str(made.get("git_revision", NOTHING))[:SHORT],
+        _revision(made.get("git_revision")),
     ]
+
+
+def _revision(text: str | None) -> str:
+    commit, *changes = (text or NOTHING).split("+")
+    return "+".join([commit[:SHORT], *changes])  # code that was in no commit must show

@@ -322,6 +322,13 @@ def test_settings_that_all_runs_share_are_told_once(small):
     assert "- of every run: max_epochs 3" in (write_report(small).parent / "report.md").read_text()
 
 
+def test_a_run_of_code_that_was_in_no_commit_says_so(small):
+    models = small / "bundles" / "pspnet" / "models"
+    models.mkdir()
+    (models / "provenance.json").write_text('{"git_revision": "0123456789abcdef+changes"}')
+    assert run_table(load_study(small)).lines[0].cells[-1] == "0123456789ab+changes"
+
+
 def test_best_median_and_worst_case(sample):
     student = load_study(sample).rows[3]
     assert chosen_cases(student) == {"best": "RUNMC_Case01", "median": "RUNMC_Case02", "worst": "HK_Case02"}
