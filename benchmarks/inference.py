@@ -23,12 +23,11 @@ import nibabel
 import numpy as np
 import torch
 
+from custom_components.bundle import copy_bundle, read_bundle
 from custom_components.checkpoint import write_checkpoint
 from custom_components.errors import InputError
 from custom_components.export import export_onnx, export_torchscript, quantise
 from custom_components.files import write_json, write_text
-from custom_components.teachers import read_bundle
-from experiments.bundle_copy import copy_bundle
 from experiments.complexity import describe_machine
 
 STUDENT, TEACHER = "enet", "pspnet"

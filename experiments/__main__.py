@@ -11,12 +11,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from custom_components.bundle import SHIPPED_BUNDLES, read_bundle
 from custom_components.errors import InputError
-from custom_components.teachers import read_bundle
 from data_prep.dataset_file import read_dataset
 from data_prep.splitting import split_dataset
 from experiments import complexity
-from experiments.bundle_copy import BUNDLES
 from experiments.describe import keep_description
 from experiments.lock import lock_study
 from experiments.plan import load_plan
@@ -83,7 +82,7 @@ def report(options: argparse.Namespace) -> None:
 def measure_complexity(options: argparse.Namespace) -> None:
     """Print what each network costs, and write it to ``complexity.md`` and ``complexity.json``."""
     machine = complexity.describe_machine()
-    exported = complexity.measure_exported(read_bundle(options.exported, BUNDLES)) if options.exported else []
+    exported = complexity.measure_exported(read_bundle(options.exported, SHIPPED_BUNDLES)) if options.exported else []
     rows = [complexity.measure(name) for name in tqdm(complexity.NETWORKS, desc="complexity", unit="network")]
     written = complexity.write_page(rows + exported, machine, options.out)
     print(complexity.render_page(rows + exported, machine))
@@ -135,7 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     for subparser in (run_, status_, report_):
         subparser.add_argument("--out", type=Path, required=True, help="folder of the study")
     costs = commands.add_parser("complexity", help="count and time the networks, beside the paper's Table 1")
-    costs.add_argument("--out", type=Path, default=BUNDLES.parent / "docs" / "reference", help="folder of the table")
+    costs.add_argument("--out", type=Path, default=Path("docs/reference"), help="folder of the table")
     costs.add_argument("--exported", metavar="BUNDLE", help="also the ONNX files of this exported bundle")
     costs.set_defaults(command=measure_complexity)
     return parser

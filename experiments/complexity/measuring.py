@@ -10,10 +10,9 @@ from monai.inferers import SliceInferer
 from ptflops import get_model_complexity_info
 from torch import nn
 
+from custom_components.bundle import SHIPPED_BUNDLES, Bundle, read_bundle
 from custom_components.errors import InputError
 from custom_components.export import OnnxNetwork, read_notes
-from custom_components.teachers import Bundle, read_bundle
-from experiments.bundle_copy import BUNDLES
 
 SIZE = 384
 SLICES = 24
@@ -62,7 +61,7 @@ class Complexity:
 def build_network(name: str) -> nn.Module:
     """The network of a bundle's ``network_def``, or a variant of it, untrained and in eval mode."""
     bundle_name, options = VARIANTS.get(name, (name, {}))
-    bundle = read_bundle(str(BUNDLES / bundle_name))
+    bundle = read_bundle(str(SHIPPED_BUNDLES / bundle_name))
     return replace(bundle, network_def={**bundle.network_def, **options}).build_network().eval()
 
 

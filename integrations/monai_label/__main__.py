@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from custom_components.bundle import find_bundle
 from custom_components.errors import InputError
-from custom_components.teachers import find_bundle
 
 APP_DIR = Path(__file__).resolve().parent
 REPOSITORY = APP_DIR.parents[1]

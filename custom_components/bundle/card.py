@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-TEMPLATE = Path(__file__).resolve().parent / "_base" / "README.md"
+from custom_components.bundle.reading import SHIPPED_BUNDLES
+
+TEMPLATE = SHIPPED_BUNDLES / "_base" / "README.md"
 NO_WEIGHTS = "No weights are part of this repository: train it on your own cases."
 NOT_EVALUATED = "None yet: no evaluation is on record."
 
