@@ -27,10 +27,10 @@ help:  ## show this list
 venv: $(READY)  ## make .venv with everything in it
 
 # torch first and pinned: nothing that follows may bring another build of it.
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt tests/requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 

@@ -87,10 +87,11 @@ FEDERATION := runs/flare
 HOSPITALS := RUNMC BMC
 DISTILLER := UCL
 
-$(FLARE)/ready: integrations/flare/requirements.txt requirements.txt pyproject.toml
+$(FLARE)/ready: integrations/flare/requirements.txt requirements.txt tests/requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(FLARE)
 	$(FLARE_PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
-	$(FLARE_PY) -m pip install --quiet --disable-pip-version-check -r integrations/flare/requirements.txt
+	$(FLARE_PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt \
+		-r integrations/flare/requirements.txt
 	$(FLARE_PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
