@@ -1,4 +1,4 @@
-"""The curves of a report as PNG: validation Dice, loss terms and adaptive weights over the epochs."""
+"""The curves of a report: validation Dice, loss terms, adaptive weights and calibration."""
 
 from collections.abc import Callable, Mapping, Sequence
 from math import nan
@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.report.study import Row
+from experiments.report.study import RunRecord
 from reporting.plots import COLOURS, INK, styled
 
 SEGMENTATION_TERMS = ("dice", "lovasz", "cross_entropy")
@@ -26,9 +26,9 @@ PANEL_WIDTH, PANEL_HEIGHT = 3.5, 2.3  # inches
 Draw = Callable[[Axes, Any], None]  # puts a panel's content on axes
 
 
-def validation_dice(rows: Sequence[Row]) -> Figure:
+def validation_dice(rows: Sequence[RunRecord]) -> Figure:
     """The validation Dice (%) over the epochs: a panel for the teachers, and one for each student network."""
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[RunRecord]] = {}
     for row in rows:
         if np.isfinite(row.training.get("val_mean_dice", [nan])).any():
             groups.setdefault("teachers" if row.role == "teacher" else row.network, []).append(row)
@@ -57,7 +57,7 @@ def validation_dice(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def segmentation_losses(rows: Sequence[Row]) -> Figure:
+def segmentation_losses(rows: Sequence[RunRecord]) -> Figure:
     """The unweighted segmentation terms of each run, one panel a run."""
     figure = _panels(_trainings(rows), _draw_terms(SEGMENTATION_TERMS, log=False), "loss term")
     # The panels share their scale; fixed before the last one is drawn it would cut off what is larger there.
@@ -65,12 +65,12 @@ def segmentation_losses(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def distillation_losses(rows: Sequence[Row]) -> Figure:
+def distillation_losses(rows: Sequence[RunRecord]) -> Figure:
     """The unweighted distillation terms of each distilled run, one panel a run, on a log axis."""
     return _panels(_trainings(rows), _draw_terms(DISTILLATION_TERMS, log=True), "loss term")
 
 
-def reliability(rows: Sequence[Row]) -> Figure:
+def reliability(rows: Sequence[RunRecord]) -> Figure:
     """Observed frequency over predicted probability (both in %), a panel for each row; dots grow with their voxels."""
 
     def draw(axes: Axes, bins: Sequence[Mapping[str, float]]) -> None:
@@ -87,7 +87,7 @@ def reliability(rows: Sequence[Row]) -> Figure:
     return _panels(panels, draw, "prostate %", "probability %")
 
 
-def adaptive_weights(rows: Sequence[Row]) -> Figure:
+def adaptive_weights(rows: Sequence[RunRecord]) -> Figure:
     """The weight of each teacher, a panel for each distilled run and, where they were logged by site, each site.
 
     Dotted: the weight that all would share.
@@ -115,12 +115,12 @@ def weights_by_site(training: Mapping[str, Sequence[float]]) -> dict[str, dict[s
     return {site: weights for site, weights in sites.items() if site or len(sites) == 1}
 
 
-def has_distillation_terms(row: Row) -> bool:
+def has_distillation_terms(row: RunRecord) -> bool:
     """Whether a run logged a distillation term."""
     return any(term in row.training for term in DISTILLATION_TERMS)
 
 
-def _trainings(rows: Sequence[Row]) -> dict[str, Mapping[str, Sequence[float]]]:
+def _trainings(rows: Sequence[RunRecord]) -> dict[str, Mapping[str, Sequence[float]]]:
     return {_name(row, rows): row.training for row in rows}
 
 
@@ -162,7 +162,7 @@ def _panels(panels: Mapping[str, Any], draw: Draw, ylabel: str, xlabel: str = "e
     return figure
 
 
-def _name(row: Row, rows: Sequence[Row]) -> str:
+def _name(row: RunRecord, rows: Sequence[RunRecord]) -> str:
     """A row's label, with its seed where several rows share the label."""
     shared = sum(other.label == row.label for other in rows) > 1
     return f"{row.label}, seed {row.seed}" if shared else row.label
