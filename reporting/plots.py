@@ -28,3 +28,8 @@ def styled(axes: Axes, xlabel: str, ylabel: str) -> Axes:
     axes.set_xlabel(xlabel, fontsize=8, color=INK)
     axes.set_ylabel(ylabel, fontsize=8, color=INK)
     return axes
+
+
+def as_written(name: str) -> str:
+    """A name as text for matplotlib, which would read a name with two ``$`` as a formula."""
+    return name.replace("$", r"\$")

@@ -1,7 +1,7 @@
-r"""Finds the values that differ from the other cases of the same site, by the modified z-score.
+"""Finds the values that differ from the other cases of the same site, by the modified z-score.
 
 B. Iglewicz and D. C. Hoaglin, How to Detect and Handle Outliers (ASQC, 1993): z = (x - median) / (1.4826 MAD), where
-MAD is the median absolute deviation. A value with \|z\| > 3.5 is an outlier. When more than half of the values are
+MAD is the median absolute deviation. A value with |z| > 3.5 is an outlier. When more than half of the values are
 equal, MAD is 0; then 1.2533 times the mean absolute deviation replaces 1.4826 MAD.
 """
 
@@ -38,7 +38,7 @@ class Outlier:
 
 
 def find_outliers(sites: Mapping[str, Sequence[Case]]) -> list[Outlier]:
-    r"""Every outlier of every site; the one with the largest \|z\| comes first."""
+    """Every outlier of every site; the one with the largest |z| comes first."""
     found = []
     for site, cases in sites.items():
         for quantity in QUANTITIES:

@@ -65,8 +65,10 @@ page.
 
 {footnotes}
 
-Each time is the median of {SLICE_REPEATS} runs of a slice, or of {VOLUME_REPEATS} of a volume; the slices of a volume
-are run one by one, as in inference. {render_machine(machine)}
+A time of a slice is the median of {SLICE_REPEATS} runs, a time of a volume that of {VOLUME_REPEATS}. The slices of a
+volume are run one by one, as in inference.
+
+{render_machine(machine)}
 """
 
 

@@ -10,6 +10,7 @@ from custom_components.errors import InputError
 from custom_components.files import read_json
 from custom_components.nifti import read_volume
 from experiments.report.study import RunRecord
+from reporting.plots import as_written
 from reporting.slices import AxialSlice, Stack, axial, note, outline, show
 
 TRUTH_COLOUR = "#FFD166"
@@ -61,7 +62,7 @@ def picture_grid(rows: list[RunRecord], dataset: Path) -> Figure:
             note(axes, _score(row.cases[case]), "bottom")
         note(line[0], f"{rank}: {case}", "bottom")
     for axes, head in zip(grid[0], ["slice", "ground truth", *(row.label for row in rows)], strict=True):
-        axes.set_title(head, fontsize=9, color="#334155", fontweight="bold", wrap=True)
+        axes.set_title(as_written(head), fontsize=9, color="#334155", fontweight="bold", wrap=True)
     return figure
 
 

@@ -2,7 +2,7 @@
 
 from experiments.report import figures, paper, runs
 from experiments.report.comparison import conclusions
-from experiments.report.complexity import complexity_table
+from experiments.report.network_costs import network_costs
 from experiments.report.pictures import picture_grid
 from experiments.report.scores import score_table, site_tables
 from experiments.report.study import RunRecord, StudyRecord
@@ -113,7 +113,7 @@ def _calibration(study: StudyRecord) -> list[Block]:
 
 
 def _complexity(study: StudyRecord) -> list[Block]:
-    table, note = complexity_table(study)
+    table, note = network_costs(study)
     return [table, Note(note)] if table.lines else []
 
 

@@ -375,3 +375,13 @@ def test_faults_are_named(small):
     change(small / "study.json", rows=rows[1:])
     with pytest.raises(InputError, match=r"row enet_kd was distilled from pspnet, which is no row"):
         write_report(small)
+
+
+def test_a_label_with_dollars_is_no_formula(small):
+    """Matplotlib would fail on the formula, or leave the dollars out."""
+    rows = json.loads((small / "study.json").read_text())["rows"]
+    label = r'<b>&" $\nonsense$'
+    change(small / "study.json", rows=[*rows[:2], {**rows[2], "label": label}])
+    page = write_report(small).read_text(encoding="utf-8")
+    assert r'<th scope="row">&lt;b&gt;&amp;&#34; $\nonsense$</th>' in page
+    assert "<b>" not in page

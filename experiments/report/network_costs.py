@@ -11,7 +11,7 @@ MEASURED = Path(__file__).resolve().parents[2] / "docs" / "reference" / "complex
 COLUMNS = ("network", "params", "paper", "GMACs", "GFLOPs", "paper", "one slice", "24 slices")
 
 
-def complexity_table(study: StudyRecord) -> tuple[Table, str]:
+def network_costs(study: StudyRecord) -> tuple[Table, str]:
     """The cost of each network of the study for a slice of 1x384x384, and a note on how it was measured."""
     measured = read_json(MEASURED)
     used = {row.network: row.role for row in study.rows}
