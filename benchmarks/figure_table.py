@@ -28,8 +28,8 @@ def render(results: Results, machine: Mapping[str, Any]) -> str:
     parts = "\n".join(_parts(figure) for figure in figures if figure.parts or figure.note)
     return f"""# Benchmarks
 
-Each ratio compares two measurements that took turns in one process. Each figure is the median of its rounds; the smallest
-and the largest round stand in brackets. `make benchmarks` writes this page; the scripts are in `benchmarks/`.
+Each ratio compares two measurements that took turns in one process. Each figure is the median of its rounds; the
+smallest and the largest round stand in brackets. `make benchmarks` writes this page from the scripts in `benchmarks/`.
 
 {markdown_table(COLUMNS, [_cells(figure) for figure in figures])}
 
