@@ -20,7 +20,7 @@ from experiments.describe import keep_description
 from experiments.lock import lock_study
 from experiments.plan import load_plan
 from experiments.report import load_study, render_table, write_report
-from experiments.runner import Study
+from experiments.runner import StudyRunner
 from experiments.status import render_status
 
 SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> None:
     with lock_study(out) as lock:
         split_dataset(dataset, plan.fractions, groups, plan.split_seed, plan.leave_out, out / "splits")
         keep_description(plan, dataset, out)
-        complete = Study(plan, dataset, out, lock).run(rows, options.jobs, options.time_budget)
+        complete = StudyRunner(plan, dataset, out, lock).run(rows, options.jobs, options.time_budget)
         report(options)
     if not complete:
         print("the time is over; the same command goes on from here")

@@ -24,8 +24,8 @@ PATIENCE = 30  # seconds that a stopped process has to end by itself
 
 
 @dataclass
-class Study:
-    """A plan on a dataset, with its folder and the descriptor of its lock."""
+class StudyRunner:
+    """Runs a plan on a dataset in a folder; ``lock`` is the descriptor of the folder's lock."""
 
     plan: Plan
     dataset: Path
@@ -111,7 +111,7 @@ class Study:
 class Job:
     """One row on its way: its training, then its evaluation, each a process with a log."""
 
-    def __init__(self, row: Row, study: Study, threads: int) -> None:
+    def __init__(self, row: Row, study: StudyRunner, threads: int) -> None:
         self.row = row
         self.bundle = study.bundles / row.name
         self.inputs = study.inputs(row)
