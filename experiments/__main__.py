@@ -80,13 +80,16 @@ def report(options: argparse.Namespace) -> None:
 
 
 def measure_complexity(options: argparse.Namespace) -> None:
-    """Print what each network costs, and write it to ``complexity.md`` and ``complexity.json``."""
+    """Print what each network costs, and write the page and the data that reports take it from."""
     machine = complexity.describe_machine()
     exported = complexity.measure_exported(read_bundle(options.exported, SHIPPED_BUNDLES)) if options.exported else []
     rows = [complexity.measure(name) for name in tqdm(complexity.NETWORKS, desc="complexity", unit="network")]
-    written = complexity.write_page(rows + exported, machine, options.out)
+    page, data = Path("docs/reference/complexity.md"), complexity.MEASURED
+    if options.out:
+        page, data = options.out / page.name, options.out / data.name
+    complexity.write_page(rows + exported, machine, page, data)
     print(complexity.render_page(rows + exported, machine))
-    print("written:", *written)
+    print("written:", page, data)
 
 
 def _interrupt_on_signals() -> None:
@@ -134,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     for subparser in (run_, status_, report_):
         subparser.add_argument("--out", type=Path, required=True, help="folder of the study")
     costs = commands.add_parser("complexity", help="count and time the networks, beside the paper's Table 1")
-    costs.add_argument("--out", type=Path, default=Path("docs/reference"), help="folder of the table")
+    costs.add_argument("--out", type=Path, help="folder of page and data (the checked-in ones are replaced)")
     costs.add_argument("--exported", metavar="BUNDLE", help="also the ONNX files of this exported bundle")
     costs.set_defaults(command=measure_complexity)
     return parser

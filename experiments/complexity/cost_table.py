@@ -1,6 +1,6 @@
-"""The table of the networks' costs: ``complexity.md`` for readers, ``complexity.json`` for programs.
+"""The table of the networks' costs: ``complexity.md`` for readers, ``measured.json`` for reports.
 
-``complexity.json``::
+``measured.json``::
 
     {"machine": {"processor": "...", "cores": 2, "threads": 2, "load_before": 0.1, "torch": "...", "ptflops": "..."},
      "rows": [{"network": "enet", "label": "ENet", "params": n, "macs": n, "slice_ms": t, "volume_ms": t, "note": "",
@@ -22,6 +22,8 @@ from experiments.complexity.measuring import SIZE, SLICE_REPEATS, SLICES, VOLUME
 from experiments.complexity.table_1 import FOOTNOTES, TABLE_1
 from experiments.describe import processor
 
+# Beside the code, so that the reports of an installation have it too.
+MEASURED = Path(__file__).with_name("measured.json")
 COLUMNS = ["network", "parameters", "Table 1", "MACs", "FLOPs", "Table 1", "one slice", f"{SLICES} slices"]
 
 
@@ -40,13 +42,11 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def write_page(rows: Sequence[Complexity], machine: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Writes ``complexity.md`` and ``complexity.json`` into ``folder``; returns their paths."""
+def write_page(rows: Sequence[Complexity], machine: Mapping[str, Any], page: Path, data: Path) -> None:
+    """Writes the Markdown page and the JSON file."""
     entries = [asdict(row) | {"flops": row.flops, "table_1": TABLE_1.get(row.network)} for row in rows]
-    page, data = folder / "complexity.md", folder / "complexity.json"
     write_text(page, render_page(rows, machine))
     write_json(data, {"machine": machine, "rows": entries})
-    return [page, data]
 
 
 def render_page(rows: Sequence[Complexity], machine: Mapping[str, Any]) -> str:

@@ -1,13 +1,11 @@
 """The cost of each network of a study, from the file that ``make complexity`` writes."""
 
-from pathlib import Path
-
 from custom_components.files import read_json
+from experiments.complexity import MEASURED
 from experiments.report.scores import count
 from experiments.report.study import StudyRecord
 from reporting.table import NOTHING, Line, Table
 
-MEASURED = Path(__file__).resolve().parents[2] / "docs" / "reference" / "complexity.json"
 COLUMNS = ("network", "params", "paper", "GMACs", "GFLOPs", "paper", "one slice", "24 slices")
 
 
