@@ -1,6 +1,7 @@
 """A NIfTI volume from a file, or one line that names the file and says what is wrong with it."""
 
 import math
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,3 +76,17 @@ def require_sane_shape(path: Path, shape: tuple[int, ...]) -> None:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+ENDING = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
+
+
+def is_nifti_name(path: str | Path) -> bool:
+    """Whether a file that is not hidden is called ``.nii`` or ``.nii.gz``, in capitals or not."""
+    name = Path(path).name
+    return ENDING.search(name) is not None and not name.startswith(".")
+
+
+def volume_name(path: str | Path) -> str:
+    """A file's name without folder, and without ``.nii`` or ``.nii.gz`` in capitals or not."""
+    return ENDING.sub("", Path(path).name)

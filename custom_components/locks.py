@@ -1,0 +1,33 @@
+"""A file that one process at a time holds."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import lock_descriptor
+
+from custom_components.errors import InputError
+
+
+@contextmanager
+def locked(file: Path, refusal: str) -> Iterator[int]:
+    """Hold a file's lock, and give its descriptor: a process that inherits it holds the lock as long as it lives.
+
+    The system lets go of the lock when the last of these processes ends, in whatever way; the file itself stays.
+
+    Args:
+        file: made if missing, with its folder.
+        refusal: what is said if another process holds the lock.
+
+    Raises:
+        InputError: if another process holds the lock, or the file cannot be made.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        stream = file.open("a")
+    except OSError as error:
+        raise InputError(f"{file.parent}: cannot be written ({error.strerror or error})") from error
+    with stream:
+        if not lock_descriptor(stream.fileno(), blocking=False):
+            raise InputError(refusal)
+        yield stream.fileno()
