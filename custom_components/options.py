@@ -192,7 +192,9 @@ def read_options_as_meant() -> None:
         return resolve_item(self, id, waiting_list, **kwargs)
 
     def update_config_with_refs(cls: type, config: Any, id: str, refs: dict | None = None) -> Any:
-        plain = isinstance(config, str) and not config.startswith((EXPRESSION, REFERENCE))
+        if isinstance(config, str) and config.startswith(EXPRESSION):
+            return fill_in(cls, config, id, refs)  # still to be run
+        plain = isinstance(config, str) and not config.startswith(REFERENCE)
         return as_meant(id, config if plain else fill_in(cls, config, id, refs), typed)
 
     def resolve_relative(cls: type, id: str, value: str) -> str:

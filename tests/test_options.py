@@ -161,7 +161,7 @@ def test_every_option_of_the_configs_has_the_kind_of_its_default():
         for key, default in json.loads(config.read_text()).items():
             if isinstance(default, bool | int | float):
                 assert isinstance(default, kinds[key] if kinds[key] is not float else int | float), (config, key)
-            elif isinstance(default, str) and not default.startswith("$"):
+            elif isinstance(default, str) and not default.startswith(("$", "@")):
                 assert key in named, (config, key)
             if key.endswith(("_dir", "_root", "_path", "_name")):
                 assert key in TEXT, (config, key)

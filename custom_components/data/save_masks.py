@@ -37,7 +37,10 @@ class SaveImaged(transforms.SaveImaged):
         """
         for key in self.key_iterator(data):
             mask = data[key]
-            image = nibabel.Nifti1Image(mask[0].cpu().numpy().astype(np.uint8), mask.affine.cpu().numpy())
+            affine = mask.affine.cpu().numpy()
+            image = nibabel.Nifti1Image(mask[0].cpu().numpy().astype(np.uint8), affine)
+            image.set_sform(affine, code="scanner")
+            image.set_qform(affine, code="scanner")
             name = volume_name(os.fspath(mask.meta["filename_or_obj"]))
             replace_file(self._folder / f"{name}.nii.gz", image.to_filename)
         return dict(data)
