@@ -38,7 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
     except OSError as error:
-        print(f"error: {error.filename or options.command}: {error.strerror or error}", file=sys.stderr)
+        place = error.filename or getattr(options, "out", options.command)
+        print(f"error: {place}: {error.strerror or error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("error: interrupted; the same command again goes on", file=sys.stderr)
     return 1
