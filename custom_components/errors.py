@@ -15,6 +15,7 @@ LACKS = {
     "signal: Killed": f"the system has killed a worker that loads the data: {NO_MEMORY}; or use --num_workers 0",
     "DefaultCPUAllocator: can't allocate memory": NO_MEMORY,
     "CUDA out of memory": NO_MEMORY,
+    "PytorchStreamWriter failed": "a file of torch cannot be written: the disk is full, or the folder is read-only",
 }
 
 
