@@ -19,8 +19,37 @@ LACKS = {
 }
 
 
-class InputError(ValueError):
-    """A fault of the input. The message says what is wrong, in which file or key, and what to do."""
+class OneLineError(Exception):
+    """An error of which the message alone is shown: ``where: what; advice``.
+
+    Args:
+        what: what is wrong; or the whole message.
+        where: the file, folder or option.
+        advice: what to do.
+    """
+
+    def __init__(self, what: str, where: object = "", advice: str = "") -> None:
+        super().__init__(what, where, advice)
+        self.what, self.where, self.advice = what, str(where), advice
+
+    def __str__(self) -> str:
+        return (f"{self.where}: " if self.where else "") + self.what + (f"; {self.advice}" if self.advice else "")
+
+
+class InputError(OneLineError):
+    """A fault of the input, which a user can cause and mend."""
+
+
+class WriteError(OneLineError):
+    """A file that cannot be written, as on a full disk."""
+
+
+class NotFiniteError(OneLineError):
+    """A loss or weights that are no finite numbers."""
+
+
+class ParityError(OneLineError):
+    """An exported network that does not say what the bundle's says."""
 
 
 def line_for(error: BaseException) -> str | None:
@@ -29,7 +58,7 @@ def line_for(error: BaseException) -> str | None:
     MONAI wraps what a config's component raises in RuntimeErrors, several times; the error at their root counts.
     """
     link: BaseException | None = error
-    while link is not None and not isinstance(link, InputError):
+    while link is not None and not isinstance(link, OneLineError):
         link = link.__cause__ or link.__context__
     if link is not None:
         return _of_worker(link)

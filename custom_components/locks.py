@@ -6,7 +6,7 @@ from pathlib import Path
 
 from filelock import lock_descriptor
 
-from custom_components.errors import InputError
+from custom_components.errors import InputError, WriteError
 
 
 @contextmanager
@@ -20,13 +20,14 @@ def locked(file: Path, refusal: str) -> Iterator[int]:
         refusal: what is said if another process holds the lock.
 
     Raises:
-        InputError: if another process holds the lock, or the file cannot be made.
+        InputError: if another process holds the lock.
+        WriteError: if the file cannot be made.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         stream = file.open("a")
     except OSError as error:
-        raise InputError(f"{file.parent}: cannot be written ({error.strerror or error})") from error
+        raise WriteError(f"cannot be written ({error.strerror or error})", file.parent) from error
     with stream:
         if not lock_descriptor(stream.fileno(), blocking=False):
             raise InputError(refusal)

@@ -7,7 +7,7 @@ validate).
 import argparse
 import sys
 
-from custom_components.errors import InputError
+from custom_components.errors import OneLineError
 from data_prep import importing, merging, splitting, validating
 from data_prep.dicom import command as series
 from data_prep.fingerprint import command as fingerprint
@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return COMMANDS[options.command].run(options)
-    except InputError as error:
+    except OneLineError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
     except OSError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from custom_components.errors import InputError
+from custom_components.errors import InputError, OneLineError
 from custom_components.teachers import read_bundle
 from data_prep.dataset_file import read_dataset
 from data_prep.splitting import split_dataset
@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
-    except InputError as error:
+    except OneLineError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:

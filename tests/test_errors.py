@@ -1,11 +1,13 @@
 import errno
 import os
+import pickle
 import sys
+from pathlib import Path
 
 import pytest
 from torch.utils.data import DataLoader
 
-from custom_components.errors import InputError
+from custom_components.errors import InputError, NotFiniteError, ParityError, WriteError
 
 
 def shown_for(error: Exception, capsys) -> str:
@@ -29,6 +31,20 @@ def test_a_fault_of_the_program_keeps_its_traceback(capsys):
     shown = shown_for(RuntimeError("a bug"), capsys)
     assert shown.startswith("Traceback")
     assert "RuntimeError: a bug" in shown
+
+
+def test_an_error_has_its_parts_and_comes_whole_through_a_pickle():
+    error = WriteError("cannot be written", Path("/a/b"), "free some space")
+    again = pickle.loads(pickle.dumps(error))
+    assert (again.where, again.what, again.advice) == ("/a/b", "cannot be written", "free some space")
+    assert str(again) == str(error) == "/a/b: cannot be written; free some space"
+    assert str(InputError("split.json: no such split")) == "split.json: no such split"
+
+
+@pytest.mark.parametrize("kind", [InputError, WriteError, NotFiniteError, ParityError])
+def test_every_kind_is_one_line_and_none_is_a_programmers(capsys, kind):
+    assert shown_for_cause(kind("spoilt", "file"), capsys) == "error: file: spoilt\n"
+    assert not issubclass(kind, ValueError | OSError)
 
 
 class Faulty:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from custom_components.errors import InputError
+from custom_components.errors import InputError, WriteError
 from custom_components.locks import locked
 
 HOLD = """
@@ -44,5 +44,5 @@ def test_a_process_that_inherits_the_descriptor_holds_the_lock(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"\A.*/file: cannot be written \(.*\)\Z"), locked(tmp_path / "file" / "x", ""):
+    with pytest.raises(WriteError, match=r"\A.*/file: cannot be written \(.*\)\Z"), locked(tmp_path / "file" / "x", ""):
         pass

@@ -33,7 +33,7 @@ class SaveImaged(transforms.SaveImaged):
         """Write the masks as uint8 NIfTI; the data stay as they are.
 
         Raises:
-            InputError: if a file cannot be written; what was there before is kept.
+            WriteError: if a file cannot be written; what was there before is kept.
         """
         for key in self.key_iterator(data):
             mask = data[key]
