@@ -131,8 +131,10 @@ def flag(option: str, value: object) -> bool:
 
 def _text(option: str, value: Any, words: str | None) -> Any:
     if words is None:
+        if value is True:
+            raise InputError(f"--{option}: has no value; one that starts with - needs a =, --{option}=-name")
         if isinstance(value, bool | int | float):
-            raise InputError(f"--{option} {value}: not a name or a path; write the name or path, in a file in quotes")
+            raise InputError(f"--{option} {value}: not a name or a path; in a file, write it in quotes")
         return value
     # Null where null is the default.
     return None if words == "None" and value is None else words
@@ -195,6 +197,9 @@ def read_options_as_meant() -> None:
         if isinstance(config, str) and config.startswith(EXPRESSION):
             return fill_in(cls, config, id, refs)  # still to be run
         plain = isinstance(config, str) and not config.startswith(REFERENCE)
+        if plain and "::" in config and typed and id not in typed and id.rpartition("::")[2] in TEXT:
+            # The config was read before this function was there to stop it.
+            raise InputError(f"{id}: MONAI has made {config} of a path with a # in a file; give it as --{id}")
         return as_meant(id, config if plain else fill_in(cls, config, id, refs), typed)
 
     def resolve_relative(cls: type, id: str, value: str) -> str:

@@ -84,10 +84,15 @@ def test_text_of_a_config_keeps_its_signs():
     assert parser.get_parsed_content("deep") == {"list": ["a#b", 2, "Study #3/@#x"]}
 
 
-@pytest.mark.parametrize("value", [2024, 1e3, True])
+@pytest.mark.parametrize("value", [2024, 1e3, False])
 def test_a_number_from_a_file_is_no_name(value):
-    with pytest.raises(InputError, match=rf"\A--dataset_dir {value}: not a name or a path; .* in quotes\Z"):
+    with pytest.raises(InputError, match=rf"\A--dataset_dir {value}: not a name or a path; in a file, .* in quotes\Z"):
         as_meant("dataset_dir", value, {})
+
+
+def test_an_option_without_a_value_is_told():
+    with pytest.raises(InputError, match=r"\A--dataset_dir: has no value; .* --dataset_dir=-name\Z"):
+        as_meant("dataset_dir", True, {})
 
 
 @pytest.mark.parametrize(
