@@ -44,6 +44,8 @@ def read_volume(path: Path, channel: int | None = None) -> Volume:
         many = channel is not None and len(image.shape) == 4
         voxels = np.asanyarray(image.dataobj[..., channel] if many else image.dataobj)
     except FileNotFoundError as error:
+        if path.is_file():  # nibabel has looked for it under another ending
+            raise InputError(f"{path}: ends in capital and small letters; call it .nii or .nii.gz") from error
         raise InputError(f"{path}: no such file; restore it") from error
     except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError) as error:
         raise InputError(f"{path}: is not a NIfTI file, or only its start; export it again as .nii.gz") from error

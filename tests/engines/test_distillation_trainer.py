@@ -9,7 +9,7 @@ from monai.engines import IterationEvents
 from torch.nn.parallel import DistributedDataParallel
 
 from custom_components.engines import distillation
-from custom_components.errors import NotFiniteError
+from custom_components.errors import InputError, NotFiniteError
 from custom_components.handlers import ResumeCheckpoint
 from custom_components.handlers.resume import SAME_RUN
 from custom_components.networks import ENet, ESPNet, MobileNetV2
@@ -211,5 +211,5 @@ def test_weights_spoilt_by_an_epochs_last_step_are_not_saved(make_distillation, 
 
 
 def test_a_weighting_that_does_not_fit_the_teachers_is_told(make_distillation):
-    with pytest.raises(ValueError, match="must name 2 teachers' weights"):
+    with pytest.raises(InputError, match="must name 2 teachers' weights"):
         make_distillation([ESPNet, MobileNetV2], loss={"weighting": [1.0]}).trainer.run()
