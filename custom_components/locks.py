@@ -1,5 +1,6 @@
 """A file that one process at a time holds."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ def locked(file: Path, refusal: str) -> Iterator[int]:
     except OSError as error:
         raise WriteError(f"cannot be written ({error.strerror or error})", file.parent) from error
     with stream:
-        if not lock_descriptor(stream.fileno(), blocking=False):
+        # A holder may remove the file before it lets go; then another process would not see this one's lock.
+        if not lock_descriptor(stream.fileno(), blocking=False) or not os.fstat(stream.fileno()).st_nlink:
             raise InputError(refusal)
         yield stream.fileno()

@@ -15,6 +15,8 @@ LOCK = "training.lock"
 class OneTraining:
     """Holds the folders that a training writes into while it runs; a second training into one of them is refused.
 
+    Afterwards the lock's file is gone; the one of a killed training stays, and locks nothing.
+
     It belongs first among the handlers: those after it remove and replace files as soon as the training starts. Of
     several processes that train together (torchrun), the one that writes holds the folders.
 
@@ -40,6 +42,7 @@ class OneTraining:
         for folder in self._folders:
             refusal = f"{folder}: another training writes into this folder; wait for its end, or train in a copy"
             self._held.enter_context(locked(folder / LOCK, refusal))
+            self._held.callback((folder / LOCK).unlink, missing_ok=True)
 
     def _let_go_and_raise(self, engine: Engine, error: BaseException) -> None:
         self._held.close()

@@ -36,3 +36,4 @@ def test_a_training_that_has_ended_or_failed_lets_go(tmp_path):
         with pytest.raises(ValueError, match="spoilt"):
             training(fail, tmp_path, tmp_path).run([0])
         training(lambda: None, tmp_path).run([0])
+    assert list(tmp_path.iterdir()) == []
