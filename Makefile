@@ -15,8 +15,9 @@ SEEDS ?=
 JOBS ?= 2
 # Own data get hashed ids. Who names sites says that the folders are no patients.
 IMPORT ?= $(if $(DATASET),$(if $(SITES),--site-folders),--keep-ids)
-OUT ?= runs/$(if $(DATASET),$(notdir $(abspath $(DATASET))),demo)
-RAW := $(if $(DATASET),$(DATASET),$(OUT)/phantom)
+ABSPATH := $(PY) -c 'import os, sys; print(os.path.abspath(sys.argv[1]))'
+
+include variables.mk
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo complexity benchmarks pictures test fuzz lint configs card package export bundle-given
@@ -34,22 +35,25 @@ $(READY): requirements.txt tests/requirements.txt pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-demo: $(READY) $(OUT)/dataset/dataset.json  ## the main job: three limited teachers, a baseline, a distilled student, one report
-	@test "$$(cat $(OUT)/source)" = "$(abspath $(RAW))" || \
-		{ echo "error: $(OUT) is a study of $$(cat $(OUT)/source); give another folder, OUT=runs/<name>" >&2; exit 1; }
-	$(PY) -m experiments run --plan demo --dataset $(OUT)/dataset --out $(OUT) --jobs $(JOBS) \
-		$(if $(SIZE),--size $(SIZE)) $(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(SITES),--groups $(SITES)) $(if $(SEEDS),--seeds $(SEEDS))
-
-$(OUT)/dataset/dataset.json: | $(READY) $(if $(DATASET),,$(RAW))
-	@mkdir -p $(OUT) && echo "$(abspath $(RAW))" > $(OUT)/source
-	$(PY) -m data_prep import $(RAW) --out $(OUT)/dataset $(IMPORT) || test $$? -eq 3
-
-$(OUT)/phantom: | $(READY)
-	$(PY) -m data_prep phantom $@
+demo: $(READY)  ## the main job: three limited teachers, a baseline, a distilled student, one report
+	@set -f; raw=; name=demo; \
+	if [ -n "$$DATASET" ]; then raw=$$($(ABSPATH) "$$DATASET"); name=$$(basename "$$raw"); fi; \
+	out=$${OUT:-runs/$$name}; raw=$${raw:-$$($(ABSPATH) "$$out/phantom")}; \
+	if [ ! -f "$$out/dataset/dataset.json" ]; then \
+		[ -n "$$DATASET" ] || [ -e "$$raw" ] || (set -x; $(PY) -m data_prep phantom "$$raw") || exit; \
+		mkdir -p "$$out" && printf '%s\n' "$$raw" > "$$out/source" || exit; \
+		eval "set -- $$IMPORT"; \
+		(set -x; $(PY) -m data_prep import "$$raw" --out "$$out/dataset" "$$@") || [ $$? -eq 3 ] || exit; \
+	fi; \
+	[ "$$(cat "$$out/source")" = "$$raw" ] || { \
+		echo "error: $$out is a study of $$(cat "$$out/source"); give another folder, OUT=runs/<name>" >&2; exit 1; }; \
+	eval "set -- $(if $(SITES),--groups $$SITES) $(if $(SEEDS),--seeds $$SEEDS)"; set -x; \
+	$(PY) -m experiments run --plan demo --dataset "$$out/dataset" --out "$$out" --jobs "$$JOBS" \
+		$(if $(SIZE),--size "$$SIZE") $(if $(EPOCHS),--epochs "$$EPOCHS") "$$@"
 
 # make complexity [EXPORTED=enet]: also the ONNX files that make export wrote for this bundle
 complexity: $(READY)  ## parameters, operations and CPU time of all networks, beside the paper's Table 1 (6 minutes)
-	$(PY) -m experiments complexity $(if $(EXPORTED),--exported $(EXPORTED))
+	$(PY) -m experiments complexity $(if $(EXPORTED),--exported "$$EXPORTED")
 
 benchmarks: $(READY)  ## what is fast, beside what it is measured against, into docs/results (25 minutes)
 	OMP_NUM_THREADS=1 $(PY) -m benchmarks --out docs/results
@@ -74,17 +78,17 @@ configs: $(READY)  ## write every bundle's configs from bundles/_base and bundle
 
 # make card BUNDLE=enet [TRAINED=runs/mine/bundles/enet_kd]
 card: bundle-given $(READY)  ## take a trained bundle's evaluation into the model card of BUNDLE
-	$(PY) -m custom_components.bundle card $(BUNDLE) $(TRAINED)
+	$(PY) -m custom_components.bundle card "$$BUNDLE" $(if $(TRAINED),"$$TRAINED")
 
 package: bundle-given $(READY)  ## one zip of the trained BUNDLE (name or folder) that runs with MONAI alone
-	$(PY) -m custom_components.bundle package $(BUNDLE)
+	$(PY) -m custom_components.bundle package "$$BUNDLE"
 
 # make export BUNDLE=enet [CALIBRATE=<dataset> [DATALIST=<the split trained with>]]
 export: bundle-given $(READY)  ## TorchScript, ONNX and a Triton repository of the trained BUNDLE; with CALIBRATE also INT8
-	$(PY) -m custom_components.bundle export $(BUNDLE) $(if $(CALIBRATE),--calibrate $(CALIBRATE)) $(if $(DATALIST),--datalist $(DATALIST))
+	$(PY) -m custom_components.bundle export "$$BUNDLE" $(if $(CALIBRATE),--calibrate "$$CALIBRATE") $(if $(DATALIST),--datalist "$$DATALIST")
 
 # Before a first .venv is made, which takes minutes.
 bundle-given:
-	@test -n "$(BUNDLE)" || { echo "error: give the bundle, for example BUNDLE=enet" >&2; exit 1; }
+	@test -n "$$BUNDLE" || { echo "error: give the bundle, for example BUNDLE=enet" >&2; exit 1; }
 
 include integrations/hosts.mk

@@ -1,12 +1,17 @@
 """What the bundles' configs name by ``_target_``: networks, losses, data, engines, teachers, metrics, handlers."""
 
+import sys
 import warnings
 
 from custom_components.errors import report_input_errors_in_one_line
-from custom_components.flags import flag
-
-__all__ = ["flag"]
 
 report_input_errors_in_one_line()
 # MONAI warns of an optional decoder, for DICOM on a GPU, whenever a reader of images is made.
 warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
+
+# A bundle's config imports this package before it resolves anything else. MONAI takes seconds to load: what works
+# without it, as data_prep does, must not wait for it.
+if "monai.bundle" in sys.modules:
+    from custom_components.options import read_options_as_meant
+
+    read_options_as_meant()

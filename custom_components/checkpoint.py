@@ -33,7 +33,7 @@ def write_weights(
     """Write a network's weights, and beside them ``provenance.json`` with their hash, epoch and metrics.
 
     Raises:
-        InputError: if they cannot be written; the former weights and provenance are kept.
+        WriteError: if they cannot be written; the former weights and provenance are kept.
     """
     model_file = Path(model_file)
 

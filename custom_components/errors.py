@@ -3,26 +3,105 @@
 import sys
 from types import TracebackType
 
+NO_SHARED_MEMORY = (
+    "the workers that load the data need more shared memory than /dev/shm has; "
+    "use --num_workers 0, or make /dev/shm larger (docker run --shm-size 2g)"
+)
+NO_MEMORY = "there is not enough memory; use a smaller --batch_size, or a smaller --image_size"
+# torch knows one class for all its errors: by these words it tells what the machine lacks.
+LACKS = {
+    "shared memory": NO_SHARED_MEMORY,
+    "signal: Bus error": NO_SHARED_MEMORY,
+    "signal: Killed": f"the system has killed a worker that loads the data: {NO_MEMORY}; or use --num_workers 0",
+    "DefaultCPUAllocator: can't allocate memory": NO_MEMORY,
+    "CUDA out of memory": NO_MEMORY,
+    "PytorchStreamWriter failed": "a file of torch cannot be written: the disk is full, or the folder is read-only",
+}
 
-class InputError(ValueError):
-    """A fault of the input. The message says what is wrong, in which file or key, and what to do."""
+
+class OneLineError(Exception):
+    """An error of which the message alone is shown: ``where: what; advice``.
+
+    Args:
+        what: what is wrong; or the whole message.
+        where: the file, folder or option.
+        advice: what to do.
+    """
+
+    def __init__(self, what: str, where: object = "", advice: str = "") -> None:
+        super().__init__(what, where, advice)
+        self.what, self.where, self.advice = what, str(where), advice
+
+    def __str__(self) -> str:
+        return (f"{self.where}: " if self.where else "") + self.what + (f"; {self.advice}" if self.advice else "")
 
 
-def _cause(error: BaseException | None) -> InputError | None:
-    while error is not None and not isinstance(error, InputError):
+class InputError(OneLineError):
+    """A fault of the input, which a user can cause and mend."""
+
+
+class WriteError(OneLineError):
+    """A file that cannot be written, as on a full disk."""
+
+
+class NotFiniteError(OneLineError):
+    """A loss or weights that are no finite numbers."""
+
+
+class ParityError(OneLineError):
+    """An exported network that does not say what the bundle's says."""
+
+
+def line_for(error: BaseException) -> str | None:
+    """What a user is told of an error that ends the program; None for one that only a programmer can mend.
+
+    MONAI wraps what a config's component raises in RuntimeErrors, several times; the error at their root counts.
+    """
+    link: BaseException | None = error
+    while link is not None and not isinstance(link, OneLineError):
+        link = link.__cause__ or link.__context__
+    if link is not None:
+        return _of_worker(link)
+    while isinstance(error, RuntimeError) and (error.__cause__ or error.__context__):
         error = error.__cause__ or error.__context__
-    return error
+    if isinstance(error, OSError):
+        return _of_system(error)
+    if isinstance(error, MemoryError):
+        return NO_MEMORY
+    if isinstance(error, RuntimeError):
+        return next((line for words, line in LACKS.items() if words in str(error)), None)
+    return None
+
+
+def _of_worker(error: BaseException) -> str:
+    """The message alone, where a process that loads data has put its traceback around it."""
+    text = str(error)
+    if not text.startswith(f"Caught {type(error).__name__} in DataLoader worker"):
+        return text
+    return text.strip().splitlines()[-1].partition(": ")[2]
+
+
+def _of_system(error: OSError) -> str:
+    if error.strerror is None:
+        return f"a file cannot be read or written: {_of_worker(error)}"
+    if error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    if place is not None and place.tb_frame.f_globals.get("__name__", "").startswith("multiprocessing."):
+        return NO_SHARED_MEMORY
+    return f"a file cannot be read or written: {error.strerror}"
 
 
 def _excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    """MONAI wraps what a config's component raises in RuntimeErrors; the user is shown the line at their root."""
-    fault = _cause(error)
-    if fault is None:
+    line = line_for(error)
+    if line is None:
         sys.__excepthook__(kind, error, traceback)
     else:
-        print(f"error: {fault}", file=sys.stderr)
+        print(f"error: {line}", file=sys.stderr)
 
 
 def report_input_errors_in_one_line() -> None:
-    """From now on an uncaught :class:`InputError` ends the program with its message alone (exit code 1)."""
+    """From now on an uncaught error that :func:`line_for` knows ends the program with its line alone (exit code 1)."""
     sys.excepthook = _excepthook

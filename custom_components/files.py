@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from custom_components.errors import InputError
+from custom_components.errors import InputError, WriteError
 
 
 def file_sha256(path: str | Path) -> str:
@@ -28,7 +28,7 @@ def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
     """Let ``write`` make a file under a temporary name in the same folder, then put it at ``path`` in one step.
 
     Raises:
-        InputError: if it cannot be written, as on a full disk; what was at ``path`` before is kept.
+        WriteError: if it cannot be written, as on a full disk; what was at ``path`` before is kept.
     """
     path = Path(path)
     partial = path.with_name(f".{os.getpid()}_{path.name}")
@@ -38,7 +38,7 @@ def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
         os.replace(partial, path)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InputError(f"{path}: cannot be written ({reason}); what was there before is kept") from error
+        raise WriteError(f"cannot be written ({reason})", path, "what was there before is kept") from error
     finally:
         with contextlib.suppress(OSError):
             partial.unlink()

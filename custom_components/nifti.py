@@ -1,6 +1,7 @@
 """A NIfTI volume from a file, or one line that names the file and says what is wrong with it."""
 
 import math
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +44,8 @@ def read_volume(path: Path, channel: int | None = None) -> Volume:
         many = channel is not None and len(image.shape) == 4
         voxels = np.asanyarray(image.dataobj[..., channel] if many else image.dataobj)
     except FileNotFoundError as error:
+        if path.is_file():  # nibabel has looked for it under another ending
+            raise InputError(f"{path}: ends in capital and small letters; call it .nii or .nii.gz") from error
         raise InputError(f"{path}: no such file; restore it") from error
     except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError) as error:
         raise InputError(f"{path}: is not a NIfTI file, or only its start; export it again as .nii.gz") from error
@@ -75,3 +78,17 @@ def require_sane_shape(path: Path, shape: tuple[int, ...]) -> None:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+ENDING = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
+
+
+def is_nifti_name(path: str | Path) -> bool:
+    """Whether a file that is not hidden is called ``.nii`` or ``.nii.gz``, in capitals or not."""
+    name = Path(path).name
+    return ENDING.search(name) is not None and not name.startswith(".")
+
+
+def volume_name(path: str | Path) -> str:
+    """A file's name without folder, and without ``.nii`` or ``.nii.gz`` in capitals or not."""
+    return ENDING.sub("", Path(path).name)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from custom_components.errors import InputError
+from custom_components.errors import NotFiniteError
 
 MEND = "mend or leave out the case"
 LOWER = "lower the learning rate (--learning_rate)"
@@ -15,7 +15,7 @@ OTHER_TEACHER = "use --teacher_precision float32, or train this teacher again"
 
 def not_finite(
     terms: Mapping[str, float], epoch: int, batch: Mapping[str, Any], tensors: Iterable[tuple[str, Tensor, str]]
-) -> InputError:
+) -> NotFiniteError:
     """The error that names the loss term that is not finite, and the slices at fault where they can be told.
 
     The first tensor with a slice that is not finite tells them. Batch normalisation spreads such a slice over the
@@ -35,5 +35,5 @@ def not_finite(
         finite = tensor.detach().flatten(1).isfinite().all(dim=1).tolist()
         if not all(finite):
             at_fault = ", ".join(sample for sample, good in zip(samples, finite, strict=True) if not good)
-            return InputError(f"{what}: the {name} is not finite on {at_fault}; {advice}")
-    return InputError(f"{what}, on {', '.join(samples)}; {LOWER}")
+            return NotFiniteError(f"{what}: the {name} is not finite on {at_fault}; {advice}")
+    return NotFiniteError(f"{what}, on {', '.join(samples)}; {LOWER}")

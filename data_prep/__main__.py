@@ -7,7 +7,7 @@ validate).
 import argparse
 import sys
 
-from custom_components.errors import InputError
+from custom_components.errors import OneLineError
 from data_prep import importing, merging, splitting, validating
 from data_prep.dicom import command as series
 from data_prep.fingerprint import command as fingerprint
@@ -34,11 +34,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         return COMMANDS[options.command].run(options)
-    except InputError as error:
+    except OneLineError as error:
         for line in str(error).splitlines():
             print(f"error: {line}", file=sys.stderr)
     except OSError as error:
-        print(f"error: {error.filename or options.command}: {error.strerror or error}", file=sys.stderr)
+        place = error.filename or getattr(options, "out", options.command)
+        print(f"error: {place}: {error.strerror or error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("error: interrupted; the same command again goes on", file=sys.stderr)
     return 1

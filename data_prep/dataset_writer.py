@@ -5,7 +5,6 @@ What is under way lies in ``<dataset>/.import``: files of cases not yet taken in
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -15,6 +14,7 @@ from typing import Any, Self
 
 from custom_components.errors import InputError
 from custom_components.files import write_json
+from custom_components.locks import locked
 from data_prep.dataset_file import read_dataset
 
 
@@ -50,17 +50,11 @@ class DatasetWriter:
                 folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{self.dataset}: cannot be made ({error.strerror})") from error
-        self._lock = (self.staging / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            raise InputError(f"{self.dataset}: another import is writing it; wait for its end") from None
-        try:
+        refusal = f"{self.dataset}: another import is writing it; wait for its end"
+        with contextlib.ExitStack() as held:
+            held.enter_context(locked(self.staging / "lock", refusal))
             self._load()
-        except BaseException:
-            self._lock.close()
-            raise
+            self._lock = held.pop_all()
         return self
 
     def __exit__(

@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from custom_components.bundle import SHIPPED_BUNDLES, read_bundle
-from custom_components.errors import InputError
+from custom_components.errors import InputError, OneLineError
 from data_prep.dataset_file import read_dataset
 from data_prep.splitting import split_dataset
 from experiments import complexity
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.command(options)
-    except InputError as error:
+    except OneLineError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:

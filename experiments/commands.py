@@ -1,6 +1,8 @@
 """The commands of a row: what a MONAI user would type."""
 
+import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from experiments.plan import DISTILLATION, Row
@@ -11,7 +13,7 @@ def training(row: Row, bundles: Path, dataset: Path, datalist: Path) -> list[str
     bundle = bundles / (DISTILLATION if row.teachers else row.name)
     options = {"dataset_dir": dataset, "datalist": datalist, "seed": row.seed, "resume": True, **row.settings}
     if row.teachers:
-        options |= {"student": bundles / row.name, "teachers": [str(bundles / teacher) for teacher in row.teachers]}
+        options |= {"student": bundles / row.name, "teachers": _listed(bundles / teacher for teacher in row.teachers)}
     return _run("training", bundle / "configs" / "train.json", options)
 
 
@@ -19,6 +21,10 @@ def evaluating(row: Row, bundles: Path, dataset: Path, datalist: Path, part: str
     """``monai.bundle run evaluating`` of the row's bundle, on a part of the split."""
     options = {"dataset_dir": dataset, "datalist": datalist, "part": part}
     return _run("evaluating", bundles / row.name / "configs" / "evaluate.json", options)
+
+
+def _listed(folders: Iterable[Path]) -> str:
+    return json.dumps([str(folder) for folder in folders], ensure_ascii=False)
 
 
 def _run(run_id: str, config: Path, options: dict[str, object]) -> list[str]:

@@ -14,7 +14,8 @@ LABEL_READY := $(LABEL_VENV)/ready
 
 # make label STUDIES=<folder or DICOMweb URL> MODELS="enet espnet" [TEACHERS="pspnet"] [PORT=8000] [SERIES=] [TIE=]
 label: label-given $(LABEL_READY)  ## serve bundles to 3D Slicer and OHIF through MONAI Label, on 127.0.0.1
-	$(LABEL_PY) -m integrations.monai_label --studies $(STUDIES) --models $(MODELS) --teachers $(TEACHERS) --port $(or $(PORT),8000)
+	@set -f; eval "set -- --models $$MODELS --teachers $$TEACHERS"; set -x; \
+	$(LABEL_PY) -m integrations.monai_label --studies "$$STUDIES" --port "$${PORT:-8000}" "$$@"
 
 $(LABEL_READY): integrations/monai_label/requirements.txt integrations/monai_label/requirements-no-deps.txt
 	$(PYTHON) -m venv $(LABEL_VENV)
@@ -24,7 +25,7 @@ $(LABEL_READY): integrations/monai_label/requirements.txt integrations/monai_lab
 	@touch $@
 
 label-given:
-	@test -n "$(STUDIES)" -a -n "$(MODELS)" || \
+	@test -n "$$STUDIES" -a -n "$$MODELS" || \
 		{ echo 'error: give studies and bundles, for example STUDIES=/data/t2 MODELS="enet espnet"' >&2; exit 1; }
 
 test-label: $(LABEL_READY)  ## the tests of the MONAI Label server (3 minutes)
@@ -32,13 +33,10 @@ test-label: $(LABEL_READY)  ## the tests of the MONAI Label server (3 minutes)
 
 # ---- MONAI Deploy
 
-PSA ?=
 DEPLOY_VENV := .venv-deploy
 DEPLOY_PY := $(DEPLOY_VENV)/bin/python
 DEPLOY_READY := $(DEPLOY_VENV)/ready
 HOLOSCAN := holoscan-cu13==4.6.0
-# A bundle's name, or its folder.
-DEPLOY_BUNDLE := $(if $(wildcard $(BUNDLE)/configs),$(BUNDLE),bundles/$(BUNDLE))
 
 deploy-venv: $(DEPLOY_READY)  ## make .venv-deploy, with MONAI Deploy in it
 
@@ -50,24 +48,30 @@ $(DEPLOY_READY): integrations/monai_deploy/requirements.txt
 	@touch $@
 
 # make deploy BUNDLE=enet IN=<DICOM folder, or URL of a study> OUT=<folder> [PSA=<ng/ml>] [SERIES=] [TIE=]
-deploy: bundle-given study-given out-given $(DEPLOY_READY) $(DEPLOY_BUNDLE)/models/model.ts  ## segment a DICOM study: SEG, report, picture
-	@PYTHONPATH=. PSA="$(PSA)" HOLOSCAN_INPUT_PATH="$(IN)" HOLOSCAN_OUTPUT_PATH="$(OUT)" \
-		HOLOSCAN_MODEL_PATH=$(DEPLOY_BUNDLE)/models/model.ts $(DEPLOY_PY) integrations/monai_deploy
+deploy: bundle-given study-given out-given $(DEPLOY_READY)  ## segment a DICOM study: SEG, report, picture
+	@$(EXPORT_SCRIPT); PYTHONPATH=. HOLOSCAN_INPUT_PATH="$$IN" HOLOSCAN_OUTPUT_PATH="$$OUT" \
+		HOLOSCAN_MODEL_PATH="$$script" $(DEPLOY_PY) integrations/monai_deploy
 
-$(DEPLOY_BUNDLE)/models/model.ts: $(DEPLOY_BUNDLE)/models/model.pt $(DEPLOY_BUNDLE)/configs/inference.json | $(DEPLOY_READY)
-	PYTHONPATH=. $(DEPLOY_PY) -W ignore -m monai.bundle ckpt_export --net_id network_def --filepath $@ --ckpt_file $< \
-		--meta_file $(DEPLOY_BUNDLE)/configs/metadata.json --config_file $(DEPLOY_BUNDLE)/configs/inference.json \
-		--bundle_root $(DEPLOY_BUNDLE) --use_trace True --input_shape "[2, 1, 64, 64]"
-
-$(DEPLOY_BUNDLE)/models/model.pt:
-	@echo "error: $@: no such checkpoint; train the bundle first" >&2; exit 1
+# Sets $script to the TorchScript of BUNDLE, a bundle's name or its folder; made again when weights or config are newer.
+# MONAI's command line takes an absolute path as it is, whatever is in it.
+define EXPORT_SCRIPT
+bundle=$$(cd -P "$$BUNDLE" 2>/dev/null && [ -d configs ] || cd -P "bundles/$$BUNDLE" && pwd) || exit; \
+weights="$$bundle/models/model.pt"; script="$$bundle/models/model.ts"; config="$$bundle/configs/inference.json"; \
+[ -f "$$weights" ] || { echo "error: $$weights: no such checkpoint; train the bundle first" >&2; exit 1; }; \
+if [ ! -f "$$script" ] || [ "$$weights" -nt "$$script" ] || [ "$$config" -nt "$$script" ]; then \
+	PYTHONPATH=. $(DEPLOY_PY) -W ignore -m monai.bundle ckpt_export --net_id network_def --filepath "$$script.part" \
+		--ckpt_file "$$weights" --meta_file "$$bundle/configs/metadata.json" --config_file "$$config" \
+		--bundle_root "$$bundle" --use_trace True --input_shape "[2, 1, 64, 64]" && \
+	mv "$$script.part" "$$script" || { rm -f "$$script.part"; exit 1; }; \
+fi
+endef
 
 # make deploy-app BUNDLE=enet OUT=<folder>
-deploy-app: bundle-given out-given $(DEPLOY_READY) $(DEPLOY_BUNDLE)/models/model.ts  ## what 'monai-deploy package' takes, into OUT
-	mkdir -p "$(OUT)/app" "$(OUT)/models/model"
-	cp -r integrations/monai_deploy/. custom_components data_prep "$(OUT)/app"
-	echo "$(HOLOSCAN)" >> "$(OUT)/app/requirements.txt"
-	cp $(DEPLOY_BUNDLE)/models/model.ts "$(OUT)/models/model"
+deploy-app: bundle-given out-given $(DEPLOY_READY)  ## what 'monai-deploy package' takes, into OUT
+	@$(EXPORT_SCRIPT); mkdir -p "$$OUT/app" "$$OUT/models/model" && \
+	cp -r integrations/monai_deploy/. custom_components data_prep "$$OUT/app" && \
+	echo "$(HOLOSCAN)" >> "$$OUT/app/requirements.txt" && \
+	cp "$$script" "$$OUT/models/model"
 
 test-deploy: $(DEPLOY_READY)  ## the tests of the MONAI Deploy application (3 minutes)
 	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check -r tests/hosts/deploy/requirements.txt
@@ -75,11 +79,10 @@ test-deploy: $(DEPLOY_READY)  ## the tests of the MONAI Deploy application (3 mi
 		$(DEPLOY_PY) -m pytest -W 'ignore:Current stack size' --confcutdir=tests/hosts/deploy tests/hosts/deploy
 
 study-given:
-	@test -n "$(IN)" || { echo "error: give a DICOM study, IN=<folder> or IN=<DICOMweb URL>/studies/<uid>" >&2; exit 1; }
+	@test -n "$$IN" || { echo "error: give a DICOM study, IN=<folder> or IN=<DICOMweb URL>/studies/<uid>" >&2; exit 1; }
 
-# OUT has a default above, which is none for these.
 out-given:
-	@test "$(origin OUT)" != file || { echo "error: give the folder to write to, OUT=<folder>" >&2; exit 1; }
+	@test -n "$$OUT" || { echo "error: give the folder to write to, OUT=<folder>" >&2; exit 1; }
 
 # ---- NVIDIA FLARE
 

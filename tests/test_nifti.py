@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from custom_components.errors import InputError
-from custom_components.nifti import Volume, read_volume
+from custom_components.nifti import Volume, is_nifti_name, read_volume, volume_name
 from data_prep.volumes import write_volume
 
 AFFINE = np.diag([-0.5, -0.5, 3.0, 1.0])
@@ -112,3 +112,27 @@ def test_what_cannot_be_read_is_named(tmp_path, make, message):
         read_volume(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_endings_in_capitals_are_read_or_told(tmp_path):
+    saved = nibabel.Nifti1Image(np.ones((2, 2, 2), np.uint8), np.eye(4))
+    nibabel.save(saved, tmp_path / "a.nii.gz")
+    for ending in (".NII.GZ", ".NII.gz", ".nii.Gz"):
+        path = (tmp_path / "a.nii.gz").rename(tmp_path / f"a{ending}")
+        assert read_volume(path).voxels.sum() == 8
+        assert (is_nifti_name(path), volume_name(path)) == (True, "a")
+        path.rename(tmp_path / "a.nii.gz")
+    mixed = (tmp_path / "a.nii.gz").rename(tmp_path / "a.Nii.gz")
+    with pytest.raises(
+        InputError, match=r"\A.*/a.Nii.gz: ends in capital and small letters; call it .nii or .nii.gz\Z"
+    ):
+        read_volume(mixed)
+
+
+@pytest.mark.parametrize("name", ["._a.nii", ".nii", "a.nii.txt", "nii.gz", "a.gz"])
+def test_no_name_of_a_nifti(name):
+    assert not is_nifti_name(name)
+
+
+def test_the_name_of_a_volume_keeps_its_points():
+    assert volume_name("/x.nii/a.nii.b.v1.nii.gz") == "a.nii.b.v1"

@@ -3,6 +3,18 @@
 from custom_components.data.datalist import load_datalist
 from custom_components.data.datasets import SliceDataset, VolumeDataset
 from custom_components.data.prepared import PreparedCase, prepare_cases
-from custom_components.data.volumes import check_volumes
+from custom_components.data.save_masks import SaveImaged
+from custom_components.data.volumes import check_volumes, list_volumes
+from custom_components.nifti import volume_name
 
-__all__ = ["PreparedCase", "SliceDataset", "VolumeDataset", "check_volumes", "load_datalist", "prepare_cases"]
+__all__ = [
+    "PreparedCase",
+    "SaveImaged",
+    "SliceDataset",
+    "VolumeDataset",
+    "check_volumes",
+    "list_volumes",
+    "load_datalist",
+    "prepare_cases",
+    "volume_name",
+]

@@ -8,6 +8,7 @@ from monai.data import load_decathlon_datalist
 
 from custom_components.errors import InputError
 from custom_components.files import read_json
+from custom_components.nifti import volume_name
 
 
 def load_datalist(datalist: str | Path, part: str, dataset_dir: str | Path) -> list[dict[str, Any]]:
@@ -35,4 +36,4 @@ def load_datalist(datalist: str | Path, part: str, dataset_dir: str | Path) -> l
 
 def case_name(case: Mapping[str, Any]) -> str:
     """What a case is called: its own name, else its image's without the ending."""
-    return case.get("case") or Path(case["image"]).name.split(".nii")[0]
+    return case.get("case") or volume_name(case["image"])

@@ -1,4 +1,4 @@
-"""Are these volumes fit for evaluation or inference? Asked before any work starts."""
+"""The volumes to evaluate or to segment: which there are, and whether they are fit, before any work starts."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -6,7 +6,20 @@ from pathlib import Path
 import numpy as np
 
 from custom_components.errors import InputError
-from custom_components.nifti import read_volume
+from custom_components.nifti import is_nifti_name, read_volume
+
+
+def list_volumes(folder: str | Path) -> list[str]:
+    """The NIfTI files of a folder that are not hidden, in the order of their names.
+
+    Raises:
+        InputError: if the folder is missing or cannot be read.
+    """
+    folder = Path(folder)
+    try:
+        return sorted(str(path) for path in folder.iterdir() if is_nifti_name(path) and not path.is_dir())
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror or error}); give a folder of volumes") from error
 
 
 def check_volumes(paths: Iterable[str | Path]) -> None:

@@ -34,7 +34,7 @@ class DistillationTrainer(SupervisedTrainer):
         kwargs: as of ``SupervisedTrainer``.
 
     Raises:
-        InputError: as soon as a term is not finite; it names the term, and the case and slice at fault.
+        NotFiniteError: as soon as a term is not finite; it names the term, and the case and slice at fault.
     """
 
     def __init__(

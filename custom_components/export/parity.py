@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
-from custom_components.errors import InputError
+from custom_components.errors import ParityError
 
 TOLERANCE = 1e-4
 # Two probabilities so close are equal but for rounding, and either class is right.
@@ -27,7 +27,7 @@ def check_parity(
         The largest difference in probability.
 
     Raises:
-        InputError: if a probability differs by more than ``TOLERANCE``, or a pixel's class other than in a tie.
+        ParityError: if a probability differs by more than ``TOLERANCE``, or a pixel's class other than in a tie.
     """
     largest = 0.0
     with torch.inference_mode():
@@ -39,7 +39,7 @@ def check_parity(
             other_class = (probs.argmax(dim=1) != expected.argmax(dim=1)) & (best - second > TIE)
             # Not "difference > TOLERANCE", which lets NaN pass.
             if not difference <= TOLERANCE or other_class.any():
-                raise InputError(
+                raise ParityError(
                     f"{name}: is not the network: probabilities differ by {difference:.1e} (at most {TOLERANCE:g}) and "
                     f"the class of {int(other_class.sum())} pixels in a batch of {tuple(images.shape)}; nothing was "
                     "written"

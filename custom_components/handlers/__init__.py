@@ -1,8 +1,9 @@
-"""What listens to a training: the best model with its provenance, the log, and the checkpoint to resume from."""
+"""What listens to a training: the best model with its provenance, the log, the checkpoint to resume from, the lock."""
 
 from custom_components.handlers.best_model import BestModel
 from custom_components.handlers.named import named
+from custom_components.handlers.one_training import OneTraining
 from custom_components.handlers.resume import ResumeCheckpoint
 from custom_components.handlers.training_log import TrainingLog
 
-__all__ = ["BestModel", "ResumeCheckpoint", "TrainingLog", "named"]
+__all__ = ["BestModel", "OneTraining", "ResumeCheckpoint", "TrainingLog", "named"]

@@ -15,7 +15,7 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from custom_components.distributed import mean_over_processes
-from custom_components.errors import InputError
+from custom_components.errors import NotFiniteError
 from custom_components.files import write_csv
 from custom_components.not_finite import LOWER, MEND, not_finite
 
@@ -35,8 +35,8 @@ class TrainingLog:
         validator: the evaluator that the trainer runs; its metrics go into the row of their epoch.
 
     Raises:
-        InputError: as soon as a loss term is not finite; it names the term, the cases and the slices. At an epoch's end
-            also if the weights are not finite, before anything is saved.
+        NotFiniteError: as soon as a loss term is not finite; it names the term, the cases and the slices. At an epoch's
+            end also if the weights are not finite, before anything is saved.
     """
 
     def __init__(self, output_dir: str | Path, loss: Any, optimizer: Optimizer, validator: Engine) -> None:
@@ -85,7 +85,8 @@ class TrainingLog:
             return
         weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
         if not get_total_norm(weights).isfinite():
-            raise InputError(f"the weights are not finite after the last step of epoch {engine.state.epoch}; {LOWER}")
+            what = f"the weights are not finite after the last step of epoch {engine.state.epoch}"
+            raise NotFiniteError(what, advice=LOWER)
 
     def _keep_validation(self, validator: Engine) -> None:
         self._validation = {name: float(value) for name, value in validator.state.metrics.items()}

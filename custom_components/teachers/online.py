@@ -11,7 +11,7 @@ from torch.nn.utils import get_total_norm
 
 from custom_components.bundle import read_bundle
 from custom_components.checkpoint import write_checkpoint
-from custom_components.errors import InputError
+from custom_components.errors import InputError, NotFiniteError
 from custom_components.files import replace_file
 from custom_components.losses import SegmentationLoss
 from custom_components.not_finite import LOWER
@@ -108,11 +108,11 @@ class OnlineTeachers(nn.Module):
     def check_weights(self) -> None:
         """
         Raises:
-            InputError: if a step has spoilt a teacher's weights; call it before they are saved.
+            NotFiniteError: if a step has spoilt a teacher's weights; call it before they are saved.
         """
         for name, network in zip(self.names, self.networks, strict=True):
             if not get_total_norm(network.parameters()).isfinite():
-                raise InputError(f"the weights of teacher {name} are not finite; {LOWER}")
+                raise NotFiniteError(f"the weights of teacher {name} are not finite; {LOWER}")
 
     def save(self) -> None:
         """Write the weights of each teacher, a bare state dict."""

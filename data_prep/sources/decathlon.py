@@ -4,14 +4,13 @@ Simpson et al., "A large annotated medical image dataset for the development and
 (2019). Of images with several modalities (Task05_Prostate: T2 and ADC in one 4-D file) the T2 is taken.
 """
 
-import re
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from custom_components.errors import InputError
 from custom_components.files import read_json
-from custom_components.nifti import read_volume
+from custom_components.nifti import read_volume, volume_name
 from data_prep.findings import Finding
 from data_prep.sources.case import Listing, SourceCase, SourceOptions, require_site
 
@@ -56,7 +55,7 @@ def _add_case(listing: Listing, folder: Path, site: str, files: Any, channel: in
     if missing:
         listing.findings.append(Finding(str(missing[0]), "is named in dataset.json but missing", "restore it"))
         return
-    name = re.sub(r"\.nii(\.gz)?$", "", paths[0].name, flags=re.IGNORECASE)
+    name = volume_name(paths[0])
     listing.cases.append(
         SourceCase(
             site=site,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from custom_components.bundle import copy_bundle
-from custom_components.errors import InputError
+from custom_components.errors import InputError, OneLineError
 from custom_components.files import read_json
 from integrations.flare.hospital import StudentHospital, TeacherHospital, check_settings
 from integrations.flare.server import FederatedAveraging, TeacherCollection
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         _check_numbers(options)
         options.hospitals = _datasets(options.hospitals)
         options.command(options)
-    except InputError as error:
+    except OneLineError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

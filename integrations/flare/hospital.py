@@ -20,9 +20,11 @@ from custom_components.bundle import read_bundle
 from custom_components.checkpoint import read_checkpoint
 from custom_components.errors import InputError
 from custom_components.files import read_json
+from custom_components.options import read_options_as_meant
 from custom_components.provenance import public_provenance
 from integrations.flare.weights import load_arrays, to_arrays
 
+read_options_as_meant()
 TRAIN, SCORE = "train", "validate"
 # Of what a hospital sends beside the weights: JSON.
 PROVENANCE = "provenance"

@@ -10,6 +10,7 @@ from monailabel.tasks.activelearning.first import First
 
 from custom_components.errors import InputError
 from custom_components.files import read_json
+from custom_components.nifti import is_nifti_name
 from integrations.monai_label.http_errors import NotFoundError
 from integrations.monai_label.inference import BatchInference, BundleInference
 from integrations.monai_label.pacs import Pacs
@@ -106,6 +107,6 @@ class ProstateApp(MONAILabelApp):
         folders = (Path(tempfile.gettempdir()), Path(self.sessions().store_path))
         if not any(Path(image).resolve().is_relative_to(folder.resolve()) for folder in folders):
             raise NotFoundError(f"no image '{image}' in the studies")
-        if not Path(image).name.endswith((".nii", ".nii.gz")):
+        if not is_nifti_name(image):
             raise InputError(f"{Path(image).name}: is no NIfTI volume; upload .nii or .nii.gz")
         return image

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from monailabel.interfaces.exception import MONAILabelException
 from requests import RequestException
 
-from custom_components.errors import InputError
+from custom_components.errors import InputError, OneLineError
 
 # MONAI Label makes parts of paths of these.
 NAMES = {"image", "id", "label", "tag", "session_id"}
@@ -22,6 +22,7 @@ def install(app: FastAPI) -> None:
     """Answer faults of the input with one line of JSON (``detail``), and refuse names that lead elsewhere."""
     app.add_exception_handler(NotFoundError, lambda _, error: _answer(404, str(error)))
     app.add_exception_handler(InputError, lambda _, error: _answer(422, str(error)))
+    app.add_exception_handler(OneLineError, lambda _, error: _answer(500, str(error)))
     app.add_exception_handler(MONAILabelException, lambda _, error: _answer(404, error.msg))
     app.add_exception_handler(RequestException, lambda _, error: _answer(502, f"the PACS did not do it: {error}"))
     app.middleware("http")(_refuse_paths)

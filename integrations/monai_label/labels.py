@@ -9,7 +9,7 @@ import numpy as np
 
 from custom_components.errors import InputError
 from custom_components.files import write_json
-from custom_components.nifti import Volume, read_volume
+from custom_components.nifti import Volume, read_volume, volume_name
 from data_prep.files import voxel_sha256
 from data_prep.volumes import on_grid_of, write_volume
 
@@ -63,7 +63,7 @@ def write_dataset(pairs: Iterable[Mapping[str, str]], folder: Path, validation_s
     labels.mkdir(parents=True)
     cases = []
     for pair in pairs:
-        name = Path(pair["image"]).name.split(".nii")[0]
+        name = volume_name(pair["image"])
         image = read_volume(Path(pair["image"]))
         write_volume(labels / f"{name}.nii.gz", read_label(pair["label"], image))
         files = {"image": str(Path(pair["image"]).resolve()), "label": f"labels/{name}.nii.gz"}

@@ -12,6 +12,9 @@ from monai.bundle import ConfigParser
 from custom_components.data import check_volumes
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json, sha256_of, write_json
+from custom_components.options import read_options_as_meant
+
+read_options_as_meant()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The studies: a folder of NIfTI volumes with the annotators' labels beside them."""
 
 import re
+from itertools import product
 from pathlib import Path
 
 from monailabel.config import settings
@@ -12,9 +13,18 @@ from custom_components.nifti import read_volume
 from integrations.monai_label.http_errors import NotFoundError
 from integrations.monai_label.labels import read_label
 
+# MONAI Label compares endings letter by letter, and has to know them in all capitals.
+EXTENSIONS = tuple(
+    f"*{''.join(letters)}"
+    for ending in (".nii.gz", ".nii")
+    for letters in product(*({letter, letter.upper()} for letter in ending))
+)
+
 
 class StudiesFolder(LocalDatastore):
-    """A folder of ``*.nii.gz`` and ``*.nii``; its sub-folder ``labels`` and ``datastore_v2.json`` are the server's.
+    """A folder of ``*.nii.gz`` and ``*.nii``, in capitals or not.
+
+    Its sub-folder ``labels`` and ``datastore_v2.json`` are the server's.
 
     Args:
         folder: of the studies.
@@ -22,7 +32,7 @@ class StudiesFolder(LocalDatastore):
 
     def __init__(self, folder: str) -> None:
         reload = settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD
-        super().__init__(folder, extensions=("*.nii.gz", "*.nii"), auto_reload=reload)
+        super().__init__(folder, extensions=EXTENSIONS, auto_reload=reload)
 
     def save_label(self, image_id, label_filename, label_tag, label_info) -> str:
         """Take a label; a final one must be a prostate mask on its image.

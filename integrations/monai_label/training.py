@@ -1,5 +1,6 @@
 """Training on the annotators' labels: a student alone, or distilled from teachers."""
 
+import json
 import logging
 import shutil
 import subprocess
@@ -95,7 +96,7 @@ class BundleTraining(TrainTask):
         if unknown := [name for name in names if name not in self._teachers]:
             raise InputError(f"teachers: no '{unknown[0]}'; the server was started with {list(self._teachers)}")
         if names:
-            settings["teachers"] = [str(self._teachers[name]) for name in names]
+            settings["teachers"] = json.dumps([str(self._teachers[name]) for name in names], ensure_ascii=False)
             settings["student"] = self._bundle
             settings |= {key: read_json(config)[key] for key in ("image_size", "field_of_view")}
             config = DISTILLATION / "configs" / "train.json"

@@ -219,3 +219,42 @@ def test_a_plain_decathlon_list_is_evaluated(bundle, workflow, dataset_dir, tmp_
     workflow(bundle, "evaluate", **options, **plain).run()
     cases = json.loads((tmp_path / "out" / "evaluation.json").read_text())["cases"]
     assert [case["case"] for case in cases] == [Path(case["image"]).name.split(".nii")[0] for case in split["test"]]
+
+
+def test_endings_in_capitals(infer, dataset_dir, tmp_path):
+    volumes = shutil.copytree(dataset_dir / "images", tmp_path / "volumes")
+    first, second, third, *others = sorted(volumes.iterdir())
+    first.rename(volumes / "A.NII.GZ")
+    second.rename(volumes / "B.v1.NII.gz")
+    nibabel.save(nibabel.load(third), tmp_path / "c.nii")
+    third.unlink()
+    (tmp_path / "c.nii").rename(volumes / "C.NII")
+    (volumes / "._A.NII.GZ").write_bytes(b"of a Mac")
+    (volumes / "notes.txt").touch()
+    masks = infer(volumes)
+    assert set(masks) == {"A.nii.gz", "B.v1.nii.gz", "C.nii.gz", *(path.name for path in others)}
+
+
+def test_two_volumes_of_one_name_in_other_capitals(infer, dataset_dir, tmp_path):
+    volumes = shutil.copytree(dataset_dir / "images", tmp_path / "volumes")
+    first = min(volumes.iterdir())
+    shutil.copy(first, volumes / first.name.replace(".nii.gz", ".NII.GZ"))
+    with pytest.raises(SystemExit, match=r"\Aerror: .*: two volumes of one name; one mask would replace the other\Z"):
+        infer(volumes)
+
+
+def test_a_mask_that_cannot_be_written_whole_is_not_written(
+    bundle, workflow, dataset_dir, tmp_path, monkeypatch, one_error_line
+):
+    def full(image: nibabel.Nifti1Image, file: Path) -> None:
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(nibabel.Nifti1Image, "to_filename", full)
+    out = tmp_path / "out"
+    options = {"network_def": NETWORK, "image_size": 64, "output_dir": str(out)}
+    run = workflow(bundle, "inference", **{"dataset_dir": str(dataset_dir / "images"), **options}).run
+    first = min(path.name for path in (dataset_dir / "images").iterdir())
+    told = "cannot be written (No space left on device); what was there before is kept"
+    assert one_error_line(run) == f"error: {out}/predictions/{first}: {told}\n"
+    assert list((out / "predictions").iterdir()) == []

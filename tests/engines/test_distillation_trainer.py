@@ -9,7 +9,7 @@ from monai.engines import IterationEvents
 from torch.nn.parallel import DistributedDataParallel
 
 from custom_components.engines import distillation
-from custom_components.errors import InputError
+from custom_components.errors import InputError, NotFiniteError
 from custom_components.handlers import ResumeCheckpoint
 from custom_components.handlers.resume import SAME_RUN
 from custom_components.networks import ENet, ESPNet, MobileNetV2
@@ -165,7 +165,9 @@ def test_a_slice_that_is_not_finite_is_named_alone_and_the_checkpoint_before_sta
     run.trainer.add_event_handler(
         Events.ITERATION_STARTED(once=2), lambda engine: engine.state.batch["image"][2].fill_(torch.nan)
     )
-    with pytest.raises(InputError, match=r"^loss term 'dice' is nan in epoch 2: the image is not finite on") as error:
+    with pytest.raises(
+        NotFiniteError, match=r"^loss term 'dice' is nan in epoch 2: the image is not finite on"
+    ) as error:
         run.trainer.run()
     batch = run.trainer.state.batch
     named = [
@@ -189,7 +191,7 @@ def test_a_teacher_whose_output_is_not_finite_is_named(make_distillation, monkey
         return logits, features
 
     monkeypatch.setattr(ensemble, "forward", overflow)
-    with pytest.raises(InputError, match=r"the output of teacher MobileNetV2 is not finite on \S+ slice 3; use --"):
+    with pytest.raises(NotFiniteError, match=r"the output of teacher MobileNetV2 is not finite on \S+ slice 3; use --"):
         run.trainer.run()
 
 
@@ -203,11 +205,11 @@ def test_weights_spoilt_by_an_epochs_last_step_are_not_saved(make_distillation, 
 
     run.trainer.add_event_handler(IterationEvents.BACKWARD_COMPLETED, spoil)
     run.trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: saved.append(engine.state.epoch))
-    with pytest.raises(InputError, match="the weights are not finite after the last step of epoch 2"):
+    with pytest.raises(NotFiniteError, match="the weights are not finite after the last step of epoch 2"):
         run.trainer.run()
     assert saved == [1]
 
 
 def test_a_weighting_that_does_not_fit_the_teachers_is_told(make_distillation):
-    with pytest.raises(ValueError, match="must name 2 teachers' weights"):
+    with pytest.raises(InputError, match="must name 2 teachers' weights"):
         make_distillation([ESPNet, MobileNetV2], loss={"weighting": [1.0]}).trainer.run()

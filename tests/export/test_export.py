@@ -10,7 +10,7 @@ import torch
 
 from custom_components.bundle import exporting, read_bundle
 from custom_components.bundle.exporting import export
-from custom_components.errors import InputError
+from custom_components.errors import InputError, ParityError
 from custom_components.export import OnnxNetwork, check_parity, read_notes, write_notes
 from custom_components.files import file_sha256, read_json, write_json
 from custom_components.teachers import load_weights
@@ -169,7 +169,7 @@ def test_a_wrong_export_is_refused_and_what_was_there_is_kept(espnet, monkeypatc
         onnx.save(model, file)
 
     monkeypatch.setattr(exporting, "export_onnx", of_other_weights)
-    with pytest.raises(InputError, match=r"model\.onnx: is not the network"):
+    with pytest.raises(ParityError, match=r"model\.onnx: is not the network"):
         export(str(espnet.path))
     assert written(espnet) == [file.format("espnet") for file in FILES]
     assert before == {file: espnet.model_file.with_name(file).read_bytes() for file in before}

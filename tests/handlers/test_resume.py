@@ -13,7 +13,7 @@ import torch
 
 from custom_components.checkpoint import read_checkpoint
 from custom_components.distributed import OfEveryProcess
-from custom_components.errors import InputError
+from custom_components.errors import InputError, WriteError
 from custom_components.handlers import ResumeCheckpoint
 from custom_components.handlers.resume import SAME_RUN, RandomStates
 
@@ -197,7 +197,7 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoints_stay(counting, tmp_pat
     # Files may grow to less than a checkpoint: the kernel refuses the rest, as on a full disk.
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(InputError, match=r"last.pt: cannot be written \(File too large\); what was there before"):
+        with pytest.raises(WriteError, match=r"last.pt: cannot be written \(File too large\); what was there before"):
             counting(3)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from custom_components.errors import InputError
+from custom_components.errors import NotFiniteError
 from custom_components.handlers import TrainingLog
 
 BATCHES = [{"case": ["BMC_Case00", "HK_Case01"], "slice": torch.tensor([2, 0])}] * 2
@@ -52,7 +52,9 @@ def test_an_epoch_without_validation_leaves_its_cell_empty(make_training, log, t
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(make_training, log, value):
     training = make_training(losses=[1.0, value])
     log(training)
-    with pytest.raises(InputError, match=f"loss term 'dice' is {value} in epoch 1, on BMC_Case00 slice 2, HK_Case01 "):
+    with pytest.raises(
+        NotFiniteError, match=f"loss term 'dice' is {value} in epoch 1, on BMC_Case00 slice 2, HK_Case01 "
+    ):
         training.trainer.run(BATCHES, max_epochs=1)
     assert training.network.weight.item() == 2.0
 
@@ -63,5 +65,5 @@ def test_a_term_that_is_not_finite_is_named(make_training, log):
     training.trainer.state.output = {"loss": torch.tensor(1.0), "image": torch.zeros(2, 1), "pred": torch.zeros(2, 1)}
     training.trainer.state.batch = BATCHES[0]
     training.loss.last_terms = {"dice": torch.tensor(0.5), "lovasz": torch.tensor(math.nan)}
-    with pytest.raises(InputError, match="loss term 'lovasz' is nan"):
+    with pytest.raises(NotFiniteError, match="loss term 'lovasz' is nan"):
         handler._add(training.trainer)

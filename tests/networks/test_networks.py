@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from custom_components import networks
+from custom_components.errors import InputError
 from custom_components.networks import DeepLabV3Plus
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
@@ -74,7 +75,7 @@ def test_odd_sizes(network, name):
 @pytest.mark.parametrize("name", DIVIDING_BY_8_ONLY)
 @pytest.mark.parametrize("size", [(60, 64), (64, 65)])
 def test_sizes_not_divisible_by_8_are_refused(network, name, size):
-    with pytest.raises(ValueError, match=f"multiples of 8, got {size[0]}x{size[1]}"):
+    with pytest.raises(InputError, match=f"multiples of 8, got {size[0]}x{size[1]}"):
         network(name)(torch.randn(1, 1, *size))
 
 
@@ -167,7 +168,7 @@ def test_other_channels_and_classes(name):
 def test_training_batch_of_one_is_refused(network, name):
     net = network(name).train()
     try:
-        with pytest.raises(ValueError, match="training batch of 1"):
+        with pytest.raises(InputError, match="training batch of 1"):
             net(torch.randn(1, 1, 64, 64))
     finally:
         net.eval()

@@ -1,0 +1,210 @@
+"""The options of a run, as they were typed and as they are meant.
+
+MONAI's command line (Fire) reads every value as Python: the folder ``2024`` becomes a number, ``1e3`` becomes 1000.0,
+``None`` is passed over, and what follows a ``#`` is a comment. MONAI's configs then write ``::`` for ``#`` in every
+text, and run a text that starts with ``$``. So an option that is a name or a path is taken from the command line
+again, and each option is brought to its kind before it is used.
+"""
+
+import functools
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import torch
+from monai.bundle.config_parser import ConfigParser
+from monai.bundle.reference_resolver import ReferenceResolver
+
+from custom_components.errors import InputError
+
+# The kinds of options, by the last part of their ids.
+TEXT = frozenset(
+    [
+        "bundle_dir",
+        "bundle_root",
+        "bundles_dir",
+        "cache_dir",
+        "ckpt_path",
+        "datalist",
+        "dataset_dir",
+        "experiment_name",
+        "file",
+        "folder",
+        "load_path",
+        "log_dir",
+        "models_dir",
+        "name_or_path",
+        "output_dir",
+        "part",
+        "path",
+        "predictions_dir",
+        "pretrained",
+        "run_name",
+        "student",
+        "tracking_uri",
+    ]
+)
+TEXTS = frozenset(["teachers"])
+FLAGS = frozenset(
+    ["amp", "cache_teachers", "compile", "gland_slices_only", "keep_probs", "online", "resume", "save_execute_config"]
+)
+WHOLE_NUMBERS = frozenset(
+    [
+        "augmentation_views",
+        "batch_size",
+        "image_size",
+        "max_epochs",
+        "num_workers",
+        "seed",
+        "step_size_up",
+        "val_interval",
+    ]
+)
+NUMBERS = frozenset(["augmentation", "base_lr", "field_of_view", "learning_rate", "max_lr"])
+
+WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+# What Fire takes for an option's name, and not for a value.
+OPTION = re.compile(r"--|-[a-zA-Z]")
+EXPRESSION, REFERENCE = "$", "@"
+
+
+def typed_options(arguments: Sequence[str]) -> dict[str, str]:
+    """The words of a command line, by the id of their option, as Fire takes it apart; the last of several counts."""
+    typed: dict[str, str] = {}
+    for argument, following in pairwise([*arguments, "--"]):
+        if not OPTION.match(argument):
+            continue
+        key, equals, value = argument.lstrip("-").partition("=")
+        option = ReferenceResolver.normalize_id(key.replace("-", "_"))
+        typed.pop(option, None)
+        if equals:
+            typed[option] = value
+        elif not OPTION.match(following):
+            typed[option] = following
+    return typed
+
+
+def as_meant(option: str, value: Any, typed: Mapping[str, str]) -> Any:
+    """The value of an option, or of a part of a config that is none, in its kind.
+
+    Args:
+        option: its id, such as ``train::trainer::amp``.
+        value: what MONAI makes of it.
+        typed: see :func:`typed_options`.
+
+    Raises:
+        InputError: if the value is not of the option's kind, or the device is not there.
+    """
+    name, words = option.rpartition("::")[2], typed.get(option)
+    if name in TEXT:
+        return _text(option, value, words)
+    if name in TEXTS:
+        return value if words is None else _texts(option, value, words)
+    if words == "None" or value is None:
+        return None
+    if name == "device":
+        return _device(option, value)
+    if name in FLAGS:
+        return flag(option, value)
+    if name in WHOLE_NUMBERS | NUMBERS:
+        return _number(option, value, whole=name in WHOLE_NUMBERS)
+    if isinstance(value, str):
+        as_typed = words is not None and value == ReferenceResolver.normalize_id(words)
+        return {"true": True, "false": False}.get(value.lower(), words if as_typed else value)
+    return value
+
+
+def flag(option: str, value: object) -> bool:
+    """The meaning of ``--option value``: True, true, yes or 1 against False, false, no or 0.
+
+    Raises:
+        InputError: on anything else, which might have meant either.
+    """
+    try:
+        return WORDS[str(value).lower()]
+    except KeyError:
+        raise InputError(f"--{option} {value}: neither True nor False") from None
+
+
+def _text(option: str, value: Any, words: str | None) -> Any:
+    if words is None:
+        if value is True:
+            raise InputError(f"--{option}: has no value; one that starts with - needs a =, --{option}=-name")
+        if isinstance(value, bool | int | float):
+            raise InputError(f"--{option} {value}: not a name or a path; in a file, write it in quotes")
+        return value
+    # Null where null is the default.
+    return None if words == "None" and value is None else words
+
+
+def _texts(option: str, value: Any, words: str) -> list[str]:
+    """``[a, 'b']``, ``(a,b)``, or ``a,b`` where Fire makes a list of it; all else is one text."""
+    listed = re.fullmatch(r"\s*[\[(](.*?),?\s*[\])]\s*", words, re.DOTALL)
+    if not listed and not isinstance(value, list | tuple):
+        return [words]
+    lexer = shlex.shlex(listed[1] if listed else words, posix=True)
+    lexer.commenters, lexer.whitespace, lexer.whitespace_split = "", ",", True
+    try:
+        return [text.strip() for text in lexer]
+    except ValueError:
+        raise InputError(f"--{option} {words}: a quote is open; put each name in quotes: \"['a','b']\"") from None
+
+
+def _device(option: str, value: Any) -> Any:
+    try:
+        device = torch.device(value)
+    except (RuntimeError, TypeError):
+        raise InputError(f"--{option} {value}: no device; use cpu, cuda or cuda:<number>") from None
+    if device.type == "cuda":
+        gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= gpus:
+            seen = f"{gpus} GPUs" if gpus else "no GPU that torch can use"
+            raise InputError(f"--{option} {value}: this machine has {seen}; use --{option} cpu")
+    return device
+
+
+def _number(option: str, value: Any, whole: bool) -> Any:
+    if isinstance(value, bool | str) or (whole and not isinstance(value, int)):
+        raise InputError(f"--{option} {value}: not a {'whole ' if whole else ''}number")
+    return value
+
+
+def _of_this_program() -> dict[str, str]:
+    main = getattr(sys.modules["__main__"], "__spec__", None)
+    return typed_options(sys.argv[1:]) if main is not None and main.name == "monai.bundle.__main__" else {}
+
+
+@functools.cache  # once in a process
+def read_options_as_meant() -> None:
+    """From now on every config that MONAI reads in this process has its options as typed and of their kinds."""
+    typed = _of_this_program()
+    resolve_item = ReferenceResolver._resolve_one_item
+    fill_in = ReferenceResolver.update_config_with_refs.__func__
+    resolve_relative_ids = ConfigParser.resolve_relative_ids.__func__
+
+    def _resolve_one_item(self: ReferenceResolver, id: str, waiting_list: set[str] | None = None, **kwargs: Any) -> Any:
+        # A name may start with a sign that makes MONAI look for another item, or run the name.
+        id = self.normalize_id(id)
+        item, name = self.items.get(id), id.rpartition("::")[2]
+        if id in typed and item is not None and name in TEXT | TEXTS:
+            self.resolved_content.setdefault(id, as_meant(id, item.get_config(), typed))
+        return resolve_item(self, id, waiting_list, **kwargs)
+
+    def update_config_with_refs(cls: type, config: Any, id: str, refs: dict | None = None) -> Any:
+        if isinstance(config, str) and config.startswith(EXPRESSION):
+            return fill_in(cls, config, id, refs)  # still to be run
+        plain = isinstance(config, str) and not config.startswith(REFERENCE)
+        if plain and "::" in config and typed and id not in typed and id.rpartition("::")[2] in TEXT:
+            # The config was read before this function was there to stop it.
+            raise InputError(f"{id}: MONAI has made {config} of a path with a # in a file; give it as --{id}")
+        return as_meant(id, config if plain else fill_in(cls, config, id, refs), typed)
+
+    def resolve_relative(cls: type, id: str, value: str) -> str:
+        return resolve_relative_ids(cls, id, value) if value.startswith((EXPRESSION, REFERENCE, "%")) else value
+
+    ReferenceResolver._resolve_one_item = _resolve_one_item
+    ReferenceResolver.update_config_with_refs = classmethod(update_config_with_refs)
+    ConfigParser.resolve_relative_ids = classmethod(resolve_relative)
