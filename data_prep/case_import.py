@@ -80,7 +80,7 @@ def import_case(task: CaseImport, staging: Path, keep_source: bool, n4: bool) ->
     labels = None
     if label is not None:
         labels = tuple(int(value) for value in np.unique(label.voxels) if value > 0)
-        # The mask takes the image's affine: the two agree within a thousandth of a mm, from here on exactly.
+        # The mask takes the image's affine: the two agree but for their rounding, from here on exactly.
         write_volume(label_file, Volume((label.voxels > 0).astype(np.uint8), image.affine))
     entry = {
         "case": task.name,
