@@ -6,6 +6,7 @@ splits, any other as raw studies.
 
 import argparse
 import json
+import os
 from functools import partial
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
 def is_dataset(folder: Path) -> bool:
     """Whether a folder's ``dataset.json`` is this project's; Decathlon's has lists instead of cases."""
     path = folder / "dataset.json"
-    return path.is_file() and "cases" in read_json(path)
+    return os.path.isfile(path) and "cases" in read_json(path)
 
 
 def validate_raw(listing: Listing, jobs: int = 0, limit_s: float | None = None) -> list[Finding]:
