@@ -44,11 +44,13 @@ class ImportedCase:
         entry: its entry in ``dataset.json``; None when it has findings, and nothing was written.
         findings: why it was not taken.
         labels: the prostate's values in the source's mask; None without a mask.
+        is_rounded: whether the mask's values were rounded to these.
     """
 
     entry: dict[str, Any] | None
     findings: list[Finding]
     labels: tuple[int, ...] | None = None
+    is_rounded: bool = False
 
 
 def import_case(task: CaseImport, staging: Path, keep_source: bool, n4: bool) -> ImportedCase:
@@ -98,4 +100,4 @@ def import_case(task: CaseImport, staging: Path, keep_source: bool, n4: bool) ->
     }
     if keep_source:
         entry["source"] = task.case.source
-    return ImportedCase(entry, [], labels)
+    return ImportedCase(entry, [], labels, checked.is_rounded)

@@ -25,11 +25,13 @@ class CheckedCase:
         label: on the image's grid, with the source's labels as whole numbers; None when there is none or it could not
             be read.
         findings: every fault of the image, the mask, and the two together.
+        is_rounded: whether the mask held values that are whole but for rounding.
     """
 
     image: Volume | None
     label: Volume | None
     findings: list[Finding]
+    is_rounded: bool = False
 
 
 def check_case(case: SourceCase) -> CheckedCase:
@@ -40,16 +42,18 @@ def check_case(case: SourceCase) -> CheckedCase:
     image = _read(case, case.read_image, case.image, findings)
     if image is not None:
         findings += _image_findings(case.image, image)
-    label = None
+    label, is_rounded = None, False
     if case.read_label is not None:
         label = _read(case, case.read_label, case.label, findings)
     if label is not None:
-        label = Volume(whole_labels(label.voxels), label.affine)
+        whole = whole_labels(label.voxels)
+        is_rounded = not np.array_equal(whole, label.voxels)
+        label = Volume(whole, label.affine)
         findings += _label_findings(case.label, np.unique(label.voxels), case.labels)
     if image is not None and label is not None:
         label = on_grid_of(image, label)
         findings += _grid_findings(case.label, image, label)
-    return CheckedCase(image, label, findings)
+    return CheckedCase(image, label, findings, is_rounded)
 
 
 def same_image_finding(path: Path, first: str) -> Finding:

@@ -8,6 +8,7 @@ import numpy as np
 from custom_components.errors import InputError
 from custom_components.files import require_readable
 from custom_components.nifti import Volume, require_sane_affine, require_sane_shape
+from custom_components.terminal import is_text
 
 # itk's axes run to the left, back and head (LPS), NIfTI's to the right, front and head (RAS).
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -20,6 +21,8 @@ def read_itk_volume(path: Path) -> Volume:
         InputError: when the file is missing, truncated, of another kind, or not one upright 3-D scalar volume.
     """
     require_readable(path)
+    if not is_text(str(path)):
+        raise InputError(f"{path}: has a name that is not UTF-8, which itk cannot open; rename it, or its folder")
     try:
         header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
         if header is None:

@@ -11,11 +11,12 @@ from pathlib import Path
 from types import ModuleType
 
 from custom_components.errors import InputError
+from custom_components.terminal import as_text
 from data_prep.dicom.selection import TIES
 from data_prep.findings import Finding
 from data_prep.folder_tree import FolderTree, read_tree
 from data_prep.sources import bids, decathlon, dicom, i2cvb, multi_site, nci_isbi, promise12
-from data_prep.sources.case import Listing, SourceOptions
+from data_prep.sources.case import Listing, SourceCase, SourceOptions
 
 # It becomes part of file names.
 SITE_NAME = re.compile(r"[\w-][\w.-]*")
@@ -63,15 +64,18 @@ def find_cases(
     if not listing.cases and not listing.findings:
         raise InputError(f"{folder}: holds no case in the layout {module.NAME}; try another --source")
     _require_plain_names(folder, {case.site for case in listing.cases})
-    names = Counter(f"{case.site}_{case.name}" for case in listing.cases)
+    names = Counter(_full_name(case) for case in listing.cases)
     for case in listing.cases:
-        if names[f"{case.site}_{case.name}"] > 1:
-            name = f"{case.site}_{case.name}"
+        if names[name := _full_name(case)] > 1:
             listing.findings.append(
                 Finding(str(case.image), "would be named like another case", "rename one of the two", name)
             )
-    listing.cases = [case for case in listing.cases if names[f"{case.site}_{case.name}"] == 1]
+    listing.cases = [case for case in listing.cases if names[_full_name(case)] == 1]
     return listing
+
+
+def _full_name(case: SourceCase) -> str:
+    return as_text(f"{case.site}_{case.name}")
 
 
 def _require_plain_names(folder: Path, sites: set[str]) -> None:

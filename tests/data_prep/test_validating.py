@@ -171,6 +171,14 @@ def test_splits_of_another_dataset_or_kind_are_found(dataset):
     assert len(found) == 3
 
 
+def test_a_split_of_other_masks_is_found(dataset):
+    case = json.loads((dataset / "splits" / "all.json").read_text())["training"][0]["case"]
+    edit_split(dataset, "all", lambda split: split["training"][0].update(label_sha256="other"))
+    assert lines(dataset) == [f"~/splits/all.json: was made with another mask of {case}; split again"]
+    edit_split(dataset, "all", lambda split: split["training"][0].pop("label_sha256"))
+    assert lines(dataset) == []  # of a version that did not hash masks
+
+
 def test_the_exit_code_and_json_are_for_programs(raw_folder, capsys):
     assert main(["validate", str(raw_folder), "--jobs", "1"]) == 0
     assert capsys.readouterr().out == f"{raw_folder}: no findings\n"
