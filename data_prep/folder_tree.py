@@ -8,7 +8,6 @@ import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 from custom_components.errors import InputError
@@ -36,24 +35,27 @@ class FolderTree:
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    @cached_property
-    def _children(self) -> dict[Path, list[Path]]:
-        children: dict[Path, list[Path]] = {}
-        for path in sorted(self.files + self.folders):
-            children.setdefault(path.parent, []).append(path)
-        return children
-
-    @cached_property
-    def _folders(self) -> set[Path]:
-        return set(self.folders)
+    _children: dict[Path, list[Path]] = field(default_factory=dict, repr=False)
 
     def children(self, folder: Path) -> list[Path]:
         """Files and folders that lie in ``folder`` itself, by name."""
-        return self._children.get(folder, [])
+        return sorted(self._children.get(folder, []))
 
     def is_folder(self, path: Path) -> bool:
         """Whether a path of the tree is a folder."""
-        return path in self._folders
+        return path in self._children
+
+    def add_file(self, folder: Path, path: Path) -> None:
+        """Take in a file of ``folder``."""
+        self.files.append(path)
+        self._children[folder].append(path)
+
+    def add_folder(self, path: Path) -> None:
+        """Take in a folder; the root, which comes first, is none of ``folders``."""
+        if self._children:
+            self.folders.append(path)
+            self._children[path.parent].append(path)
+        self._children[path] = []
 
     def files_below(self, folders: Iterable[Path]) -> dict[Path, tuple[Path, ...]]:
         """For each of ``folders`` the files at any depth below it, by name."""
@@ -103,7 +105,6 @@ class _Walk:
         while self._links:
             link = self._links.popleft()
             if self._is_new(link):
-                self.tree.folders.append(link)
                 self._descend(link)
             else:
                 self._again.append(link)
@@ -115,8 +116,7 @@ class _Walk:
         waiting = [top]
         while waiting:
             folder = waiting.pop()
-            if folder is not top:
-                self.tree.folders.append(folder)
+            self.tree.add_folder(folder)
             below = [path for path in self._entries(folder) if self._is_new(path)]
             waiting += reversed(below)
 
@@ -142,7 +142,7 @@ class _Walk:
                     else:
                         yield path
                 elif entry.is_file():
-                    self.tree.files.append(path)
+                    self.tree.add_file(folder, path)
                 elif entry.is_symlink():
                     entry.stat()  # raises where it leads nowhere; else it leads to a pipe or a device
             except FileNotFoundError:

@@ -16,7 +16,8 @@ from data_prep.sources.case import Listing, SourceCase, SourceOptions, require_s
 NAME = "bids"
 # In a dseg the zones may be told apart.
 LABELS = frozenset({0, 1, 2})
-# Of paths relative to the folder.
+# What a name may end with, and of paths relative to the folder the whole.
+ENDINGS = re.compile(r"_(T2w|mask|dseg)\.(?i:nii)")
 IMAGE = re.compile(r"sub-[^/]*/(ses-[^/]*/)?anat/[^/]*_T2w\.(?i:nii(\.gz)?)")
 MASK = re.compile(r"(derivatives/(.*/)?sub-[^/]*|sub-[^/]*/(.*/)?anat/[^/]*)_(mask|dseg)\.(?i:nii(\.gz)?)")
 OTHER_PLANES = ("sag", "cor")
@@ -66,7 +67,8 @@ def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Li
 
 
 def _matching(tree: FolderTree, pattern: re.Pattern) -> list[Path]:
-    return sorted(path for path in tree.files if pattern.fullmatch(path.relative_to(tree.root).as_posix()))
+    named = (path for path in tree.files if ENDINGS.search(path.name))
+    return sorted(path for path in named if pattern.fullmatch(path.relative_to(tree.root).as_posix()))
 
 
 def _stem(path: Path) -> str:
