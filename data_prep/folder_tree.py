@@ -25,6 +25,7 @@ class FolderTree:
         root: the folder.
         files: regular files, those of a folder by name and before those of its sub-folders; linked folders come last.
         folders: in the same order, without the root.
+        unfinished: files and folders that a download has left unfinished.
         findings: what could not be read: folders, and links that lead nowhere.
         notes: what was left aside, one line each.
     """
@@ -32,6 +33,7 @@ class FolderTree:
     root: Path
     files: list[Path] = field(default_factory=list)
     folders: list[Path] = field(default_factory=list)
+    unfinished: list[Path] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -98,7 +100,6 @@ class _Walk:
         self._seen = seen
         self._links: deque[Path] = deque()
         self._again: list[Path] = []
-        self._unfinished: list[Path] = []
 
     def run(self) -> FolderTree:
         self._descend(self.tree.root)
@@ -109,7 +110,7 @@ class _Walk:
             else:
                 self._again.append(link)
         self._tell("links to folders that are read already", self._again)
-        self._tell("unfinished downloads", self._unfinished)
+        self._tell("unfinished downloads", self.tree.unfinished)
         return self.tree
 
     def _descend(self, top: Path) -> None:
@@ -133,7 +134,7 @@ class _Walk:
             if is_no_study(entry.name):
                 continue
             if is_unfinished(entry.name):
-                self._unfinished.append(path)
+                self.tree.unfinished.append(path)
                 continue
             try:
                 if entry.is_dir():

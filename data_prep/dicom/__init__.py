@@ -3,7 +3,7 @@
 from data_prep.dicom.masks import Mask, MaskFile, choose_mask, read_mask, read_mask_file
 from data_prep.dicom.pixels import read_series
 from data_prep.dicom.selection import Selection, SeriesChoice, select_series
-from data_prep.dicom.series import Scan, Series, Study, find_series, scan_folder, scan_tree
+from data_prep.dicom.series import Scan, Series, Study, find_series, has_dicom_mark, scan_folder, scan_tree
 
 __all__ = [
     "Mask",
@@ -15,6 +15,7 @@ __all__ = [
     "Study",
     "choose_mask",
     "find_series",
+    "has_dicom_mark",
     "read_mask",
     "read_mask_file",
     "read_series",

@@ -79,6 +79,9 @@ def scan_folder(folder: Path) -> Scan:
 def scan_tree(tree: FolderTree) -> Scan:
     """Read the header of every DICOM file of a tree, whatever its name; a DICOMDIR is passed over."""
     scan = Scan(findings=list(tree.findings))
+    for path in filter(has_dicom_mark, tree.unfinished):
+        problem = "is an unfinished download of a DICOM file"
+        scan.findings.append(Finding(str(path), problem, "finish it, or remove it"))
     slices: dict[str, list[Slice]] = {}
     for path in tqdm(tree.files, "reading headers", unit="file", disable=None, leave=False):
         try:
@@ -104,6 +107,15 @@ def scan_tree(tree: FolderTree) -> Scan:
         series = sorted(group_series(pieces), key=lambda one: (one.first.number or 0, one.first.stack))
         scan.studies.append(Study(uid, pieces[0].patient_id, tuple(series)))
     return scan
+
+
+def has_dicom_mark(path: Path) -> bool:
+    """Whether a file has the mark that a DICOM file has after its first 128 bytes."""
+    try:
+        with path.open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
 
 
 def find_series(folder: Path) -> list[Series]:

@@ -16,6 +16,7 @@ from data_prep.dicom import (
     SeriesChoice,
     Study,
     choose_mask,
+    has_dicom_mark,
     read_mask,
     read_mask_file,
     read_series,
@@ -32,8 +33,8 @@ FILES_TO_TRY = 20
 
 
 def recognises(tree: FolderTree) -> bool:
-    """Whether one of the first files is DICOM, by the mark that every DICOM file has after its first 128 bytes."""
-    return any(_is_dicom(path) for path in tree.files[:FILES_TO_TRY])
+    """Whether one of the first files is DICOM."""
+    return any(has_dicom_mark(path) for path in tree.files[:FILES_TO_TRY])
 
 
 def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Listing:
@@ -68,14 +69,6 @@ def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Li
         if not any(file.is_of(series) for series in picked):
             listing.notes.append(f"{file.path.name}: {file.modality} of a series that was not picked")
     return listing
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
 
 
 def _scan_masks(folder: Path) -> Scan:

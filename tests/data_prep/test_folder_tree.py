@@ -156,6 +156,27 @@ def test_unfinished_downloads_are_left_aside_and_told(tmp_path):
     assert tree.notes == ["left aside, unfinished downloads: 2, such as Case00.nii.gz.crdownload"]
 
 
+def test_an_unfinished_slice_holds_its_study_back(tmp_path):
+    paths = save(series_datasets(), tmp_path / "study")
+    (tmp_path / "study" / "report.pdf.part").write_bytes(b"%PDF")
+    assert len(find_cases(tmp_path, "S").cases) == 1
+    paths[-1].rename(f"{paths[-1]}.part")  # without the last slice no gap would tell
+    listing = find_cases(tmp_path, "S")
+    assert (len(listing.cases), [finding.problem for finding in listing.findings]) == (
+        0,
+        ["is an unfinished download of a DICOM file", "its series may lack the damaged file beside it"],
+    )
+
+
+def test_a_folder_is_listed_once(tmp_path, monkeypatch):
+    layouts.i2cvb(tmp_path)
+    listed, scandir = [], os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: listed.append(Path(path)) or scandir(path))
+    find_cases(tmp_path)
+    # The root once more, to see whether it may be read at all.
+    assert sorted(listed) == sorted([tmp_path, tmp_path, *(path for path in tmp_path.rglob("*") if path.is_dir())])
+
+
 def test_the_index_of_a_medium_is_passed_over_whatever_its_name(tmp_path):
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.uid import ExplicitVRLittleEndian, MediaStorageDirectoryStorage, generate_uid
