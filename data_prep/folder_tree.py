@@ -36,7 +36,6 @@ class FolderTree:
     unfinished: list[Path] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-
     _children: dict[Path, list[Path]] = field(default_factory=dict, repr=False)
 
     def children(self, folder: Path) -> list[Path]:
@@ -102,23 +101,21 @@ class _Walk:
         self._again: list[Path] = []
 
     def run(self) -> FolderTree:
-        self._descend(self.tree.root)
+        self._descend(self.tree.root, through_link=False)
         while self._links:
             link = self._links.popleft()
-            if self._is_new(link):
-                self._descend(link)
-            else:
-                self._again.append(link)
+            if self._is_to_read(link, through_link=True):
+                self._descend(link, through_link=True)
         self._tell("links to folders that are read already", self._again)
         self._tell("unfinished downloads", self.tree.unfinished)
         return self.tree
 
-    def _descend(self, top: Path) -> None:
+    def _descend(self, top: Path, through_link: bool) -> None:
         waiting = [top]
         while waiting:
             folder = waiting.pop()
             self.tree.add_folder(folder)
-            below = [path for path in self._entries(folder) if self._is_new(path)]
+            below = [path for path in self._entries(folder) if self._is_to_read(path, through_link)]
             waiting += reversed(below)
 
     def _entries(self, folder: Path) -> Iterator[Path]:
@@ -152,15 +149,18 @@ class _Walk:
             except OSError as error:
                 self.tree.findings.append(unreadable(path, error))
 
-    def _is_new(self, folder: Path) -> bool:
+    def _is_to_read(self, folder: Path, through_link: bool) -> bool:
+        """Note that a folder was met. Without links none is met twice, whatever numbers a network's disk gives them."""
         try:
             identity = _identity(folder)
         except OSError as error:
             self.tree.findings.append(unreadable(folder, error))
             return False
-        is_new = identity not in self._seen
+        if through_link and identity in self._seen:
+            self._again.append(folder)
+            return False
         self._seen.add(identity)
-        return is_new
+        return True
 
     def _tell(self, what: str, paths: list[Path]) -> None:
         if paths:

@@ -100,11 +100,8 @@ def _tell_unreadable(listing: Listing, tree: FolderTree, hold_back: bool) -> Non
         if any(path.is_relative_to(part) for path in unread for part in (case.image, case.label) if part):
             continue
         if case.label is None and any(path.is_relative_to(case.image.parent) for path in unread):
-            problem, advice = (
-                "has no mask, and something beside it cannot be read",
-                "mend that first, it may be the mask",
-            )
-            listing.findings.append(Finding(str(case.image), problem, advice))
+            problem = "has no mask, and something beside it cannot be read"
+            listing.findings.append(Finding(str(case.image), problem, "mend that first, it may be the mask"))
             continue
         kept.append(case)
     listing.cases = kept

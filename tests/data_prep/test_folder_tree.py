@@ -90,6 +90,12 @@ def test_a_folder_is_read_by_its_own_name_rather_than_a_links(tmp_path):
     assert names(read_tree(tmp_path)) == ["studies/P1/1"]
 
 
+def test_folders_that_a_network_gives_one_number_are_all_read(tmp_path, monkeypatch):
+    write(tmp_path, "P1/1", "P2/1")
+    monkeypatch.setattr("data_prep.folder_tree._identity", lambda folder: (1, 1))
+    assert names(read_tree(tmp_path)) == ["P1/1", "P2/1"]
+
+
 @pytest.mark.parametrize("target", ["nowhere", "link", "a_file/below"])
 def test_a_link_to_nowhere_is_named(tmp_path, target):
     write(tmp_path, "a_file")
