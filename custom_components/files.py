@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,24 @@ def file_sha256(path: str | Path) -> str:
     """SHA-256 of a file's bytes."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def require_readable(path: str | Path) -> None:
+    """Refuse what is no file that this user may read, before a library finds other words for it.
+
+    Raises:
+        InputError: when it is missing, no regular file, or the system does not let us read it.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise InputError(f"{path}: is no file; restore it")
+        open(path, "rb").close()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; restore it") from error
+    except OSError as error:
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); get the right to read it, or take it out"
+        ) from error
 
 
 def sha256_of(content: Any) -> str:
@@ -53,7 +72,8 @@ def remove_partials(path: str | Path) -> None:
 
 def write_text(path: str | Path, text: str) -> None:
     """Write text so that a reader sees the former file or the new one, never half of it."""
-    replace_file(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+    # A file's name that is not UTF-8 may be in the text.
+    replace_file(path, lambda partial: partial.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 
 def write_json(path: str | Path, content: Any) -> None:

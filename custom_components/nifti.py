@@ -3,16 +3,29 @@
 import math
 import re
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import nibabel
 import numpy as np
+from nibabel.imageglobals import LoggingOutputSuppressor
 
 from custom_components.errors import InputError
+from custom_components.files import require_readable
 
 # A GiB of 32-bit voxels.
 MOST_VOXELS = 2**28
+# Of any MRI: beyond them the header's numbers are in another unit than it says.
+SHORTEST_EDGE_MM, LONGEST_EDGE_MM = 0.01, 100.0
+# Cosine between two axes, as between the rows and columns of DICOM.
+SHEAR_TOLERANCE = 1e-3
+# Millimetres in NIfTI's codes of spatial units: metre, millimetre, micron. All programs take an unknown one for mm.
+UNITS_MM = {1: 1000.0, 2: 1.0, 3: 0.001}
+SPATIAL_UNIT = 0b111
+# Between the voxel sizes of sform and qform, of a header that has both.
+SIZE_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True)
@@ -25,45 +38,47 @@ class Volume:
     @property
     def spacing_mm(self) -> list[float]:
         """Voxel size along each array axis, to a tenth of a micrometre."""
-        return [round(float(size), 4) for size in nibabel.affines.voxel_sizes(self.affine)]
+        return [round(float(size), 4) for size in _voxel_sizes(self.affine)]
+
+
+def voxel_mm3(affine: np.ndarray) -> float:
+    """The volume of one voxel in mm3, by the 4 x 4 affine in mm."""
+    return abs(float(np.linalg.det(affine[:3, :3])))
 
 
 def read_volume(path: Path, channel: int | None = None) -> Volume:
     """Read a scalar 3-D NIfTI: the stored type when the header does not scale, float32 when it does.
+
+    The sform says where it lies, and the qform where there is no sform, as in nibabel and MONAI; metres and microns
+    become mm.
 
     Args:
         path: ``.nii`` or ``.nii.gz`` file.
         channel: which volume of a 4-D file; None for a file that must hold one.
 
     Raises:
-        InputError: when the file is missing, truncated, no NIfTI, or not one 3-D scalar volume.
+        InputError: when the file is missing, unreadable, truncated, no NIfTI, or not one upright 3-D scalar volume.
     """
-    try:
+    require_readable(path)
+    with _from_nibabel(path):
         image = nibabel.load(path)
-        require_sane_shape(path, image.shape)
-        many = channel is not None and len(image.shape) == 4
-        voxels = np.asanyarray(image.dataobj[..., channel] if many else image.dataobj)
-    except FileNotFoundError as error:
-        if path.is_file():  # nibabel has looked for it under another ending
-            raise InputError(f"{path}: ends in capital and small letters; call it .nii or .nii.gz") from error
-        raise InputError(f"{path}: no such file; restore it") from error
-    except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError) as error:
-        raise InputError(f"{path}: is not a NIfTI file, or only its start; export it again as .nii.gz") from error
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise InputError(f"{path}: is truncated or damaged ({_first_line(error)}); copy it again") from error
     if not isinstance(image, nibabel.Nifti1Image):
         raise InputError(f"{path}: is {type(image).__name__}, not NIfTI; export it again as .nii.gz")
+    require_sane_shape(path, image.shape)
+    with _from_nibabel(path):
+        many = channel is not None and len(image.shape) == 4
+        voxels = np.asanyarray(image.dataobj[..., channel] if many else image.dataobj)
     if voxels.dtype.kind not in "iuf":
         raise InputError(f"{path}: holds {voxels.dtype} voxels (colour or complex); export it as grey values")
     if voxels.ndim > 3 and all(length == 1 for length in voxels.shape[3:]):
         voxels = voxels.reshape(voxels.shape[:3])
     if voxels.ndim != 3:
         raise InputError(f"{path}: has {voxels.ndim} dimensions {voxels.shape}; export one 3-D volume (T2w)")
-    if not np.isfinite(image.affine).all() or abs(np.linalg.det(image.affine)) < 1e-12:
-        raise InputError(f"{path}: has an affine that spans no volume; export it again")
+    affine = _affine_mm(path, image)
+    require_sane_affine(path, affine)
     # nibabel scales in float64; an unscaled array keeps its type, in this machine's byte order.
     scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
-    return Volume(voxels.astype(np.float32 if scaled else voxels.dtype.newbyteorder("=")), image.affine)
+    return Volume(voxels.astype(np.float32 if scaled else voxels.dtype.newbyteorder("=")), affine)
 
 
 def require_sane_shape(path: Path, shape: tuple[int, ...]) -> None:
@@ -74,10 +89,6 @@ def require_sane_shape(path: Path, shape: tuple[int, ...]) -> None:
     """
     if not 0 < math.prod(shape) <= MOST_VOXELS:
         raise InputError(f"{path}: says its shape is {tuple(shape)}; no MRI is like this, copy or export it again")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 ENDING = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
@@ -92,3 +103,86 @@ def is_nifti_name(path: str | Path) -> bool:
 def volume_name(path: str | Path) -> str:
     """A file's name without folder, and without ``.nii`` or ``.nii.gz`` in capitals or not."""
     return ENDING.sub("", Path(path).name)
+
+
+def require_sane_affine(path: Path, affine: np.ndarray) -> None:
+    """Refuse an affine that no MRI has, or one that is sheared: rows, columns and slices must be at right angles.
+
+    Args:
+        path: the volume's file.
+        affine: 4 x 4, from voxel indices to mm.
+
+    Raises:
+        InputError: when it is not finite, flat or sheared, or voxels are not :data:`SHORTEST_EDGE_MM` to
+            :data:`LONGEST_EDGE_MM` long.
+    """
+    if not np.isfinite(affine).all() or voxel_mm3(affine) < 1e-12:
+        raise InputError(f"{path}: has an affine that spans no volume; export it again")
+    sizes = _voxel_sizes(affine)
+    if sizes.min() < SHORTEST_EDGE_MM or sizes.max() > LONGEST_EDGE_MM:
+        advice = "correct its unit of length and export it again"
+        raise InputError(f"{path}: has voxels of {_in_words(sizes)}, as no MRI has; {advice}")
+    axes = affine[:3, :3] / sizes
+    cosine = max(abs(axes[:, one] @ axes[:, other]) for one, other in ((0, 1), (0, 2), (1, 2)))
+    if cosine > SHEAR_TOLERANCE:
+        angle = math.degrees(math.acos(min(cosine, 1.0)))
+        raise InputError(f"{path}: is sheared, two of its axes meet at {angle:.4g} degrees; resample it upright first")
+
+
+def require_millimetres(path: Path) -> None:
+    """Refuse a NIfTI in another unit, where it goes to a program that takes every number for mm.
+
+    Raises:
+        InputError: when its header says metres or microns.
+    """
+    with _from_nibabel(path):
+        image = nibabel.load(path)
+    if _unit_mm(image) != 1:
+        raise InputError(f"{path}: is not in mm but in another unit of length (xyzt_units); save it in mm")
+
+
+@contextmanager
+def _from_nibabel(path: Path) -> Iterator[None]:
+    """What nibabel raises becomes one line about a file; what it mends in a header without harm is not told."""
+    try:
+        with LoggingOutputSuppressor():
+            yield
+    except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError) as error:
+        raise InputError(f"{path}: is not a NIfTI file, or only its start; export it again as .nii.gz") from error
+    except FileNotFoundError as error:  # the file is there: nibabel has looked for it under another ending
+        raise InputError(f"{path}: ends in capital and small letters; call it .nii or .nii.gz") from error
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        # nibabel adds the file's name, which the line has already.
+        reason = (str(error).splitlines() or [type(error).__name__])[0].partition(" from ")[0]
+        raise InputError(f"{path}: is truncated or damaged ({reason}); copy it again") from error
+
+
+def _affine_mm(path: Path, image: nibabel.Nifti1Image) -> np.ndarray:
+    header = image.header
+    if header["sform_code"] == 0 and 0 in _stored_voxel_sizes(path, image):
+        raise InputError(f"{path}: says that its voxels have a size of 0; export it again")
+    if header["sform_code"] > 0 and header["qform_code"] > 0:
+        sform, qform = _voxel_sizes(image.affine), np.array(header.get_zooms()[:3], float)
+        if len(qform) == 3 and (np.abs(qform / sform - 1) > SIZE_TOLERANCE).any():
+            sizes = f"{_in_words(sform)} in its sform and {_in_words(qform)} in its qform"
+            raise InputError(f"{path}: has two voxel sizes, {sizes}; export it again")
+    unit_mm = _unit_mm(image)
+    return image.affine if unit_mm == 1 else np.diag([unit_mm, unit_mm, unit_mm, 1]) @ image.affine
+
+
+def _unit_mm(image: nibabel.Nifti1Image) -> float:
+    return UNITS_MM.get(int(image.header["xyzt_units"]) & SPATIAL_UNIT, 1.0)
+
+
+def _stored_voxel_sizes(path: Path, image: nibabel.Nifti1Image) -> list[float]:
+    """As they stand in the file: nibabel puts 1 where they are 0."""
+    with nibabel.openers.ImageOpener(path) as file:
+        return type(image).header_class.from_fileobj(file, check=False)["pixdim"][1:4].tolist()
+
+
+def _voxel_sizes(affine: np.ndarray) -> np.ndarray:
+    return nibabel.affines.voxel_sizes(affine)
+
+
+def _in_words(sizes: np.ndarray) -> str:
+    return " x ".join(f"{size:.4g}" for size in sizes) + " mm"

@@ -44,11 +44,13 @@ class ImportedCase:
         entry: its entry in ``dataset.json``; None when it has findings, and nothing was written.
         findings: why it was not taken.
         labels: the prostate's values in the source's mask; None without a mask.
+        is_rounded: whether the mask's values were rounded to these.
     """
 
     entry: dict[str, Any] | None
     findings: list[Finding]
     labels: tuple[int, ...] | None = None
+    is_rounded: bool = False
 
 
 def import_case(task: CaseImport, staging: Path, keep_source: bool, n4: bool) -> ImportedCase:
@@ -80,7 +82,7 @@ def import_case(task: CaseImport, staging: Path, keep_source: bool, n4: bool) ->
     labels = None
     if label is not None:
         labels = tuple(int(value) for value in np.unique(label.voxels) if value > 0)
-        # The mask takes the image's affine: the two agree within a thousandth of a mm, from here on exactly.
+        # The mask takes the image's affine: the two agree but for their rounding, from here on exactly.
         write_volume(label_file, Volume((label.voxels > 0).astype(np.uint8), image.affine))
     entry = {
         "case": task.name,
@@ -98,4 +100,4 @@ def import_case(task: CaseImport, staging: Path, keep_source: bool, n4: bool) ->
     }
     if keep_source:
         entry["source"] = task.case.source
-    return ImportedCase(entry, [], labels)
+    return ImportedCase(entry, [], labels, checked.is_rounded)

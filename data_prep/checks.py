@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from custom_components.errors import InputError
+from custom_components.files import require_readable
 from custom_components.nifti import Volume
 from data_prep.findings import Finding, findings_of
+from data_prep.mask_values import in_words, whole_labels
+from data_prep.parallel import Late
 from data_prep.sources.case import SourceCase
-from data_prep.volumes import on_grid_of
-
-AFFINE_TOLERANCE_MM = 1e-3
+from data_prep.volumes import is_same_grid, offset_mm, on_grid_of
 
 
 @dataclass(frozen=True)
@@ -21,30 +22,38 @@ class CheckedCase:
 
     Attributes:
         image: None when it could not be read.
-        label: on the image's grid, with the source's labels; None when there is none or it could not be read.
+        label: on the image's grid, with the source's labels as whole numbers; None when there is none or it could not
+            be read.
         findings: every fault of the image, the mask, and the two together.
+        is_rounded: whether the mask held values that are whole but for rounding.
     """
 
     image: Volume | None
     label: Volume | None
     findings: list[Finding]
+    is_rounded: bool = False
 
 
 def check_case(case: SourceCase) -> CheckedCase:
     """Read one case and list its faults; it raises nothing, whatever the files hold."""
-    findings: list[Finding] = []
+    findings = _unreadable_findings(case)
+    if findings:
+        return CheckedCase(None, None, findings)
     image = _read(case, case.read_image, case.image, findings)
     if image is not None:
         findings += _image_findings(case.image, image)
-    label = None
+    label, is_rounded = None, False
     if case.read_label is not None:
         label = _read(case, case.read_label, case.label, findings)
     if label is not None:
-        findings += _label_findings(case.label, np.unique(label.voxels).tolist(), case.labels)
+        whole = whole_labels(label.voxels)
+        is_rounded = not np.array_equal(whole, label.voxels)
+        label = Volume(whole, label.affine)
+        findings += _label_findings(case.label, np.unique(label.voxels), case.labels)
     if image is not None and label is not None:
         label = on_grid_of(image, label)
         findings += _grid_findings(case.label, image, label)
-    return CheckedCase(image, label, findings)
+    return CheckedCase(image, label, findings, is_rounded)
 
 
 def same_image_finding(path: Path, first: str) -> Finding:
@@ -58,9 +67,11 @@ def taken_name_finding(path: Path) -> Finding:
     return Finding(str(path), problem, "give another --site, or rename it")
 
 
-def crash_finding(path: Path) -> Finding:
-    """The finding of an image that no process survived."""
-    return Finding(str(path), "ended the process that read it (a crash, or too little memory)", "export it again")
+def lost_finding(path: Path, lost: Late | None) -> Finding:
+    """The finding of an image that no process survived (None), or that took too long to read."""
+    if lost is None:
+        return Finding(str(path), "ended the process that read it (a crash, or too little memory)", "export it again")
+    return Finding(str(path), "took too long to read", "check the file and its disk, or give a longer --time-limit")
 
 
 def _read(case: SourceCase, read: Callable[[], Volume], path: Path, findings: list[Finding]) -> Volume | None:
@@ -75,6 +86,17 @@ def _read(case: SourceCase, read: Callable[[], Volume], path: Path, findings: li
     return None
 
 
+def _unreadable_findings(case: SourceCase) -> list[Finding]:
+    """Of the files that a library would call damaged, such as the raw file of a MetaImage."""
+    findings: list[Finding] = []
+    for path in case.files:
+        try:
+            require_readable(path)
+        except InputError as error:
+            findings += findings_of(error, [path])
+    return findings
+
+
 def _image_findings(path: Path, image: Volume) -> list[Finding]:
     bad = np.count_nonzero(~np.isfinite(image.voxels))
     if bad:
@@ -84,13 +106,12 @@ def _image_findings(path: Path, image: Volume) -> list[Finding]:
     return []
 
 
-def _label_findings(path: Path, labels: list[float], allowed: frozenset[int]) -> list[Finding]:
-    unknown = [value for value in labels if value not in allowed]
-    if unknown:
-        shown = ", ".join(f"{value:g}" for value in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+def _label_findings(path: Path, labels: np.ndarray, allowed: frozenset[int]) -> list[Finding]:
+    unknown = labels[~np.isin(labels, list(allowed))]
+    if unknown.size:
         accepted = "/".join(str(value) for value in sorted(allowed))
-        return [Finding(str(path), f"holds the labels {shown}", f"only {accepted} are a prostate mask")]
-    if labels == [0]:
+        return [Finding(str(path), f"holds the labels {in_words(unknown)}", f"only {accepted} are a prostate mask")]
+    if not labels.any():
         return [Finding(str(path), "is an empty mask", "draw the prostate or take the case out")]
     return []
 
@@ -99,11 +120,7 @@ def _grid_findings(path: Path, image: Volume, label: Volume) -> list[Finding]:
     if image.voxels.shape != label.voxels.shape:
         problem = f"has shape {label.voxels.shape}, its image {image.voxels.shape}"
         return [Finding(str(path), problem, "export the mask on the image's grid")]
-    # How far apart image and mask put the same voxel: largest at a corner, since the map is affine.
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in image.voxels.shape])).reshape(3, -1)
-    offset = (image.affine - label.affine) @ np.vstack([corners, np.ones(8)])
-    distance = float(np.linalg.norm(offset[:3], axis=0).max())
-    if not distance <= AFFINE_TOLERANCE_MM:
-        problem = f"lies up to {distance:.3g} mm off its image (other affine)"
+    if not is_same_grid(image, label):
+        problem = f"lies up to {offset_mm(image, label):.3g} mm off its image (other affine)"
         return [Finding(str(path), problem, "export the mask on the image's grid")]
     return []

@@ -1,6 +1,7 @@
 """What an import tells at its end."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ class ImportSummary:
 
     def __init__(self) -> None:
         self._labels: dict[str, list[tuple[int, ...] | None]] = {}
+        self._rounded: Counter[str] = Counter()
 
     def add(self, imported: ImportedCase) -> None:
         """Count a case that was taken in."""
         self._labels.setdefault(imported.entry["site"], []).append(imported.labels)
+        self._rounded[imported.entry["site"]] += imported.is_rounded
 
     def tell(self, notes: list[str], findings: list[Finding], dataset: Path, cases: dict[str, Any]) -> None:
         """Print findings to stderr, all else to stdout."""
@@ -37,6 +40,8 @@ class ImportSummary:
             if merged:
                 shown = " and ".join(str(value) for value in sorted(set().union(*merged)))
                 print(f"{site}: labels {shown} merged into one prostate label in {len(merged)} of {len(labels)} cases")
+            if rounded := self._rounded[site]:
+                print(f"{site}: values of {rounded} of {len(labels)} masks rounded to whole numbers (1.0000001 is 1)")
             if unlabelled := labels.count(None):
                 print(f"{site}: {unlabelled} of {len(labels)} cases have no mask; split leaves them out")
         for finding in findings:

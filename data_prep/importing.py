@@ -13,13 +13,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from custom_components.errors import InputError
-from data_prep import sources
+from data_prep import parallel, sources
 from data_prep.case_import import CaseImport, ImportedCase, import_case
-from data_prep.checks import crash_finding, same_image_finding, taken_name_finding
+from data_prep.checks import lost_finding, same_image_finding, taken_name_finding
 from data_prep.dataset_writer import DatasetWriter, header
 from data_prep.findings import SOME_FINDINGS, Finding
 from data_prep.import_summary import ImportSummary
-from data_prep.parallel import available_cores, in_processes
+from data_prep.parallel import Late, in_processes
 from data_prep.pseudonyms import KEY_FILE, Pseudonyms, load_key
 from data_prep.quarantine import Quarantine, read_quarantine, write_quarantine
 from data_prep.sources.case import Listing
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DATASET", help="dataset folder to make or add to")
     sources.add_arguments(parser)
     parser.add_argument("--n4", action="store_true", help="correct the bias field by N4 (slow)")
-    parser.add_argument("--jobs", type=int, default=available_cores(), metavar="N", help="worker processes")
+    parallel.add_arguments(parser)
     parser.add_argument("--shard", type=_shard, default=WHOLE, metavar="I/N", help="import only the I-th of N parts")
     ids = parser.add_mutually_exclusive_group()
     ids.add_argument("--keep-ids", action="store_true", help="keep the names of cases and patients: nothing is hashed")
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.site_folders:
         pseudonyms.require_sites(listing, options.folder)
     quarantined = import_listing(
-        listing, options.folder, options.out, pseudonyms, options.n4, max(1, options.jobs), options.shard
+        listing, options.folder, options.out, pseudonyms, options.n4, options.jobs, options.shard, options.time_limit
     )
     return SOME_FINDINGS if quarantined else 0
 
@@ -65,8 +65,9 @@ def import_listing(
     dataset: Path,
     pseudonyms: Pseudonyms,
     n4: bool = False,
-    jobs: int = 1,
+    jobs: int = 0,
     shard: tuple[int, int] = WHOLE,
+    limit_s: float | None = None,
 ) -> list[Finding]:
     """Write ``images/``, ``labels/``, ``dataset.json`` and, where something is faulty, ``quarantine.json``.
 
@@ -81,8 +82,9 @@ def import_listing(
         dataset: dataset folder, made if need be.
         pseudonyms: names of cases and patients in the dataset.
         n4: whether to correct the bias field.
-        jobs: worker processes.
+        jobs: worker processes; 0 works in this process.
         shard: number, from 1, and count of the parts of which one is imported.
+        limit_s: seconds that a worker process may take for a case.
 
     Returns:
         Why cases were not imported.
@@ -114,7 +116,7 @@ def import_listing(
             for row in read_quarantine(dataset)
             if row.get("folder") != quarantine.folder_id or not _in_shard(row["case"], shard)
         ]
-        results = in_processes(work, todo, jobs)
+        results = in_processes(work, todo, jobs, limit_s)
         summary = _take_in(writer, quarantine, tqdm(results, "importing", len(todo), unit="case", disable=None), todo)
         if not writer.cases and shard == WHOLE:
             lines = [*map(str, quarantine.findings), f"{folder}: no case could be imported; nothing was written"]
@@ -128,7 +130,7 @@ def import_listing(
 def _take_in(
     writer: DatasetWriter,
     quarantine: Quarantine,
-    results: Iterable[tuple[CaseImport, ImportedCase | None]],
+    results: Iterable[tuple[CaseImport, ImportedCase | Late | None]],
     todo: list[CaseImport],
 ) -> ImportSummary:
     """Take each case into the dataset or put it into quarantine, in the order of their names.
@@ -139,8 +141,8 @@ def _take_in(
     again = {task.name for task in todo}
     images = {entry["voxel_sha256"]: name for name, entry in writer.cases.items() if name not in again}
     for task, imported in results:
-        if imported is None:
-            findings = [crash_finding(task.case.image)]
+        if not isinstance(imported, ImportedCase):
+            findings = [lost_finding(task.case.image, imported)]
         elif imported.entry and (first := images.setdefault(imported.entry["voxel_sha256"], task.name)) != task.name:
             findings = [same_image_finding(task.case.image, first)]
         else:

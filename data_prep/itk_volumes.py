@@ -6,7 +6,9 @@ import itk
 import numpy as np
 
 from custom_components.errors import InputError
-from custom_components.nifti import Volume, require_sane_shape
+from custom_components.files import require_readable
+from custom_components.nifti import Volume, require_sane_affine, require_sane_shape
+from custom_components.terminal import is_text
 
 # itk's axes run to the left, back and head (LPS), NIfTI's to the right, front and head (RAS).
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -16,10 +18,11 @@ def read_itk_volume(path: Path) -> Volume:
     """Read a scalar 3-D ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` (with its ``.raw`` or ``.zraw``) in its stored type.
 
     Raises:
-        InputError: when the file is missing, truncated, of another kind, or not one 3-D scalar volume.
+        InputError: when the file is missing, truncated, of another kind, or not one upright 3-D scalar volume.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; restore it")
+    require_readable(path)
+    if not is_text(str(path)):
+        raise InputError(f"{path}: has a name that is not UTF-8, which itk cannot open; rename it, or its folder")
     try:
         header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
         if header is None:
@@ -37,7 +40,9 @@ def read_itk_volume(path: Path) -> Volume:
     except (RuntimeError, TypeError, KeyError) as error:
         reason = [line for line in str(error).splitlines() if line.strip()][-1].removeprefix("Reason: ")
         raise InputError(f"{path}: is truncated or damaged ({reason}); copy or export it again") from error
-    return Volume(itk.array_from_image(image).T, _affine(image))
+    affine = _affine(image)
+    require_sane_affine(path, affine)
+    return Volume(itk.array_from_image(image).T, affine)
 
 
 def _affine(image: itk.Image) -> np.ndarray:

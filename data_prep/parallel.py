@@ -1,19 +1,60 @@
-"""Many items, each in some process, so that none can end the others."""
+"""Many items, each in some process and for a limited time, so that none can end the others or stop them."""
 
+import argparse
+import enum
+import math
 import multiprocessing
 import os
-import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
+
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # Enough that no process waits; bounded, so that memory does not grow with the number of items.
 AHEAD = 4
+# Of one case; N4, the slowest step, takes 20 s.
+LIMIT_S = 600
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of a command that reads many cases."""
+    parser.add_argument(
+        "--jobs", type=_count, default=available_cores(), metavar="N", help="worker processes; 0 reads in this one"
+    )
+    parser.add_argument(
+        "--time-limit",
+        type=_seconds,
+        default=LIMIT_S,
+        metavar="SECONDS",
+        help=f"for one case in a worker process; one that takes longer is quarantined ({LIMIT_S})",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes, such as 4")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds, such as {LIMIT_S}")
+    return seconds
+
+
+class Late(enum.Enum):
+    """What stands for the result of an item that took too long."""
+
+    LATE = "late"
 
 
 def available_cores() -> int:
@@ -22,52 +63,53 @@ def available_cores() -> int:
 
 
 def in_processes(
-    function: Callable[[Item], Result], items: Iterable[Item], jobs: int
-) -> Iterator[tuple[Item, Result | None]]:
-    """Yield every item with ``function(item)``, in order; None for an item whose process died (a crash in C, a kill).
+    function: Callable[[Item], Result], items: Iterable[Item], jobs: int, limit_s: float | None = None
+) -> Iterator[tuple[Item, Result | Late | None]]:
+    """Yield every item with ``function(item)``, in order.
+
+    For an item whose process died (a crash in C, a kill) the result is None, for one that took too long it is
+    :attr:`Late.LATE`; its process is ended.
 
     Args:
         function: picklable; what it raises is raised here.
         items: picklable, taken as they are needed.
-        jobs: worker processes, started as they are needed; 1 works in this process, where a crash is a crash.
+        jobs: worker processes; 0 works in this process, where a crash is a crash and no time is limited.
+        limit_s: seconds that one item may take; None for any time.
     """
-    if jobs == 1:
+    if jobs == 0:
         yield from ((item, function(item)) for item in items)
         return
-    executor = _executor(jobs)
-    waiting: deque[tuple[Item, Future]] = deque()
+    pool = _pool(jobs)
+    waiting: deque[tuple[Item, ProcessFuture]] = deque()
     try:
         for item in items:
-            try:
-                future = executor.submit(function, item)
-            except BrokenProcessPool:
-                executor = _executor(jobs)
-                future = executor.submit(function, item)
-            waiting.append((item, future))
+            if not pool.active:
+                pool = _pool(jobs)
+            waiting.append((item, pool.schedule(function, args=(item,), timeout=limit_s)))
             if len(waiting) >= AHEAD * jobs:
-                yield _finish(function, *waiting.popleft())
+                yield _finish(*waiting.popleft())
         while waiting:
-            yield _finish(function, *waiting.popleft())
+            yield _finish(*waiting.popleft())
     finally:
-        executor.shutdown(cancel_futures=True)
+        pool.stop()
+        pool.join()
 
 
-def _finish(function: Callable[[Item], Result], item: Item, future: Future) -> tuple[Item, Result | None]:
+def _finish(item: Item, future: ProcessFuture) -> tuple[Item, Result | Late | None]:
     try:
         return item, future.result()
-    except BrokenProcessPool:
-        # All items in flight end like this; alone, only the guilty one does.
-        with _executor(1) as executor:
-            try:
-                return item, executor.submit(function, item).result()
-            except BrokenProcessPool:
-                return item, None
+    except (ProcessExpired, BrokenProcessPool):
+        return item, None
+    except TimeoutError as error:
+        # The function may have raised one of its own: of the network, say.
+        if error.args[:1] == ("Task timeout",):
+            return item, Late.LATE
+        raise
 
 
-def _executor(jobs: int) -> ProcessPoolExecutor:
-    # Not forked: a fork of a process with threads (itk, torch) can hang.
-    return ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_leave_interrupts_to_parent)
-
-
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _pool(jobs: int) -> ProcessPool:
+    # Not forked from this process: a fork of a process with threads (itk, torch) can hang.
+    context = multiprocessing.get_context("forkserver")
+    # Imported once, for all workers.
+    context.set_forkserver_preload(["data_prep.__main__"])
+    return ProcessPool(jobs, context=context)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from custom_components.errors import InputError
+from custom_components.terminal import as_text
 from data_prep.sources.case import Listing, SourceCase
 
 KEY_FILE = Path("~/.config/prostate-distillation/key")
@@ -63,7 +64,7 @@ class Pseudonyms:
         return self._hash("origin", *(f"{os.path.relpath(path, folder)} {_state(path)}" for path in case.files))
 
     def _name(self, kind: str, *parts: str) -> str:
-        return parts[-1] if self.key is None else f"{kind}_{self._hash(kind, *parts)[:ID_DIGITS]}"
+        return as_text(parts[-1]) if self.key is None else f"{kind}_{self._hash(kind, *parts)[:ID_DIGITS]}"
 
     def _hash(self, *parts: str) -> str:
         # Lone surrogates stand for file names that are not UTF-8.

@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from custom_components.errors import InputError
-from custom_components.files import read_json, sha256_of, write_json
+from custom_components.files import file_sha256, read_json, sha256_of, write_json
 from custom_components.tables import text_lines
 from data_prep.dataset_file import read_dataset
 
 LISTS = ("training", "validation", "test")
-ITEM_KEYS = ("image", "label", "case", "site", "patient", "voxel_sha256")
+# By this a corrected mask makes another split; the image alone tells whether two cases are the same.
+MASK_KEY = "label_sha256"
+ITEM_KEYS = ("image", "label", "case", "site", "patient", "voxel_sha256", MASK_KEY)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +65,7 @@ def split_dataset(
     """
     shares = _shares(fractions)
     # A case without mask can be segmented, but neither learnt from nor scored.
-    cases = [case for case in read_dataset(dataset)["cases"] if case["label"]]
+    cases = [_with_mask_hash(dataset, case) for case in read_dataset(dataset)["cases"] if case["label"]]
     sites = sorted({case["site"] for case in cases})
     if leave_out not in (None, *sites):
         raise InputError(f"--leave-out {leave_out}: unknown site; the dataset has {', '.join(sites)}")
@@ -81,6 +83,12 @@ def split_dataset(
     for split in splits:
         write_json(folder / f"{split['name']}.json", split)
     return splits
+
+
+def _with_mask_hash(dataset: Path, case: dict) -> dict:
+    """The case with the hash of its mask as it is now: one corrected in the dataset itself makes another split, too."""
+    mask = dataset / case["label"]
+    return {**case, MASK_KEY: file_sha256(mask)} if mask.is_file() else case
 
 
 def split_sha256(split: dict) -> str:
@@ -129,11 +137,10 @@ def _split_cases(
             validation, test = 0, len(order)
         for position, patient in enumerate(order):
             place[patient] = "test" if position < test else "validation" if position < test + validation else "training"
-    ordered = sorted(cases, key=lambda case: case["case"])
-    return {
-        key: [{name: case[name] for name in ITEM_KEYS} for case in ordered if place[case["patient"]] == key]
-        for key in LISTS
-    }
+    lists: dict[str, list[dict]] = {key: [] for key in LISTS}
+    for case in sorted(cases, key=lambda case: case["case"]):
+        lists[place[case["patient"]]].append({name: case[name] for name in ITEM_KEYS if name in case})
+    return lists
 
 
 def _counts(patients: int, shares: Sequence[float]) -> tuple[int, int]:
@@ -169,10 +176,19 @@ def _split(name: str, sites: Sequence[str], lists: dict, seed: int, shares: Sequ
 
 
 def _refuse_another_split(path: Path, split: dict) -> None:
-    if path.exists() and read_json(path).get("sha256") != split["sha256"]:
-        raise InputError(
-            f"{path}: holds another split, and models may have been trained on it; remove {path.parent} first"
-        )
+    former = read_json(path) if path.exists() else split
+    if former.get("sha256") == split["sha256"]:
+        return
+    same_cases = _without_masks(former) == _without_masks(split)
+    problem = "was made with other masks, or before masks were hashed" if same_cases else "holds another split"
+    raise InputError(f"{path}: {problem}, and models may have been trained on it; remove {path.parent} first")
+
+
+def _without_masks(split: dict) -> dict[str, list[dict]]:
+    return {
+        key: [{name: value for name, value in item.items() if name != MASK_KEY} for item in split.get(key, [])]
+        for key in LISTS
+    }
 
 
 def _table(split: dict) -> str:

@@ -6,6 +6,7 @@ splits, any other as raw studies.
 
 import argparse
 import json
+import os
 from functools import partial
 from pathlib import Path
 
@@ -14,35 +15,35 @@ from tqdm import tqdm
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json
 from custom_components.nifti import read_volume
-from data_prep import sources
-from data_prep.checks import check_case, crash_finding, same_image_finding
+from data_prep import parallel, sources
+from data_prep.checks import check_case, lost_finding, same_image_finding
 from data_prep.dataset_file import read_dataset
 from data_prep.files import voxel_sha256
 from data_prep.findings import SOME_FINDINGS, Finding, findings_of
 from data_prep.import_summary import print_notes
-from data_prep.parallel import available_cores, in_processes
+from data_prep.parallel import in_processes
 from data_prep.sources.case import Listing, SourceCase
-from data_prep.splitting import LISTS, split_sha256
+from data_prep.splitting import LISTS, MASK_KEY, split_sha256
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of ``validate``."""
     parser.add_argument("folder", type=Path, help="dataset, or raw folder")
     parser.add_argument("--json", action="store_true", help='print a list of {"file", "problem", "advice"}')
-    parser.add_argument("--jobs", type=int, default=available_cores(), metavar="N", help="worker processes")
+    parallel.add_arguments(parser)
     sources.add_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run ``validate`` from the command line."""
-    jobs = max(1, options.jobs)
+    jobs, limit_s = options.jobs, options.time_limit
     if is_dataset(options.folder):
-        findings, notes = validate_dataset(options.folder, jobs), []
+        findings, notes = validate_dataset(options.folder, jobs, limit_s), []
     else:
         listing = sources.find_cases(options.folder, options.site, options.source, sources.options_of(options))
-        findings, notes = validate_raw(listing, jobs), listing.notes
+        findings, notes = validate_raw(listing, jobs, limit_s), listing.notes
     if options.json:
-        print(json.dumps([finding.as_dict() for finding in findings], indent=1, ensure_ascii=False))
+        print(json.dumps([finding.as_dict() for finding in findings], indent=1))
     else:
         print_notes(notes)
         for finding in findings:
@@ -54,28 +55,29 @@ def run(options: argparse.Namespace) -> int:
 def is_dataset(folder: Path) -> bool:
     """Whether a folder's ``dataset.json`` is this project's; Decathlon's has lists instead of cases."""
     path = folder / "dataset.json"
-    return path.is_file() and "cases" in read_json(path)
+    return os.path.isfile(path) and "cases" in read_json(path)
 
 
-def validate_raw(listing: Listing, jobs: int = 1) -> list[Finding]:
+def validate_raw(listing: Listing, jobs: int = 0, limit_s: float | None = None) -> list[Finding]:
     """Findings of raw studies: files that make no case, cases, and images that are there twice."""
-    return listing.findings + _case_findings(listing.cases, jobs)
+    return listing.findings + _case_findings(listing.cases, jobs, limit_s)
 
 
-def validate_dataset(dataset: Path, jobs: int = 1) -> list[Finding]:
+def validate_dataset(dataset: Path, jobs: int = 0, limit_s: float | None = None) -> list[Finding]:
     """Findings of a canonical dataset: files against ``dataset.json``, cases, and splits.
 
     Raises:
         InputError: when ``dataset.json`` does not tell the cases.
     """
-    entries = [_entry_case(dataset, entry) for entry in read_dataset(dataset)["cases"]]
+    content = read_dataset(dataset)["cases"]
+    entries = [_entry_case(dataset, entry) for entry in content]
     findings, readable = [], []
     for case, hashes in entries:
         findings += [fault for path, sha256 in hashes.items() if (fault := _file_finding(path, sha256))]
         if all(path.is_file() for path in hashes):
             readable.append(case)
-    findings += _case_findings(readable, jobs)
-    known = {case.name for case, _ in entries}
+    findings += _case_findings(readable, jobs, limit_s)
+    known = {entry["case"]: entry for entry in content}
     for path in sorted((dataset / "splits").glob("*.json")):
         findings += _split_findings(path, known)
     return findings
@@ -106,13 +108,13 @@ def _file_finding(path: Path, sha256: str | None) -> Finding | None:
     return None
 
 
-def _case_findings(cases: list[SourceCase], jobs: int) -> list[Finding]:
+def _case_findings(cases: list[SourceCase], jobs: int, limit_s: float | None) -> list[Finding]:
     findings: list[Finding] = []
     same: list[Finding] = []
     first: dict[str, SourceCase] = {}
-    results = in_processes(_check, cases, jobs)
+    results = in_processes(_check, cases, jobs, limit_s)
     for case, checked in tqdm(results, "checking", len(cases), unit="case", disable=None):
-        own, digest = checked or ([crash_finding(case.image)], None)
+        own, digest = checked if isinstance(checked, tuple) else ([lost_finding(case.image, checked)], None)
         findings += own
         if digest and (twin := first.setdefault(digest, case)) is not case:
             same.append(same_image_finding(case.image, f"{twin.site}_{twin.name}"))
@@ -124,7 +126,7 @@ def _check(case: SourceCase) -> tuple[list[Finding], str | None]:
     return checked.findings, None if checked.image is None else voxel_sha256(checked.image.voxels)
 
 
-def _split_findings(path: Path, known: set[str]) -> list[Finding]:
+def _split_findings(path: Path, known: dict[str, dict]) -> list[Finding]:
     try:
         split = read_json(path)
         findings = []
@@ -132,8 +134,13 @@ def _split_findings(path: Path, known: set[str]) -> list[Finding]:
             findings.append(Finding(str(path), "no longer matches its sha256", "restore it or split again"))
         for what, key in (("patient", "patient"), ("image", "voxel_sha256")):
             findings += _shared_findings(path, split, what, key)
-        unknown = sorted({item["case"] for key in LISTS for item in split[key]} - known)
+        items = {item["case"]: item for key in LISTS for item in split[key]}
+        unknown = sorted(items.keys() - known)
         findings += [Finding(str(path), f"names {case}, unknown to dataset.json", "split again") for case in unknown]
+        # A split of an earlier version tells no hash of a mask.
+        hashes = {case: known[case].get(MASK_KEY) for case in sorted(items.keys() & known) if MASK_KEY in items[case]}
+        others = [case for case, sha256 in hashes.items() if items[case][MASK_KEY] != sha256]
+        findings += [Finding(str(path), f"was made with another mask of {case}", "split again") for case in others]
         findings += _held_out_findings(path, split)
         return findings
     except InputError as error:

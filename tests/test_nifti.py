@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from custom_components.errors import InputError
-from custom_components.nifti import Volume, is_nifti_name, read_volume, volume_name
+from custom_components.nifti import Volume, is_nifti_name, read_volume, require_millimetres, volume_name, voxel_mm3
 from data_prep.volumes import write_volume
 
 AFFINE = np.diag([-0.5, -0.5, 3.0, 1.0])
@@ -74,11 +74,11 @@ def _two_dimensional(path):
     nibabel.save(nibabel.Nifti1Image(np.zeros((6, 5), np.int16), AFFINE), path)
 
 
-def _with_header(**fields):
+def _with_header(affine=AFFINE, **fields):
     """A volume of 3x4x5 whose header is then changed where it lies in the file."""
 
     def make(path):
-        nibabel.save(nibabel.Nifti1Image(np.zeros((3, 4, 5), np.int16), AFFINE), path)
+        nibabel.save(nibabel.Nifti1Image(np.zeros((3, 4, 5), np.int16), affine), path)
         data = gzip.decompress(path.read_bytes())
         header = np.frombuffer(data[:348], nibabel.nifti1.header_dtype).copy()
         for field, value in fields.items():
@@ -86,6 +86,110 @@ def _with_header(**fields):
         path.write_bytes(gzip.compress(header.tobytes() + data[348:]))
 
     return make
+
+
+def _sheared(aside_mm):
+    """Each slice lies 3 mm above the one before, and so much aside along the columns."""
+    affine = AFFINE.copy()
+    affine[1, 2] = aside_mm
+    return affine
+
+
+def _in_units(of_mm):
+    """The numbers of AFFINE in a unit of which a millimetre is ``of_mm``."""
+    return np.diag([of_mm, of_mm, of_mm, 1]) @ AFFINE
+
+
+def _qform_alone(**fields):
+    return _with_header(qform_code=1, sform_code=0, **fields)
+
+
+@pytest.mark.parametrize(
+    ("unit", "of_mm"),
+    [
+        (0, 1),  # unknown
+        (2, 1),  # mm
+        (1, 1e-3),  # metre
+        (3, 1e3),  # micron
+        (5, 1),  # no code of the standard
+        (8, 1),  # seconds, and an unknown unit of length
+        (8 | 1, 1e-3),  # seconds and metres
+        (16 | 2, 1),  # milliseconds and mm
+    ],
+)
+def test_every_unit_of_length_becomes_mm(tmp_path, unit, of_mm):
+    path = tmp_path / "v.nii.gz"
+    moved = AFFINE.copy()
+    moved[:3, 3] = (40, -30, 12.5)
+    _with_header(np.diag([of_mm, of_mm, of_mm, 1]) @ moved, xyzt_units=unit)(path)
+    volume = read_volume(path)
+    np.testing.assert_allclose(volume.affine, moved, rtol=1e-6)
+    assert volume.spacing_mm == [0.5, 0.5, 3.0]
+    assert voxel_mm3(volume.affine) == pytest.approx(0.75, rel=1e-6)
+    write_volume(tmp_path / "again.nii.gz", volume)
+    assert nibabel.load(tmp_path / "again.nii.gz").header.get_xyzt_units()[0] == "mm"
+    if of_mm == 1:
+        require_millimetres(path)
+    else:
+        with pytest.raises(InputError, match=r"v.nii.gz: is not in mm but in another unit of length"):
+            require_millimetres(path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "affine"),
+    [
+        # The sform decides, whatever the qform's place and the signs and gaps of pixdim.
+        ({"qform_code": 1, "qoffset_x": 77}, AFFINE),
+        ({"pixdim": [1, np.nan, np.nan, np.nan, 1, 1, 1, 1]}, AFFINE),
+        ({"pixdim": [1, -0.5, -0.5, -3, 1, 1, 1, 1]}, AFFINE),
+        ({"pixdim": [1, 0, 0, 0, 1, 1, 1, 1]}, AFFINE),
+        # The qform, where there is no sform: half a turn about z, 40 mm to the right; sizes have no sign.
+        (
+            {
+                "sform_code": 0,
+                "qform_code": 1,
+                "quatern_d": 1,
+                "qoffset_x": 40,
+                "pixdim": [1, 0.5, -0.5, 3, 1, 1, 1, 1],
+            },
+            np.array([[-0.5, 0, 0, 40], [0, -0.5, 0, 0], [0, 0, 3, 0], [0, 0, 0, 1]]),
+        ),
+    ],
+)
+def test_the_sform_decides_and_then_the_qform(tmp_path, capfd, fields, affine):
+    _with_header(**fields)(tmp_path / "v.nii.gz")
+    np.testing.assert_allclose(read_volume(tmp_path / "v.nii.gz").affine, affine, atol=1e-6)
+    assert capfd.readouterr().err == ""  # nibabel would tell what it mends
+
+
+def test_a_volume_of_one_voxel_is_the_determinant():
+    # Turned by 30 degrees about x: sizes 0.5, 0.7, 3 give 1.05 mm3 however they lie.
+    turn = np.deg2rad(30)
+    affine = np.eye(4)
+    affine[:3, :3] = np.array([[1, 0, 0], [0, np.cos(turn), -np.sin(turn)], [0, np.sin(turn), np.cos(turn)]]) * (
+        (-0.5, 0.7, 3)
+    )
+    assert voxel_mm3(affine) == pytest.approx(1.05)
+
+
+def test_directions_of_few_decimals_are_no_shear(tmp_path):
+    affine = _sheared(0.0029)  # 0.00097 of the 3 mm between slices
+    _with_header(affine)(tmp_path / "v.nii.gz")
+    np.testing.assert_allclose(read_volume(tmp_path / "v.nii.gz").affine, affine)
+
+
+def test_a_file_without_rights_is_not_called_damaged(monkeypatch, tmp_path):
+    path = tmp_path / "v.nii.gz"
+    _with_header()(path)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(InputError) as caught:
+        read_volume(path)
+    monkeypatch.undo()
+    assert str(caught.value) == f"{path}: cannot be read (Permission denied); get the right to read it, or take it out"
 
 
 @pytest.mark.parametrize(
@@ -97,6 +201,19 @@ def _with_header(**fields):
         (_with_header(dim=[3, 3, 4, 0, 1, 1, 1, 1]), "says its shape is"),
         (_with_header(srow_x=[np.nan] * 4), "has an affine that spans no volume"),
         (_with_header(srow_z=[0, 0, 0, 0]), "has an affine that spans no volume"),
+        (_with_header(_sheared(0.12)), "is sheared, two of its axes meet at 87.71 degrees; resample it upright first"),
+        (_with_header(_sheared(0.01)), "is sheared, two of its axes meet at 89.81 degrees"),
+        (_with_header(_in_units(1e-3), xyzt_units=2), "has voxels of 0.0005 x 0.0005 x 0.003 mm, as no MRI has"),
+        (_with_header(_in_units(1e-3)), "has voxels of 0.0005 x 0.0005 x 0.003 mm, as no MRI has"),
+        (_with_header(_in_units(1e3)), "has voxels of 500 x 500 x 3000 mm, as no MRI has"),
+        (_with_header(xyzt_units=1), "has voxels of 500 x 500 x 3000 mm, as no MRI has"),
+        (_qform_alone(pixdim=[1, 0, 0.5, 3, 1, 1, 1, 1]), "says that its voxels have a size of 0; export it again"),
+        (_qform_alone(pixdim=[1, np.nan, 0.5, 3, 1, 1, 1, 1]), "has an affine that spans no volume"),
+        (_with_header(qform_code=0, sform_code=0, pixdim=[1, 1, 1, 0, 1, 1, 1, 1]), "have a size of 0"),
+        (
+            _with_header(qform_code=1, pixdim=[1, 0.8, 0.8, 3, 1, 1, 1, 1]),
+            "has two voxel sizes, 0.5 x 0.5 x 3 mm in its sform and 0.8 x 0.8 x 3 mm in its qform; export it again",
+        ),
         (_four_dimensional, r"has 4 dimensions \(3, 4, 5, 2\); export one 3-D volume"),
         (_complex, "complex64 voxels"),
         (_text, "is not a NIfTI file"),
@@ -111,6 +228,7 @@ def test_what_cannot_be_read_is_named(tmp_path, make, message):
     with pytest.raises(InputError, match=message) as caught:
         read_volume(path)
     assert str(caught.value).startswith(f"{path}: ")
+    assert str(caught.value).count(str(path)) == 1
     assert "\n" not in str(caught.value)
 
 

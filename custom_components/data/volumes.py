@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from custom_components.errors import InputError
-from custom_components.nifti import is_nifti_name, read_volume
+from custom_components.nifti import is_nifti_name, read_volume, require_millimetres
 
 
 def list_volumes(folder: str | Path) -> list[str]:
@@ -29,8 +29,10 @@ def check_volumes(paths: Iterable[str | Path]) -> None:
         paths: NIfTI files, each of one scalar volume (H, W, D); further axes of length 1 are allowed.
 
     Raises:
-        InputError: naming the file, if :func:`read_volume` refuses it, or it holds a value that is not finite.
+        InputError: naming the file, if :func:`read_volume` refuses it, it holds a value that is not finite, or its unit
+            is not mm: MONAI, which reads it next, takes every number for mm.
     """
     for path in paths:
         if not np.isfinite(read_volume(Path(path)).voxels).all():
             raise InputError(f"{path}: holds voxels that are NaN or infinite; export it again")
+        require_millimetres(path)

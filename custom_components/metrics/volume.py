@@ -16,6 +16,8 @@ import torch
 from monai.metrics import compute_average_surface_distance, compute_dice, compute_hausdorff_distance
 from numpy.typing import ArrayLike
 
+from custom_components.nifti import voxel_mm3
+
 SCORES = ("dice", "hd95_mm", "asd_mm")
 
 
@@ -53,7 +55,7 @@ def volume_scores(prediction: ArrayLike, truth: ArrayLike, spacing_mm: Sequence[
         dice, hd95_mm, asd_mm = 0.0, diagonal_mm, diagonal_mm
     else:
         dice, hd95_mm, asd_mm = 1.0, 0.0, 0.0
-    ml_per_voxel = float(np.prod(spacing_mm)) / 1000
+    ml_per_voxel = voxel_mm3(np.diag([*spacing_mm, 1])) / 1000
     return {
         "dice": dice,
         "hd95_mm": hd95_mm,

@@ -3,7 +3,7 @@
 from data_prep.dicom.masks import Mask, MaskFile, choose_mask, read_mask, read_mask_file
 from data_prep.dicom.pixels import read_series
 from data_prep.dicom.selection import Selection, SeriesChoice, select_series
-from data_prep.dicom.series import Scan, Series, Study, find_series, scan_folder
+from data_prep.dicom.series import Scan, Series, Study, find_series, scan_folder, scan_tree
 
 __all__ = [
     "Mask",
@@ -19,5 +19,6 @@ __all__ = [
     "read_mask_file",
     "read_series",
     "scan_folder",
+    "scan_tree",
     "select_series",
 ]

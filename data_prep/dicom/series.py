@@ -1,16 +1,17 @@
 """The series of a folder tree, found by reading headers only."""
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydicom.uid import MediaStorageDirectoryStorage
 from tqdm import tqdm
 
 from custom_components.errors import InputError
-from data_prep.dicom.headers import TAGS, NotDicomError, Slice, parsing, read_dataset, slices_of
+from data_prep.dicom.headers import TAGS, NotDicomError, Slice, begins_as_dicom, parsing, read_dataset, slices_of
 from data_prep.dicom.values import text
 from data_prep.findings import Finding, findings_of
+from data_prep.folder_tree import FolderTree, read_tree
 
 # Files of these names that are not DICOM are damaged.
 DICOM_SUFFIXES = (".dcm", ".ima")
@@ -57,7 +58,7 @@ class Scan:
     Attributes:
         studies: in the order of their first file.
         mask_files: files of the modalities SEG and RTSTRUCT.
-        findings: DICOM files that could not be read, and empty files.
+        findings: DICOM files that could not be read, empty files, and folders and links that could not be followed.
         others: files that are not DICOM.
     """
 
@@ -68,14 +69,29 @@ class Scan:
 
 
 def scan_folder(folder: Path) -> Scan:
-    """Read the header of every DICOM file below a folder, whatever its name; a DICOMDIR is passed over."""
-    scan = Scan()
+    """Read the header of every DICOM file below a folder, as :func:`scan_tree`.
+
+    Raises:
+        InputError: when there is no such folder, or it cannot be read itself.
+    """
+    return scan_tree(read_tree(folder))
+
+
+def scan_tree(tree: FolderTree) -> Scan:
+    """Read the header of every DICOM file of a tree, whatever its name; a DICOMDIR is passed over."""
+    scan = Scan(findings=list(tree.findings))
+    for path in filter(begins_as_dicom, tree.unfinished):
+        problem = "is an unfinished download of a DICOM file"
+        scan.findings.append(Finding(str(path), problem, "finish it, or remove it"))
     slices: dict[str, list[Slice]] = {}
-    for path in tqdm(list(_files(folder)), "reading headers", unit="file", disable=None, leave=False):
+    for path in tqdm(tree.files, "reading headers", unit="file", disable=None, leave=False):
         try:
             header = read_dataset(path, tags=TAGS)
             with parsing(path):
+                is_index = header.file_meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage
                 is_mask = text(header, "Modality") in MASK_MODALITIES
+            if is_index:
+                continue
             if is_mask:
                 scan.mask_files.append(path)
             else:
@@ -114,13 +130,3 @@ def group_series(slices: Iterable[Slice]) -> list[Series]:
         groups.setdefault((piece.series_uid, piece.stack), []).append(piece)
     series = [Series(tuple(group)) for group in groups.values()]
     return sorted(series, key=lambda one: (one.first.number or 0, one.first.stack))
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(parent, name)
-            # A pipe would be waited for.
-            if name != "DICOMDIR" and not name.startswith(".") and not path.is_fifo():
-                yield path

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from custom_components.errors import InputError
-from custom_components.nifti import Volume, read_volume
+from custom_components.nifti import Volume, read_volume, voxel_mm3
 from reporting.slices import Stack, axial
 
 
@@ -98,8 +98,7 @@ def measure(dataset: Path, entry: dict[str, Any]) -> Case:
     }
     if mask is not None:
         inside = mask.pixels > 0
-        voxel_mm3 = abs(float(np.linalg.det(image.affine[:3, :3])))
-        values["gland_ml"] = round(int(inside.sum()) * voxel_mm3 / 1000, 4)
+        values["gland_ml"] = round(int(inside.sum()) * voxel_mm3(image.affine) / 1000, 4)
         values["gland_slices"] = int(inside.any(axis=(0, 1)).sum())
         values["gland_field_mm"] = _field_mm(inside, stack.pixel_mm)
     return Case(entry["case"], entry["site"], values)

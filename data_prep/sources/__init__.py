@@ -1,7 +1,7 @@
 """One module for each layout that raw studies come in, and the choice among them.
 
-A source is a module with ``NAME``, ``recognises(folder)`` (cheap: by names and first files) and
-``find_cases(folder, site, options) -> Listing`` (reads headers at most).
+A source is a module with ``NAME``, ``recognises(tree)`` (cheap: by names and first files) and
+``find_cases(tree, site, options) -> Listing`` (reads headers at most). All are given the same walk through the folder.
 """
 
 import argparse
@@ -11,10 +11,12 @@ from pathlib import Path
 from types import ModuleType
 
 from custom_components.errors import InputError
+from custom_components.terminal import as_text
 from data_prep.dicom.selection import TIES
 from data_prep.findings import Finding
+from data_prep.folder_tree import FolderTree, read_tree
 from data_prep.sources import bids, decathlon, dicom, i2cvb, multi_site, nci_isbi, promise12
-from data_prep.sources.case import Listing, SourceOptions
+from data_prep.sources.case import Listing, SourceCase, SourceOptions
 
 # It becomes part of file names.
 SITE_NAME = re.compile(r"[\w-][\w.-]*")
@@ -50,27 +52,30 @@ def find_cases(
         options: what the source is told.
 
     Raises:
-        InputError: when the folder is missing, not recognised, or holds no case; when ``options`` are for
+        InputError: when the folder is missing, unreadable, not recognised, or holds no case; when ``options`` are for
             another layout, or a site's name is no file name.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
-    module, options = _source(folder, source), options or SourceOptions()
+    tree = read_tree(folder)
+    module, options = _source(tree, source), options or SourceOptions()
     if module is not dicom and options != SourceOptions():
         raise InputError(f"{folder}: is read as {module.NAME}; --series, --tie and --masks are for DICOM")
-    listing = module.find_cases(folder, site, options)
+    listing = module.find_cases(tree, site, options)
+    _tell_unreadable(listing, tree, hold_back=module is not dicom)
     if not listing.cases and not listing.findings:
         raise InputError(f"{folder}: holds no case in the layout {module.NAME}; try another --source")
     _require_plain_names(folder, {case.site for case in listing.cases})
-    names = Counter(f"{case.site}_{case.name}" for case in listing.cases)
+    names = Counter(_full_name(case) for case in listing.cases)
     for case in listing.cases:
-        if names[f"{case.site}_{case.name}"] > 1:
-            name = f"{case.site}_{case.name}"
+        if names[name := _full_name(case)] > 1:
             listing.findings.append(
                 Finding(str(case.image), "would be named like another case", "rename one of the two", name)
             )
-    listing.cases = [case for case in listing.cases if names[f"{case.site}_{case.name}"] == 1]
+    listing.cases = [case for case in listing.cases if names[_full_name(case)] == 1]
     return listing
+
+
+def _full_name(case: SourceCase) -> str:
+    return as_text(f"{case.site}_{case.name}")
 
 
 def _require_plain_names(folder: Path, sites: set[str]) -> None:
@@ -80,14 +85,37 @@ def _require_plain_names(folder: Path, sites: set[str]) -> None:
             raise InputError(f"{folder}: {problem}: rename the folder, or give another --site")
 
 
-def _source(folder: Path, name: str | None) -> ModuleType:
+def _tell_unreadable(listing: Listing, tree: FolderTree, hold_back: bool) -> None:
+    """Add what could not be read below the folder, and hold back the cases of which that may be a part.
+
+    DICOM knows by itself which studies a damaged file concerns.
+    """
+    listing.notes += tree.notes
+    listing.findings += [finding for finding in tree.findings if finding not in listing.findings]
+    if not hold_back:
+        return
+    unread = [Path(finding.file) for finding in tree.findings]
+    kept = []
+    for case in listing.cases:
+        if any(path.is_relative_to(part) for path in unread for part in (case.image, case.label) if part):
+            continue
+        if case.label is None and any(path.is_relative_to(case.image.parent) for path in unread):
+            problem = "has no mask, and something beside it cannot be read"
+            listing.findings.append(Finding(str(case.image), problem, "mend that first, it may be the mask"))
+            continue
+        kept.append(case)
+    listing.cases = kept
+
+
+def _source(tree: FolderTree, name: str | None) -> ModuleType:
     if name:
         return next(source for source in SOURCES if name == source.NAME)
-    matching = [source for source in SOURCES if source is not dicom and source.recognises(folder)]
-    if not matching and dicom.recognises(folder):
+    matching = [source for source in SOURCES if source is not dicom and source.recognises(tree)]
+    if not matching and dicom.recognises(tree):
         return dicom
     if len(matching) == 1:
         return matching[0]
     known = ", ".join(source.NAME for source in matching or SOURCES)
     problem = "several layouts fit" if matching else "no known layout fits"
-    raise InputError(f"{folder}: {problem}; name it with --source ({known})")
+    lines = [*map(str, tree.findings), f"{tree.root}: {problem}; name it with --source ({known})"]
+    raise InputError("\n".join(lines))

@@ -4,36 +4,39 @@ Gorgolewski et al., "The brain imaging data structure" (2016), https://bids-spec
 to the image whose entities (``sub-01``, ``ses-2``, ``acq-axial``) it has all of.
 """
 
+import re
 from functools import partial
 from pathlib import Path
 
 from custom_components.nifti import read_volume
 from data_prep.findings import Finding
+from data_prep.folder_tree import FolderTree
 from data_prep.sources.case import Listing, SourceCase, SourceOptions, require_site
 
 NAME = "bids"
 # In a dseg the zones may be told apart.
 LABELS = frozenset({0, 1, 2})
-IMAGES = ("sub-*/anat/*_T2w.nii*", "sub-*/ses-*/anat/*_T2w.nii*")
-MASKS = ("derivatives/**/sub-*_mask.nii*", "derivatives/**/sub-*_dseg.nii*")
-MASKS_BESIDE = ("sub-*/**/anat/*_mask.nii*", "sub-*/**/anat/*_dseg.nii*")
+# What a name may end with, and of paths relative to the folder the whole.
+ENDINGS = re.compile(r"_(T2w|mask|dseg)\.(?i:nii)")
+IMAGE = re.compile(r"sub-[^/]*/(ses-[^/]*/)?anat/[^/]*_T2w\.(?i:nii(\.gz)?)")
+MASK = re.compile(r"(derivatives/(.*/)?sub-[^/]*|sub-[^/]*/(.*/)?anat/[^/]*)_(mask|dseg)\.(?i:nii(\.gz)?)")
 OTHER_PLANES = ("sag", "cor")
 
 
-def recognises(folder: Path) -> bool:
+def recognises(tree: FolderTree) -> bool:
     """Whether a subject has a T2w image."""
-    return any(True for pattern in IMAGES for _ in folder.glob(pattern))
+    return bool(_matching(tree, IMAGE))
 
 
-def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listing:
+def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Listing:
     """List the T2w images of all subjects and sessions; those whose ``acq`` says sagittal or coronal are left aside."""
-    site = require_site(folder, site)
+    site = require_site(tree.root, site)
     listing = Listing()
     masks: dict[str, list[Path]] = {}
-    for path in sorted({path for pattern in (*MASKS, *MASKS_BESIDE) for path in folder.glob(pattern)}):
+    for path in _matching(tree, MASK):
         masks.setdefault(_subject(path), []).append(path)
-    for image in sorted({path for pattern in IMAGES for path in folder.glob(pattern)}):
-        source = image.relative_to(folder).as_posix()
+    for image in _matching(tree, IMAGE):
+        source = image.relative_to(tree.root).as_posix()
         acquisition = next((part for part in _entities(image) if part.startswith("acq-")), "").lower()
         if any(plane in acquisition for plane in OTHER_PLANES):
             listing.notes.append(f"{source}: not taken, {acquisition} is another plane")
@@ -61,6 +64,11 @@ def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listin
             )
         )
     return listing
+
+
+def _matching(tree: FolderTree, pattern: re.Pattern) -> list[Path]:
+    named = (path for path in tree.files if ENDINGS.search(path.name))
+    return sorted(path for path in named if pattern.fullmatch(path.relative_to(tree.root).as_posix()))
 
 
 def _stem(path: Path) -> str:

@@ -12,22 +12,25 @@ from custom_components.errors import InputError
 from custom_components.files import read_json
 from custom_components.nifti import read_volume, volume_name
 from data_prep.findings import Finding
+from data_prep.folder_tree import FolderTree, unreadable
+from data_prep.no_study import is_no_study
 from data_prep.sources.case import Listing, SourceCase, SourceOptions, require_site
 
 NAME = "decathlon"
 
 
-def recognises(folder: Path) -> bool:
+def recognises(tree: FolderTree) -> bool:
     """Whether there is a ``dataset.json``."""
-    return (folder / "dataset.json").is_file()
+    return tree.root / "dataset.json" in tree.children(tree.root)
 
 
-def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listing:
+def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Listing:
     """List the cases of ``training`` (and ``validation``), and those of ``test``, which have no masks.
 
     Raises:
         InputError: when ``dataset.json`` is not of this format, or no modality or several are T2.
     """
+    folder = tree.root
     site = require_site(folder, site)
     path = folder / "dataset.json"
     content = read_json(path)
@@ -50,10 +53,12 @@ def _add_case(listing: Listing, folder: Path, site: str, files: Any, channel: in
     if not isinstance(image, str) or not isinstance(label, str | None):
         listing.findings.append(Finding(str(path), "has an item without image", "name its files", str(files)))
         return
+    if is_no_study(Path(image).name):
+        listing.notes.append(f"{image}: left aside, its name is that of no study")
+        return
     paths = [folder / name for name in (image, label) if name]
-    missing = [path for path in paths if not path.is_file()]
-    if missing:
-        listing.findings.append(Finding(str(missing[0]), "is named in dataset.json but missing", "restore it"))
+    if fault := next(filter(None, map(_not_a_file, paths)), None):
+        listing.findings.append(fault)
         return
     name = volume_name(paths[0])
     listing.cases.append(
@@ -70,6 +75,15 @@ def _add_case(listing: Listing, folder: Path, site: str, files: Any, channel: in
             labels=labels,
         )
     )
+
+
+def _not_a_file(path: Path) -> Finding | None:
+    try:
+        if path.is_file():
+            return None
+    except OSError as error:
+        return unreadable(path, error)
+    return Finding(str(path), "is named in dataset.json but missing", "restore it")
 
 
 def _t2_channel(path: Path, content: dict[str, Any]) -> int:

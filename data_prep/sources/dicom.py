@@ -4,10 +4,8 @@ Each study gives one case, its axial T2w series; ``python -m data_prep series`` 
 """
 
 import hashlib
-import os
 import re
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from custom_components.errors import InputError
@@ -22,32 +20,33 @@ from data_prep.dicom import (
     read_mask_file,
     read_series,
     scan_folder,
+    scan_tree,
     select_series,
 )
 from data_prep.dicom.headers import begins_as_dicom
 from data_prep.findings import Finding, findings_of
+from data_prep.folder_tree import FolderTree
 from data_prep.sources.case import Listing, SourceCase, SourceOptions, require_site
 
 NAME = "dicom"
 FILES_TO_TRY = 20
 
 
-def recognises(folder: Path) -> bool:
+def recognises(tree: FolderTree) -> bool:
     """Whether one of the first files begins as DICOM does."""
-    paths = (Path(parent, name) for parent, _, names in os.walk(folder) for name in sorted(names))
-    # Only regular files: a link may lead nowhere, and a pipe would be waited for.
-    return any(begins_as_dicom(path) for path in islice(filter(os.path.isfile, paths), FILES_TO_TRY))
+    return any(begins_as_dicom(path) for path in tree.files[:FILES_TO_TRY])
 
 
-def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listing:
+def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Listing:
     """List one case a study.
 
     Raises:
         InputError: when no site is given, or ``options`` are at fault: their folder of masks holds none.
     """
+    folder = tree.root
     site = require_site(folder, site)
     choice = SeriesChoice(options.series, options.tie)
-    scan = scan_folder(folder)
+    scan = scan_tree(tree)
     listing = Listing(findings=scan.findings)
     if scan.others:
         listing.notes.append(f"ignored as no DICOM: {len(scan.others)}, such as {scan.others[0].relative_to(folder)}")

@@ -7,6 +7,7 @@ review" (2015), https://i2cvb.github.io.
 from functools import partial
 from pathlib import Path
 
+from data_prep.folder_tree import FolderTree
 from data_prep.sources.case import Listing, SourceCase, SourceOptions
 
 NAME = "i2cvb"
@@ -15,28 +16,30 @@ SITE = "I2CVB"
 LABELS = frozenset({0, 1, 255})
 
 
-def recognises(folder: Path) -> bool:
+def recognises(tree: FolderTree) -> bool:
     """Whether a patient has both folders."""
-    return any(_below(patient, "gt", "prostate") for patient in _patients(folder))
+    return any(_below(tree, patient, "gt", "prostate") for patient in _patients(tree))
 
 
-def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listing:
+def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Listing:
     """List the patients' folders."""
     # Imported here: the decoders of DICOM take a while to load.
-    from data_prep.sources.series_folder import files_below, read_series_folder
+    from data_prep.sources.series_folder import read_series_folder
 
     listing = Listing()
-    for patient in _patients(folder):
-        image, label = _below(patient, "t2w"), _below(patient, "gt", "prostate")
+    found = [(_below(tree, patient, "t2w"), _below(tree, patient, "gt", "prostate")) for patient in _patients(tree)]
+    files = tree.files_below(part for parts in found for part in parts if part)
+    for image, label in found:
+        patient = image.parent
         listing.cases.append(
             SourceCase(
                 site=site or SITE,
                 name=patient.name,
                 patient=patient.name,
-                source=image.relative_to(folder).as_posix(),
+                source=image.relative_to(tree.root).as_posix(),
                 image=image,
                 label=label,
-                files=files_below(image) + (files_below(label) if label else ()),
+                files=files[image] + files.get(label, ()),
                 read_image=partial(read_series_folder, image),
                 read_label=partial(read_series_folder, label) if label else None,
                 labels=LABELS,
@@ -45,16 +48,15 @@ def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listin
     return listing
 
 
-def _patients(folder: Path) -> list[Path]:
-    return sorted(path.parent for path in folder.rglob("*") if path.name.casefold() == "t2w" and path.is_dir())
+def _patients(tree: FolderTree) -> list[Path]:
+    return sorted(path.parent for path in tree.folders if path.name.casefold() == "t2w")
 
 
-def _below(folder: Path, *names: str) -> Path | None:
+def _below(tree: FolderTree, folder: Path, *names: str) -> Path | None:
     """The folder of these names below a folder, in any capitals."""
     for name in names:
-        folder = next(
-            (path for path in sorted(folder.iterdir()) if path.name.casefold() == name and path.is_dir()), None
-        )
+        named = (path for path in tree.children(folder) if path.name.casefold() == name)
+        folder = next(filter(tree.is_folder, named), None)
         if folder is None:
             return None
     return folder

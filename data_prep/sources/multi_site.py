@@ -7,10 +7,10 @@ One site's folder alone is read with ``--site``, and so is one of a folder for e
 """
 
 import re
-from pathlib import Path
 
 from custom_components.errors import InputError
 from custom_components.nifti import read_volume
+from data_prep.folder_tree import FolderTree
 from data_prep.sources.case import Listing, SourceOptions
 from data_prep.sources.pairs import add_pairs
 
@@ -21,13 +21,14 @@ RELEASED_SITES = {"RUNMC", "BMC", "I2CVB", "UCL", "BIDMC", "HK"}
 FILE_NAME = re.compile(r"(?P<stem>.+?)(?P<mask>_segmentation)?\.nii(\.gz)?", re.IGNORECASE)
 
 
-def recognises(folder: Path) -> bool:
+def recognises(tree: FolderTree) -> bool:
     """Whether a ``…_segmentation.nii.gz`` lies in the folder or in a folder of it."""
-    names = (path.name for pattern in ("*", "*/*") for path in folder.glob(pattern))
+    folders = (tree.root, *filter(tree.is_folder, tree.children(tree.root)))
+    names = (path.name for folder in folders for path in tree.children(folder))
     return any((match := FILE_NAME.fullmatch(name)) and match["mask"] for name in names)
 
 
-def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listing:
+def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Listing:
     """List the cases of every site's folder, by site and name.
 
     With ``site``, those of this one folder; where no image lies in it, those of the folders in it, a patient each.
@@ -35,15 +36,16 @@ def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listin
     Raises:
         InputError: when ``site`` would make one of the released sites a patient.
     """
-    listing, ignored = Listing(), []
-    is_site = site is not None and any(FILE_NAME.fullmatch(path.name) for path in folder.iterdir())
-    if site and not is_site and (sites := sorted(RELEASED_SITES & {path.name for path in folder.iterdir()})):
+    folder, listing, ignored = tree.root, Listing(), []
+    content = tree.children(folder)
+    is_site = site is not None and any(FILE_NAME.fullmatch(path.name) for path in content)
+    if site and not is_site and (sites := sorted(RELEASED_SITES & {path.name for path in content})):
         raise InputError(f"{folder}: holds the sites {', '.join(sites)}; leave --site out, or import the folder of one")
-    for path in [folder] if is_site else sorted(folder.iterdir()):
-        if path.is_dir() and (is_site or not path.name.startswith(".")):
-            files, patient = sorted(path.iterdir()), path.name if site and not is_site else None
-            ignored += add_pairs(listing, site or path.name, files, folder, FILE_NAME, read_volume, LABELS, patient)
-        elif not path.name.startswith("."):
+    for path in [folder] if is_site else content:
+        if is_site or tree.is_folder(path):
+            patient = path.name if site and not is_site else None
+            ignored += add_pairs(listing, site or path.name, path, tree, FILE_NAME, read_volume, LABELS, patient)
+        else:
             ignored.append(path)
     if ignored:
         example = ignored[0].relative_to(folder).as_posix()

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from data_prep.findings import Finding
+from data_prep.folder_tree import FolderTree
 from data_prep.sources.case import Listing, SourceCase, SourceOptions
 
 NAME = "nci_isbi"
@@ -18,41 +19,41 @@ PATIENT = re.compile(r"(?P<collection>Prostate3T|ProstateDx)-\d+-\d+", re.IGNORE
 SITES = {"prostate3t": "RUNMC", "prostatedx": "BMC"}
 
 
-def recognises(folder: Path) -> bool:
+def recognises(tree: FolderTree) -> bool:
     """Whether a NRRD file is named like a patient of the challenge."""
-    return any(PATIENT.match(path.name) for path in folder.rglob("*.[nN][rR][rR][dD]"))
+    return any(PATIENT.match(path.name) for path in _masks(tree))
 
 
-def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listing:
+def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Listing:
     """List the patients' folders, each with the mask of its name; ``site`` overrules the challenge's two."""
     # Imported here: itk takes seconds to load.
     from data_prep.itk_volumes import read_itk_volume
-    from data_prep.sources.series_folder import files_below, read_series_folder
+    from data_prep.sources.series_folder import read_series_folder
 
     listing = Listing()
     masks: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*.[nN][rR][rR][dD]")):
+    for path in _masks(tree):
         match = PATIENT.match(path.name)
         if match is None:
-            listing.notes.append(f"ignored, named like no patient: {path.relative_to(folder).as_posix()}")
+            listing.notes.append(f"ignored, named like no patient: {path.relative_to(tree.root).as_posix()}")
         elif (first := masks.setdefault(match[0].casefold(), path)) != path:
             listing.findings.append(
                 Finding(str(path), "is a second mask of its patient", "remove one of the two", f"beside {first.name}")
             )
-    for patient in sorted(path for path in folder.rglob("*") if path.is_dir()):
+    patients = sorted(path for path in tree.folders if PATIENT.fullmatch(path.name))
+    files = tree.files_below(patients)
+    for patient in patients:
         match = PATIENT.fullmatch(patient.name)
-        if match is None:
-            continue
         label = masks.pop(match[0].casefold(), None)
         listing.cases.append(
             SourceCase(
                 site=site or SITES[match["collection"].casefold()],
                 name=patient.name,
                 patient=patient.name,
-                source=patient.relative_to(folder).as_posix(),
+                source=patient.relative_to(tree.root).as_posix(),
                 image=patient,
                 label=label,
-                files=(*files_below(patient), *((label,) if label else ())),
+                files=(*files[patient], *((label,) if label else ())),
                 read_image=partial(read_series_folder, patient),
                 read_label=partial(read_itk_volume, label) if label else None,
                 labels=LABELS,
@@ -61,3 +62,7 @@ def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listin
     for mask in masks.values():
         listing.findings.append(Finding(str(mask), "has no DICOM folder of its patient", "add it or take the mask out"))
     return listing
+
+
+def _masks(tree: FolderTree) -> list[Path]:
+    return sorted(path for path in tree.files if path.suffix.casefold() == ".nrrd")

@@ -1,5 +1,6 @@
 """Images and masks that lie beside each other: ``<name>.<ext>`` with ``<name>_segmentation.<ext>``."""
 
+import os
 import re
 from collections.abc import Callable
 from functools import partial
@@ -7,43 +8,42 @@ from pathlib import Path
 
 from custom_components.nifti import Volume
 from data_prep.findings import Finding
+from data_prep.folder_tree import FolderTree
 from data_prep.sources.case import Listing, SourceCase
 
 
 def add_pairs(
     listing: Listing,
     site: str,
-    files: list[Path],
     folder: Path,
+    tree: FolderTree,
     pattern: re.Pattern,
     read: Callable[[Path], Volume],
     labels: frozenset[int],
     patient: str | None = None,
 ) -> list[Path]:
-    """Add the cases of one folder's files to a listing.
+    """Add the cases of one folder to a listing.
 
     Args:
         listing: gets cases and findings.
         site: the cases' site.
-        files: what lies in one folder, sorted.
-        folder: the imported folder.
+        folder: where images and masks lie.
+        tree: the imported folder.
         pattern: of the file names, with groups ``stem`` and ``mask`` (empty for an image).
         read: reads an image or a mask.
         labels: what a mask may hold.
         patient: whom all of them show; by default each is another patient.
 
     Returns:
-        The files that are neither image nor mask.
+        What in the folder is neither image nor mask.
     """
     ignored: list[Path] = []
     images: dict[str, Path] = {}
     masks: dict[str, Path] = {}
     names: dict[str, str] = {}
-    for path in files:
-        if path.name.startswith("."):
-            continue
+    for path in tree.children(folder):
         match = pattern.fullmatch(path.name)
-        if match is None or not path.is_file():
+        if match is None or tree.is_folder(path):
             ignored.append(path)
             continue
         kind, key = (masks if match["mask"] else images), match["stem"].casefold()
@@ -65,7 +65,7 @@ def add_pairs(
                 site=site,
                 name=f"{patient}_{names[key]}" if patient else names[key],
                 patient=patient or names[key],
-                source=image.relative_to(folder).as_posix(),
+                source=image.relative_to(tree.root).as_posix(),
                 image=image,
                 label=label,
                 files=tuple(file for path in (image, label) if path for file in _with_voxels(path)),
@@ -81,7 +81,7 @@ def add_pairs(
 
 def _with_voxels(path: Path) -> list[Path]:
     """The file, and the raw file that a ``.mhd`` header goes with."""
-    return [path, *(voxels for end in (".raw", ".zraw") if (voxels := path.with_suffix(end)).exists())]
+    return [path, *(voxels for end in (".raw", ".zraw") if os.path.exists(voxels := path.with_suffix(end)))]
 
 
 def _is_companion(key: str, keys: set[str]) -> bool:

@@ -20,8 +20,3 @@ def read_series_folder(folder: Path) -> Volume:
     if selection.picked is None:
         raise InputError(f"{folder}: {selection.problem}; keep the axial T2w series alone")
     return read_series(selection.picked)
-
-
-def files_below(folder: Path) -> tuple[Path, ...]:
-    """Every file below a folder, by name."""
-    return tuple(sorted(path for path in folder.rglob("*") if path.is_file()))

@@ -11,6 +11,7 @@ from results import dicom_seg, volume_report
 from segmentation import load_student, segment
 
 from custom_components.errors import InputError
+from custom_components.nifti import voxel_mm3
 from data_prep.dicom import SeriesChoice, Study, read_series, scan_folder, select_series
 from data_prep.dicom.derived import deriving_from, read_source_images
 
@@ -88,8 +89,7 @@ class WriteResultsOperator(Operator):
         series, image, mask, student = (op_input.receive(name) for name in ("series", "image", "mask", "student"))
         if not mask.any():
             raise InputError(f"{series.files[0]}: {student.name} found no prostate in its series; nothing was written")
-        spacing_mm = image.spacing_mm
-        volume_ml = float(mask.sum()) * spacing_mm[0] * spacing_mm[1] * spacing_mm[2] / MM3_PER_ML
+        volume_ml = float(mask.sum()) * voxel_mm3(image.affine) / MM3_PER_ML
         with deriving_from(series):
             sources = read_source_images(series)
             seg = dicom_seg(mask, series, sources, student)

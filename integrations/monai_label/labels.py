@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from custom_components.errors import InputError
-from custom_components.files import write_json
-from custom_components.nifti import Volume, read_volume, volume_name
+from custom_components.files import file_sha256, write_json
+from custom_components.nifti import Volume, read_volume, require_millimetres, volume_name
 from data_prep.files import voxel_sha256
-from data_prep.volumes import on_grid_of, write_volume
-
-# Far below a voxel; what the single-precision headers of viewers move an oblique volume by is a fraction of it.
-GRID_TOLERANCE_MM = 0.1
+from data_prep.mask_values import in_words, whole_labels
+from data_prep.volumes import is_same_grid, offset_mm, on_grid_of, write_volume
 
 
 def read_label(label: str | Path, image: Volume) -> Volume:
@@ -25,18 +23,22 @@ def read_label(label: str | Path, image: Volume) -> Volume:
         image: the image that it was drawn on.
 
     Raises:
-        InputError: if it is damaged, lies on another grid, is empty, or holds other values than 0 and 1.
+        InputError: if it is damaged, lies on another grid, is empty, or holds other values than 0 and 1, but for the
+            rounding of :mod:`data_prep.mask_values`.
     """
     mask = on_grid_of(image, read_volume(Path(label)))
-    values = np.unique(mask.voxels)
-    if not np.isin(values, (0, 1)).all():
-        shown = ", ".join(f"{value:g}" for value in values[:5])
-        raise InputError(f"{label}: holds the values {shown}; save the prostate alone, as 1 on 0")
+    voxels = whole_labels(mask.voxels)
+    values = np.unique(voxels)
+    unknown = values[~np.isin(values, (0, 1))]
+    if unknown.size:
+        raise InputError(f"{label}: holds the values {in_words(unknown)}; save the prostate alone, as 1 on 0")
     if not values.any():
         raise InputError(f"{label}: is empty; draw the prostate first")
-    if mask.voxels.shape != image.voxels.shape or _distance_mm(mask, image) > GRID_TOLERANCE_MM:
-        raise InputError(f"{label}: does not lie on its image's grid; save it with the image as reference")
-    return Volume(mask.voxels.astype(np.uint8), image.affine)
+    if not is_same_grid(image, mask):
+        raise InputError(
+            f"{label}: does not lie on its image's grid ({_how(image, mask)}); save it with the image as reference"
+        )
+    return Volume(voxels.astype(np.uint8), image.affine)
 
 
 def write_dataset(pairs: Iterable[Mapping[str, str]], folder: Path, validation_share: float) -> Path:
@@ -65,9 +67,12 @@ def write_dataset(pairs: Iterable[Mapping[str, str]], folder: Path, validation_s
     for pair in pairs:
         name = volume_name(pair["image"])
         image = read_volume(Path(pair["image"]))
-        write_volume(labels / f"{name}.nii.gz", read_label(pair["label"], image))
+        require_millimetres(Path(pair["image"]))
+        label = labels / f"{name}.nii.gz"
+        write_volume(label, read_label(pair["label"], image))
         files = {"image": str(Path(pair["image"]).resolve()), "label": f"labels/{name}.nii.gz"}
-        cases.append({**files, "case": name, "voxel_sha256": voxel_sha256(image.voxels)})
+        hashes = {"voxel_sha256": voxel_sha256(image.voxels), "label_sha256": file_sha256(label)}
+        cases.append({**files, "case": name, **hashes})
     validation = round(len(cases) * validation_share)
     if len(cases) <= validation:
         raise InputError(f"{len(cases)} labelled images, {validation} of them to validate with; label more first")
@@ -77,8 +82,7 @@ def write_dataset(pairs: Iterable[Mapping[str, str]], folder: Path, validation_s
     return folder
 
 
-def _distance_mm(one: Volume, other: Volume) -> float:
-    """How far apart two grids of one shape put a voxel: largest at a corner, since the map is affine."""
-    corners = np.array(np.meshgrid(*[(0, length - 1) for length in one.voxels.shape])).reshape(3, -1)
-    offset = (one.affine - other.affine) @ np.vstack([corners, np.ones(8)])
-    return float(np.linalg.norm(offset[:3], axis=0).max())
+def _how(image: Volume, mask: Volume) -> str:
+    if image.voxels.shape != mask.voxels.shape:
+        return f"shape {mask.voxels.shape}, not {image.voxels.shape}"
+    return f"up to {offset_mm(image, mask):.3g} mm off"

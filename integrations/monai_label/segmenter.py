@@ -12,6 +12,7 @@ from monai.bundle import ConfigParser
 from custom_components.data import check_volumes
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json, sha256_of, write_json
+from custom_components.nifti import voxel_mm3
 from custom_components.options import read_options_as_meant
 
 read_options_as_meant()
@@ -109,5 +110,4 @@ def _mean_entropy(probs: torch.Tensor) -> float:
 
 def _volume_ml(mask: str) -> float:
     volume = nibabel.load(mask)
-    voxel_mm3 = abs(np.linalg.det(volume.affine[:3, :3]))
-    return float(np.count_nonzero(volume.dataobj) * voxel_mm3 / 1000)
+    return float(np.count_nonzero(volume.dataobj) * voxel_mm3(volume.affine) / 1000)

@@ -10,6 +10,7 @@ from monailabel.interfaces.datastore import DefaultLabelTag
 
 from custom_components.errors import InputError
 from custom_components.nifti import read_volume
+from data_prep.no_study import is_no_study
 from integrations.monai_label.http_errors import NotFoundError
 from integrations.monai_label.labels import read_label
 
@@ -26,6 +27,8 @@ class StudiesFolder(LocalDatastore):
 
     Its sub-folder ``labels`` and ``datastore_v2.json`` are the server's.
 
+    What import leaves aside, such as the ``._*`` files of a Mac, is neither offered nor listed.
+
     Args:
         folder: of the studies.
     """
@@ -33,6 +36,17 @@ class StudiesFolder(LocalDatastore):
     def __init__(self, folder: str) -> None:
         reload = settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD
         super().__init__(folder, extensions=EXTENSIONS, auto_reload=reload)
+
+    def _list_files(self, path, patterns) -> dict[str, str]:
+        return {name: file for name, file in super()._list_files(path, patterns).items() if not is_no_study(name)}
+
+    def _remove_non_existing(self) -> int:
+        removed = super()._remove_non_existing()
+        # An older datastore_v2.json may list them.
+        listed = [image for image in self._datastore.objects if is_no_study(image)]
+        for image in listed:
+            del self._datastore.objects[image]
+        return removed + len(listed)
 
     def save_label(self, image_id, label_filename, label_tag, label_info) -> str:
         """Take a label; a final one must be a prostate mask on its image.

@@ -26,6 +26,30 @@ def test_grey_values_of_any_type_are_fit(tmp_path, dtype):
     check_volumes([str(save(tmp_path / "case.nii.gz", dtype=dtype))])
 
 
+@pytest.mark.parametrize(
+    ("edges", "change", "message"),
+    [
+        (
+            (80, 80, 80),
+            lambda image: image.header.set_xyzt_units("micron"),
+            "is not in mm but in another unit of length",
+        ),
+        (
+            (1, 1, 1),
+            lambda image: image.affine.__setitem__((0, 1), 0.2),
+            "is sheared, two of its axes meet at 78.69 degrees",
+        ),
+    ],
+)
+def test_what_would_lie_elsewhere_is_named(tmp_path, edges, change, message):
+    # 80 microns are a voxel that an MRI may have.
+    image = nibabel.Nifti1Image(np.arange(120.0).reshape(6, 5, 4), np.diag([*edges, 1.0]))
+    change(image)
+    nibabel.save(image, tmp_path / "case.nii.gz")
+    with pytest.raises(InputError, match=message):
+        check_volumes([tmp_path / "case.nii.gz"])
+
+
 def cut_in_half(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 

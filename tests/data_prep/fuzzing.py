@@ -23,7 +23,7 @@ from custom_components.files import read_json
 from data_prep.__main__ import main
 
 LIMIT_S = 60
-FLAGS = ["--site", "S", "--jobs", "1"]
+FLAGS = ["--site", "S", "--jobs", "0"]
 
 
 def damage(path: Path, rng: random.Random) -> str:

@@ -12,7 +12,7 @@ from data_prep.validating import is_dataset, validate_dataset, validate_raw
 
 AFFINE = np.array([[-1.25, 0, 0, 40], [0, -1.25, 0, 30], [0, 0, 3.6, -20], [0, 0, 0, 1]])
 
-KEEP = ["--keep-ids", "--jobs", "1"]
+KEEP = ["--keep-ids", "--jobs", "0"]
 
 
 def small_image(seed: int) -> np.ndarray:

@@ -33,7 +33,7 @@ def test_an_image_that_n4_cannot_correct_is_quarantined(tmp_path, capsys):
         save(folder / f"{name}.nii.gz", image)
         save(folder / f"{name}_segmentation.nii.gz", mask)
     dataset = ["--site", "S", "--out", str(tmp_path / "set")]
-    assert main(["import", str(folder), *dataset, "--n4", "--keep-ids", "--jobs", "1"]) == 3
+    assert main(["import", str(folder), *dataset, "--n4", "--keep-ids", "--jobs", "0"]) == 3
     shown = capsys.readouterr()
     (line,) = shown.err.splitlines()
     assert line.startswith(f"quarantined: {folder}/Case01.nii.gz: cannot be corrected (N4 fails (")

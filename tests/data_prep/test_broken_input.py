@@ -195,8 +195,8 @@ def test_what_is_broken_is_said_in_one_line_and_not_written(tmp_path, capsys, ma
     folder = tmp_path / "raw"
     make(folder)
     codes = [
-        main(["validate", str(folder), "--site", "S", "--jobs", "1"]),
-        main(["import", str(folder), "--site", "S", "--jobs", "1", "--keep-ids", "--out", str(tmp_path / "set")]),
+        main(["validate", str(folder), "--site", "S", "--jobs", "0"]),
+        main(["import", str(folder), "--site", "S", "--jobs", "0", "--keep-ids", "--out", str(tmp_path / "set")]),
     ]
     assert set(codes) <= {1, 3}
     shown = capsys.readouterr()

@@ -1,6 +1,7 @@
 import hashlib
 import json
 import signal
+import time
 from dataclasses import replace
 from functools import partial
 
@@ -10,6 +11,7 @@ import pytest
 from raw_cases import AFFINE, KEEP, files_of, read_cases, save, small_image, small_mask, validate
 
 from custom_components.errors import InputError
+from custom_components.files import read_json
 from data_prep.__main__ import main
 from data_prep.dataset_writer import DatasetWriter, header
 from data_prep.importing import import_dataset, import_listing
@@ -155,6 +157,18 @@ def test_the_last_case_left_cannot_end_the_import(add_case, tmp_path):
     assert finding.problem.startswith("ended the process that read it")
     (finding,) = validate_raw(replace(listing, cases=[deadly]), jobs=2)
     assert finding.problem.startswith("ended the process that read it")
+
+
+def test_a_case_that_takes_too_long_is_quarantined(add_case, tmp_path):
+    add_case("HK", 0)
+    raw, dataset = tmp_path / "raw", tmp_path / "set"
+    listing = find_cases(raw)
+    endless = replace(listing.cases[0], name="Case01", read_image=partial(time.sleep, 600))
+    listing = replace(listing, cases=[*listing.cases, endless])
+    (finding,) = import_listing(listing, raw, dataset, Pseudonyms(None), jobs=1, limit_s=5)
+    assert finding.problem == "took too long to read"
+    assert read_cases(dataset).keys() == {"HK_Case00"}
+    assert [row["case"] for row in read_json(dataset / "quarantine.json")["findings"]] == ["HK_Case01"]
 
 
 def test_two_processes_give_what_one_gives(raw_folder, tmp_path):

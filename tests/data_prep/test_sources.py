@@ -9,6 +9,7 @@ from raw_cases import small_image, small_mask, validate
 from custom_components.errors import InputError
 from custom_components.files import read_json
 from data_prep import sources
+from data_prep.folder_tree import read_tree
 from data_prep.importing import import_dataset
 from data_prep.sources.case import require_site
 
@@ -87,7 +88,7 @@ def test_voxels_and_place_survive(tmp_path, write, site, expected):
 @pytest.mark.parametrize(("write", "site", "expected"), LAYOUTS, ids=[layout[0].__name__ for layout in LAYOUTS])
 def test_each_layout_is_recognised_by_one_source(tmp_path, write, site, expected):
     raw = write(tmp_path / "raw")
-    matching = [source.NAME for source in sources.SOURCES if source.recognises(raw)]
+    matching = [source.NAME for source in sources.SOURCES if source.recognises(read_tree(raw))]
     assert [name for name in matching if name != "dicom"] == [write.__name__]
     named = sources.find_cases(raw, site, write.__name__)
     assert [case.name for case in named.cases] == [case.name for case in sources.find_cases(raw, site).cases]

@@ -1,3 +1,4 @@
+import hashlib
 import itertools
 import json
 
@@ -5,7 +6,7 @@ import pytest
 from monai.data import load_decathlon_datalist
 
 from custom_components.errors import InputError
-from custom_components.files import sha256_of
+from custom_components.files import read_json, sha256_of
 from data_prep.__main__ import main
 from data_prep.importing import import_dataset
 from data_prep.splitting import LISTS, split_dataset
@@ -111,6 +112,38 @@ def test_groups_train_on_their_own_sites_and_are_tested_on_all(tmp_path):
         for key in ("training", "validation"):
             assert group[key] == [item for item in everything[key] if item["site"] in group["sites"]]
         assert json.loads((folder / "splits" / f"{group['name']}.json").read_text()) == group
+
+
+def write_masks(folder, texts):
+    (folder / "labels").mkdir(exist_ok=True)
+    for case, text in texts.items():
+        (folder / "labels" / f"{case}.nii.gz").write_text(text)
+
+
+def test_a_corrected_mask_makes_another_split_of_the_same_cases(tmp_path):
+    folder = dataset_of(tmp_path / "set", sites_of({"HK": 5}))
+    cases = [case["case"] for case in read_json(folder / "dataset.json")["cases"]]
+    write_masks(folder, {case: f"mask of {case}" for case in cases})
+    before = split_dataset(folder)[0]
+    for key in LISTS:
+        for item in before[key]:
+            assert item["label_sha256"] == hashlib.sha256(f"mask of {item['case']}".encode()).hexdigest()
+    assert split_dataset(folder)[0] == before
+    write_masks(folder, {cases[3]: "corrected"})
+    with pytest.raises(InputError, match=r"all.json: was made with other masks, .* remove .*splits first"):
+        split_dataset(folder)
+    after = split_dataset(folder, folder=tmp_path / "splits")[0]
+    assert after["sha256"] != before["sha256"]
+    for key in LISTS:
+        assert [item["voxel_sha256"] for item in after[key]] == [item["voxel_sha256"] for item in before[key]]
+
+
+def test_a_split_tells_the_masks_that_import_wrote(raw_folder, tmp_path):
+    import_dataset(raw_folder, tmp_path / "set")
+    entries = {entry["case"]: entry for entry in read_json(tmp_path / "set" / "dataset.json")["cases"]}
+    split = split_dataset(tmp_path / "set", groups=["RUNMC"])[1]
+    for item in (item for key in LISTS for item in split[key]):
+        assert item["label_sha256"] == entries[item["case"]]["label_sha256"]
 
 
 def test_the_hash_covers_the_three_lists(tmp_path):

@@ -34,9 +34,17 @@ def _shifted(mm):
 
 
 def _stretched():
-    # Each voxel grows by 0.0005 mm: the first voxels agree within the tolerance, the last are 0.0035 mm apart.
+    # Each voxel grows by 0.05 mm: the first voxels agree within the tolerance of 0.25 mm, the last are 0.35 mm apart.
     affine = AFFINE.copy()
-    affine[0, 0] -= 5e-4
+    affine[0, 0] -= 0.05
+    return affine
+
+
+def _in_two_decimals():
+    # An oblique stack whose first and last positions are rounded as GE writes them: up to 0.03 mm off at a corner.
+    affine = AFFINE.copy()
+    affine[:3, 3] += (0.004, -0.005, 0.003)
+    affine[:3, 2] += (0.003, -0.003, 0.007)
     return affine
 
 
@@ -52,8 +60,8 @@ def _with(value):
         ("Case00_segmentation", np.zeros((8, 7, 4), np.uint8), AFFINE, "is an empty mask"),
         ("Case00_segmentation", small_mask(1, 7), AFFINE, "holds the labels 7; only 0/1/2 are a prostate mask"),
         ("Case00_segmentation", small_mask()[:7], AFFINE, "has shape (7, 7, 4), its image (8, 7, 4)"),
-        ("Case00_segmentation", small_mask(), _shifted(0.01), "lies up to 0.01 mm off its image"),
-        ("Case00_segmentation", small_mask(), _stretched(), "lies up to 0.0035 mm off its image"),
+        ("Case00_segmentation", small_mask(), _shifted(0.26), "lies up to 0.26 mm off its image"),
+        ("Case00_segmentation", small_mask(), _stretched(), "lies up to 0.35 mm off its image"),
         ("Case00", _with(np.nan), AFFINE, "holds 1 voxels that are NaN or infinite"),
         ("Case00", _with(np.inf), AFFINE, "holds 1 voxels that are NaN or infinite"),
         ("Case00", np.full((8, 7, 4), 5, np.int16), AFFINE, "is constant (every voxel 5)"),
@@ -68,10 +76,22 @@ def test_each_fault_of_a_raw_case_is_found(add_case, tmp_path, name, voxels, aff
     assert line.startswith(f"~/HK/{name}.nii.gz: {problem}")
 
 
-def test_a_rounding_of_the_affine_is_no_fault(add_case, tmp_path):
+@pytest.mark.parametrize("affine", [_shifted(5e-4), _shifted(0.24), _in_two_decimals()])
+def test_a_rounding_of_the_affine_is_no_fault(add_case, tmp_path, affine):
     add_case("HK", 0)
-    save(tmp_path / "raw" / "HK" / "Case00_segmentation.nii.gz", small_mask(), _shifted(5e-4))
+    save(tmp_path / "raw" / "HK" / "Case00_segmentation.nii.gz", small_mask(), affine)
     assert lines(tmp_path / "raw") == []
+
+
+def test_the_tolerance_grows_and_shrinks_with_the_voxel(add_case, tmp_path):
+    image = add_case("HK", 0)
+    small = AFFINE @ np.diag([0.2, 0.2, 1, 1])  # 0.25 mm in plane: a fifth of it is 0.05 mm
+    for shift_mm, found in ((0.04, 0), (0.06, 1)):
+        moved = small.copy()
+        moved[2, 3] += shift_mm
+        save(image, small_image(1), small)
+        save(image.with_name("Case00_segmentation.nii.gz"), small_mask(), moved)
+        assert len(lines(tmp_path / "raw")) == found
 
 
 def test_all_faults_are_listed_at_once(raw_folder):
@@ -149,6 +169,14 @@ def test_splits_of_another_dataset_or_kind_are_found(dataset):
     ]
     assert found[2].startswith("~/splits/mine.json: not a JSON file")
     assert len(found) == 3
+
+
+def test_a_split_of_other_masks_is_found(dataset):
+    case = json.loads((dataset / "splits" / "all.json").read_text())["training"][0]["case"]
+    edit_split(dataset, "all", lambda split: split["training"][0].update(label_sha256="other"))
+    assert lines(dataset) == [f"~/splits/all.json: was made with another mask of {case}; split again"]
+    edit_split(dataset, "all", lambda split: split["training"][0].pop("label_sha256"))
+    assert lines(dataset) == []  # of a version that did not hash masks
 
 
 def test_the_exit_code_and_json_are_for_programs(raw_folder, capsys):

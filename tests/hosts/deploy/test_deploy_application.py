@@ -214,6 +214,21 @@ def test_a_folder_that_is_missing_or_holds_nothing(tmp_path, refusal):
     assert refusal(tmp_path / "empty") == f"{tmp_path}/empty: holds no DICOM image; check the path"
 
 
+def test_a_study_may_lie_behind_a_link(tmp_path, study, segmented):
+    expected = {path.name: path.read_bytes() for path in segmented(study).iterdir()}
+    (tmp_path / "inbox").mkdir()
+    (tmp_path / "inbox" / "today").symlink_to(study)
+    (tmp_path / "inbox" / "again").symlink_to(tmp_path / "inbox")
+    (tmp_path / "inbox" / "dicomdir").write_bytes(b"an index")
+    linked = segmented(tmp_path / "inbox")
+    assert (linked / "prostate.png").read_bytes() == expected["prostate.png"]
+
+
+def test_what_cannot_be_read_is_named(tmp_path, study, refusal):
+    (study / "series").symlink_to(tmp_path / "not_mounted")
+    assert refusal(study).startswith(f"{study}/series: is a link that leads nowhere")
+
+
 def test_a_model_that_is_none(study, refusal, tmp_path):
     broken = tmp_path / "model.ts"
     broken.write_bytes(b"no TorchScript")

@@ -6,6 +6,7 @@ import pytest
 
 from custom_components.data import load_datalist
 from custom_components.errors import InputError
+from custom_components.files import file_sha256
 from custom_components.nifti import Volume, read_volume
 from integrations.monai_label.labels import read_label, write_dataset
 
@@ -63,6 +64,46 @@ def test_a_label_may_lie_off_its_image_by_rounding_only(image, mask, tmp_path, s
             read_label(tmp_path / "label.nii.gz", image)
 
 
+@pytest.mark.parametrize("value", [1, 1.0000001, 0.9999999, 1.0009])
+def test_a_label_is_whole_but_for_rounding(image, mask, tmp_path, value):
+    noisy = np.where(mask, value, -1e-7)  # some programs write -0.0 and less for the background
+    nibabel.save(nibabel.Nifti1Image(noisy, AFFINE), tmp_path / "label.nii.gz")
+    read = read_label(tmp_path / "label.nii.gz", image)
+    np.testing.assert_array_equal(read.voxels, mask)
+    assert read.voxels.dtype == np.uint8
+
+
+@pytest.mark.parametrize(
+    ("voxels", "shown"),
+    [
+        (np.float64(1.0011), "1.0011"),
+        (np.float32(1.0011), "1.0011"),
+        (np.float64(0.49999999), "0.49999999"),
+        (np.uint16(255), "255"),
+        (np.float32(254.99), "254.99"),
+        (np.float64(np.nan), "nan"),
+        (np.int16(-1), "-1"),
+    ],
+)
+def test_what_is_no_label_is_shown_with_the_digits_that_matter(image, mask, tmp_path, voxels, shown):
+    nibabel.save(
+        nibabel.Nifti1Image(mask * voxels if voxels == voxels else np.where(mask, voxels, 0), AFFINE),
+        tmp_path / "label.nii.gz",
+    )
+    with pytest.raises(InputError, match=f"holds the values {shown}; save the prostate alone, as 1 on 0"):
+        read_label(tmp_path / "label.nii.gz", image)
+
+
+def test_an_image_in_metres_is_not_trained_on(pairs, tmp_path):
+    made = pairs(2)
+    volume = nibabel.load(made[1]["image"])
+    metres = nibabel.Nifti1Image(np.asanyarray(volume.dataobj), np.diag([1e-3, 1e-3, 1e-3, 1]) @ AFFINE)
+    metres.header.set_xyzt_units("meter")
+    nibabel.save(metres, made[1]["image"])
+    with pytest.raises(InputError, match=r"Case01.nii.gz: is not in mm but in another unit of length"):
+        write_dataset(made, tmp_path / "dataset", 0)
+
+
 def test_a_dataset_of_labels_is_one_that_the_bundles_read(pairs, mask, tmp_path):
     dataset = write_dataset(pairs(5), tmp_path / "dataset", 0.4)
     split = dataset / "splits" / "all.json"
@@ -70,6 +111,7 @@ def test_a_dataset_of_labels_is_one_that_the_bundles_read(pairs, mask, tmp_path)
     assert {part: len(cases) for part, cases in parts.items()} == {"training": 3, "validation": 2, "test": 0}
     cases = parts["training"] + parts["validation"]
     assert len({case["voxel_sha256"] for case in cases}) == 5
+    assert [case["label_sha256"] for case in cases] == [file_sha256(dataset / case["label"]) for case in cases]
     for case in cases:
         assert case["image"] == str(tmp_path / "image" / f"{case['case']}.nii.gz")
         np.testing.assert_array_equal(read_volume(dataset / "labels" / f"{case['case']}.nii.gz").voxels, mask)

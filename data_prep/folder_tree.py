@@ -1,0 +1,173 @@
+"""What lies below a folder, found in one walk that every source and host shares.
+
+Links are followed, since a cohort is often a folder of links. A folder to which several ways lead is read once, by its
+own name rather than a link's, so that a cycle of links ends. What cannot be read becomes a finding.
+"""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from custom_components.errors import InputError
+from data_prep.findings import Finding
+from data_prep.no_study import is_no_study, is_unfinished
+
+RIGHTS = "get the right to read it, or take it out"
+
+
+@dataclass
+class FolderTree:
+    """A folder and what lies below it, without what is no study.
+
+    Attributes:
+        root: the folder.
+        files: regular files, those of a folder by name and before those of its sub-folders; linked folders come last.
+        folders: in the same order, without the root.
+        unfinished: files and folders that a download has left unfinished.
+        findings: what could not be read: folders, and links that lead nowhere.
+        notes: what was left aside, one line each.
+    """
+
+    root: Path
+    files: list[Path] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    unfinished: list[Path] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    _children: dict[Path, list[Path]] = field(default_factory=dict, repr=False)
+
+    def children(self, folder: Path) -> list[Path]:
+        """Files and folders that lie in ``folder`` itself, by name."""
+        return sorted(self._children.get(folder, []))
+
+    def is_folder(self, path: Path) -> bool:
+        """Whether a path of the tree is a folder."""
+        return path in self._children
+
+    def add_file(self, folder: Path, path: Path) -> None:
+        """Take in a file of ``folder``."""
+        self.files.append(path)
+        self._children[folder].append(path)
+
+    def add_folder(self, path: Path) -> None:
+        """Take in a folder; the root, which comes first, is none of ``folders``."""
+        if self._children:
+            self.folders.append(path)
+            self._children[path.parent].append(path)
+        self._children[path] = []
+
+    def files_below(self, folders: Iterable[Path]) -> dict[Path, tuple[Path, ...]]:
+        """For each of ``folders`` the files at any depth below it, by name."""
+        below: dict[Path, list[Path]] = {folder: [] for folder in folders}
+        for path in sorted(self.files):
+            for parent in path.parents:
+                if parent in below:
+                    below[parent].append(path)
+        return {folder: tuple(files) for folder, files in below.items()}
+
+
+def read_tree(root: Path) -> FolderTree:
+    """Walk through a folder.
+
+    Raises:
+        InputError: when there is no such folder, or it cannot be read itself.
+    """
+    try:
+        real = Path(os.path.realpath(root))
+        # A link to a folder that holds the root would lead round in a circle.
+        walk = _Walk(FolderTree(root), {_identity(folder) for folder in (real, *real.parents)})
+        os.scandir(root).close()
+    except OSError as error:
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise InputError(f"{root}: no such folder") from error
+        raise InputError(str(unreadable(root, error))) from error
+    return walk.run()
+
+
+def unreadable(path: Path, error: OSError) -> Finding:
+    """The finding of a file or folder that the system does not let us read."""
+    return Finding(str(path), "cannot be read", RIGHTS, error.strerror or type(error).__name__)
+
+
+class _Walk:
+    """One walk: first through the folders themselves, then through the links to folders that were not met there."""
+
+    def __init__(self, tree: FolderTree, seen: set[tuple[int, int]]) -> None:
+        self.tree = tree
+        self._seen = seen
+        self._links: deque[Path] = deque()
+        self._again: list[Path] = []
+
+    def run(self) -> FolderTree:
+        self._descend(self.tree.root, through_link=False)
+        while self._links:
+            link = self._links.popleft()
+            if self._is_to_read(link, through_link=True):
+                self._descend(link, through_link=True)
+        self._tell("links to folders that are read already", self._again)
+        self._tell("unfinished downloads", self.tree.unfinished)
+        return self.tree
+
+    def _descend(self, top: Path, through_link: bool) -> None:
+        waiting = [top]
+        while waiting:
+            folder = waiting.pop()
+            self.tree.add_folder(folder)
+            below = [path for path in self._entries(folder) if self._is_to_read(path, through_link)]
+            waiting += reversed(below)
+
+    def _entries(self, folder: Path) -> Iterator[Path]:
+        """Take in the files of a folder, put its links aside, and yield its sub-folders."""
+        try:
+            with os.scandir(folder) as content:
+                entries = sorted(content, key=lambda entry: entry.name)
+        except OSError as error:
+            self.tree.findings.append(unreadable(folder, error))
+            return
+        for entry in entries:
+            path = folder / entry.name
+            if is_no_study(entry.name):
+                continue
+            if is_unfinished(entry.name):
+                self.tree.unfinished.append(path)
+                continue
+            try:
+                if entry.is_dir():
+                    if entry.is_symlink():
+                        self._links.append(path)
+                    else:
+                        yield path
+                elif entry.is_file():
+                    self.tree.add_file(folder, path)
+                elif entry.is_symlink():
+                    entry.stat()  # raises where it leads nowhere; else it leads to a pipe or a device
+            except FileNotFoundError:
+                problem = "is a link that leads nowhere"
+                self.tree.findings.append(Finding(str(path), problem, "restore what it leads to, or take it out"))
+            except OSError as error:
+                self.tree.findings.append(unreadable(path, error))
+
+    def _is_to_read(self, folder: Path, through_link: bool) -> bool:
+        """Note that a folder was met. Without links none is met twice, whatever numbers a network's disk gives them."""
+        try:
+            identity = _identity(folder)
+        except OSError as error:
+            self.tree.findings.append(unreadable(folder, error))
+            return False
+        if through_link and identity in self._seen:
+            self._again.append(folder)
+            return False
+        self._seen.add(identity)
+        return True
+
+    def _tell(self, what: str, paths: list[Path]) -> None:
+        if paths:
+            example = paths[0].relative_to(self.tree.root).as_posix()
+            self.tree.notes.append(f"left aside, {what}: {len(paths)}, such as {example}")
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    state = os.stat(folder)
+    return state.st_dev, state.st_ino
