@@ -16,7 +16,7 @@ import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.transforms import Compose
 
-from custom_components.data import load_datalist
+from custom_components.data import RandomTransforms, load_datalist
 from data_prep.importing import import_dataset
 from data_prep.splitting import split_dataset
 
@@ -84,7 +84,7 @@ def checked_in_preprocessing() -> Callable[..., Compose]:
 
 
 @pytest.fixture(scope="session")
-def random_transforms() -> Callable[[], Compose]:
+def random_transforms() -> Callable[[], RandomTransforms]:
     """``random_transforms()``: those of ENet's checked-in config, new, and all of them in every slice."""
     return lambda: checked_in("train#random_transforms", "train", image_size=SIZE, augmentation=1.0)
 

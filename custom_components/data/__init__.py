@@ -3,6 +3,16 @@
 from custom_components.data.datalist import load_datalist
 from custom_components.data.datasets import SliceDataset, VolumeDataset
 from custom_components.data.prepared import PreparedCase, prepare_cases
+from custom_components.data.random_transforms import PrepareSlices, RandomTransforms
 from custom_components.data.volumes import check_volumes
 
-__all__ = ["PreparedCase", "SliceDataset", "VolumeDataset", "check_volumes", "load_datalist", "prepare_cases"]
+__all__ = [
+    "PrepareSlices",
+    "PreparedCase",
+    "RandomTransforms",
+    "SliceDataset",
+    "VolumeDataset",
+    "check_volumes",
+    "load_datalist",
+    "prepare_cases",
+]

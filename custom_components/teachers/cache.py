@@ -138,17 +138,16 @@ class _CachedTeacher:
 
     def compute(self, case: PreparedCase, batch_size: int) -> None:
         """Run the teacher on all views of all slices of a case, ``batch_size`` at a time, and write its file."""
-        slices = range(case.image.shape[2])
-        views = [self._dataset.view(case, depth, view)["image"] for depth in slices for view in range(self._views)]
-        images = torch.stack(views)
-        header = {"descr": npy.dtype_to_descr(self._record), "fortran_order": False, "shape": (len(images),)}
+        views = [(depth, view) for depth in range(case.image.shape[2]) for view in range(self._views)]
+        header = {"descr": npy.dtype_to_descr(self._record), "fortran_order": False, "shape": (len(views),)}
 
         def write(partial: Path) -> None:
             with partial.open("wb") as stream:
                 npy.write_array_header_1_0(stream, header)
-                for batch in images.split(batch_size):
-                    logits, features = self._run(batch.to(self._device))
-                    records = np.empty(len(batch), self._record)
+                for start in range(0, len(views), batch_size):
+                    images, _ = self._dataset.views_of(case, views[start : start + batch_size], self._device)
+                    logits, features = self._run(images)
+                    records = np.empty(len(images), self._record)
                     for field, tensor in zip(self._record.names, (logits, *features), strict=True):
                         records[field] = tensor.cpu().numpy()
                         if not np.isfinite(records[field]).all():
