@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
         InputError: if it cannot be written, as on a full disk; what was at ``path`` before is kept.
     """
     path = Path(path)
-    partial = path.with_name(f".{os.getpid()}_{path.name}")
+    partial = path.with_name(f".{os.getpid()}_{threading.get_ident()}_{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(partial)
