@@ -37,7 +37,11 @@ def machine(folder: Path, group: str, **limits: str) -> Path:
         ("0::/", {"sys__fs__cgroup__cpu_max": "50000 100000"}, 1),
         ("0::/", {"sys__fs__cgroup__cpu_max": "9900000 100000"}, 8),
         # A group grants no more than those around it.
-        ("0::/a/b", {"sys__fs__cgroup__a__cpu_max": "200000 100000", "sys__fs__cgroup__a__b__cpu_max": "max 100000"}, 2),
+        (
+            "0::/a/b",
+            {"sys__fs__cgroup__a__cpu_max": "200000 100000", "sys__fs__cgroup__a__b__cpu_max": "max 100000"},
+            2,
+        ),
         # Within a container, its own group is the top one.
         ("0::/docker/123", {"sys__fs__cgroup__cpu_max": "400000 100000"}, 4),
         (
