@@ -27,7 +27,7 @@ def measure(quick: bool = False) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         make_phantom(Path(folder, "raw"), cases_per_site=1, matrix=64, slices=16)
         sizes = SIZES[:1] if quick else SIZES
-        return [_compare(Path(folder), size, device, 2 if quick else 12) for device in devices for size in sizes]
+        return [_compare(Path(folder), size, device, 2 if quick else 6) for device in devices for size in sizes]
 
 
 def _compare(folder: Path, size: int, device: torch.device, rounds: int) -> Figure:

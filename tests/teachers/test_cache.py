@@ -155,3 +155,18 @@ def test_refuses_two_cases_of_one_name(ensemble, cases, preprocessing, cache_dir
     twins = [{**case, "case": "Case00"} for case in cases[:2]]
     with pytest.raises(InputError, match="two cases are called Case00"):
         CachedTeachers(ensemble, SliceDataset(twins, preprocessing, tmp_path / "prepared"), CPU, cache_dir)
+
+
+def test_what_was_fetched_ahead_is_what_is_asked(ensemble, slices, cache_dir):
+    cached = CachedTeachers(ensemble, slices, CPU, cache_dir)
+    expected = said(cached, slices)
+    cached.prefetch([(slices[0]["case"], 3, 0)])  # a batch that never came
+    assert all(torch.equal(own, other) for own, other in zip(said(cached, slices), expected, strict=True))
+
+
+def test_a_file_that_vanishes_is_told_in_one_line(ensemble, slices, cache_dir):
+    cached = CachedTeachers(ensemble, slices, CPU, cache_dir)
+    for file in written(cache_dir):
+        file.unlink()
+    with pytest.raises(InputError, match=r"cache_teachers: a file in .* was removed or changed during the training"):
+        said(cached, slices)
