@@ -34,11 +34,11 @@ for steps in map(int, sys.stdin):
 
 def measure(quick: bool = False) -> list[Figure]:
     """Each round: some steps quiet, then as many beside the busy process."""
-    rounds, steps = (1, 1) if quick else (5, 10)
+    rounds, steps = (1, 1) if quick else (5, 6)
     with _started(TRAINING) as training:
         own = [_quiet_and_beside(training, steps) for _ in range(rounds)]
     with _started(TRAINING, **SPINNING) as training:
-        spinning = [_quiet_and_beside(training, steps) for _ in range(1)]
+        spinning = _quiet_and_beside(training, 1)
     quiet, beside = zip(*own, strict=True)
     return [
         Figure(
@@ -46,13 +46,10 @@ def measure(quick: bool = False) -> list[Figure]:
             ratios(beside, quiet),
             3.0,
             parts={
-                f"{what}, s a step": statistics.median(times) / steps
-                for what, times in (
-                    ("quiet", quiet),
-                    ("beside", beside),
-                    ("with threads that spin, quiet", [pair[0] for pair in spinning]),
-                    ("with threads that spin, beside", [pair[1] for pair in spinning]),
-                )
+                "quiet, s a step": statistics.median(quiet) / steps,
+                "beside, s a step": statistics.median(beside) / steps,
+                "quiet, with threads that spin, s a step": spinning[0],
+                "beside, with threads that spin, s a step": spinning[1],
             },
         )
     ]
