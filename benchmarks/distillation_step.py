@@ -39,8 +39,8 @@ def _compare(label: str, names: list[str], device: torch.device, quick: bool) ->
         "inferer": SimpleInferer(),
         "decollate": False,
     }
-    supervised = SupervisedTrainer(**common, **_student(device), loss_function=SegmentationLoss())
-    learner = _student(device)
+    supervised = SupervisedTrainer(**common, **student(device), loss_function=SegmentationLoss())
+    learner = student(device)
     distillation = DistillationTrainer(
         **common,
         **learner,
@@ -51,9 +51,9 @@ def _compare(label: str, names: list[str], device: torch.device, quick: bool) ->
     image = batch["image"].to(device)
     steps, forwards, supervised_steps = in_turn(
         2 if quick else {"cpu": 3, "cuda": 20}[device.type],
-        _stepper(distillation),
+        stepper(distillation),
         lambda: teachers(image, []),
-        _stepper(supervised),
+        stepper(supervised),
         device=device,
     )
     for trainer in (distillation, supervised):
@@ -98,12 +98,13 @@ def random_teachers(names: list[str], keys: list[str]) -> TeacherEnsemble:
     return TeacherEnsemble(teachers, keys)
 
 
-def _student(device: torch.device) -> dict[str, Any]:
+def student(device: torch.device) -> dict[str, Any]:
+    """An untrained ENet with its optimizer, as a trainer takes them."""
     network = read_bundle("enet", SHIPPED_BUNDLES).build_network().to(device, memory_format=torch.channels_last)
     return {"network": network, "optimizer": torch.optim.Adam(network.parameters(), 1e-4)}
 
 
-def _stepper(trainer: Trainer):
+def stepper(trainer: Trainer):
     """A function that lets the trainer take one step and come back."""
     trainer.add_event_handler(Events.ITERATION_COMPLETED, trainer.interrupt)
     return trainer.run

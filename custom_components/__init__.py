@@ -5,9 +5,11 @@ import warnings
 
 from custom_components.errors import report_input_errors_in_one_line
 from custom_components.terminal import show_any_text
+from custom_components.threads import be_a_good_neighbour
 
 report_input_errors_in_one_line()
 show_any_text()
+be_a_good_neighbour()
 # MONAI warns of an optional decoder, for DICOM on a GPU, whenever a reader of images is made.
 warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
 

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from custom_components.errors import InputError
 from custom_components.networks.sync_batch_norm import CpuSyncBatchNorm
 
-# While the first process prepares the volumes of a large dataset, the others wait.
+# For who is the first to have prepared its volumes of a large dataset, or asked the teachers about them.
 TIMEOUT = timedelta(hours=2)
 
 
@@ -85,9 +85,9 @@ def mean_over_processes(values: Mapping[str, float]) -> dict[str, float]:
     return {name: fmean(own[name] for own in gathered if name in own) for name in names}
 
 
-def progress_bar(items: Iterable, what: str, unit: str) -> Iterable:
-    """``items`` with a progress bar, in the first process."""
-    return tqdm(items, what, unit=unit, leave=False) if idist.get_rank() == 0 else items
+def progress_bar(items: Iterable, what: str, unit: str, total: int | None = None) -> Iterable:
+    """``items`` with a progress bar, in the first process; ``total`` is their number if they do not tell."""
+    return tqdm(items, what, total, unit=unit, leave=False) if idist.get_rank() == 0 else items
 
 
 class OfEveryProcess:

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
         WriteError: if it cannot be written, as on a full disk; what was at ``path`` before is kept.
     """
     path = Path(path)
-    partial = path.with_name(f".{os.getpid()}_{path.name}")
+    partial = path.with_name(f".{os.getpid()}_{threading.get_ident()}_{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write(partial)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from custom_components.bundle import SHIPPED_BUNDLES, copy_bundle
 from custom_components.errors import InputError
-from custom_components.files import file_sha256, read_json, write_json
+from custom_components.files import file_sha256, read_json, write_json, write_text
+from custom_components.threads import THREADS_FILE, usable_cores
 from experiments import commands
 from experiments.plan import DISTILLATION, EPOCHS, Plan, Row
 
@@ -40,6 +41,10 @@ class StudyRunner:
     @property
     def splits(self) -> Path:
         return self.folder / "splits"
+
+    @property
+    def threads(self) -> Path:
+        return self.folder / "threads.txt"
 
     def datalist(self, row: Row) -> Path:
         name = "+".join(row.sites) if row.sites else "all"
@@ -66,10 +71,10 @@ class StudyRunner:
                     if time.monotonic() > end:
                         return False
                     ready = [row for row in waiting if set(row.teachers) <= finished]
-                    side_by_side = min(jobs, len(self.running) + len(ready))
                     for row in ready[: jobs - len(self.running)]:
                         waiting.remove(row)
-                        self.running[row.name] = Job(row, self, threads=max(1, (os.cpu_count() or 1) // side_by_side))
+                        self.running[row.name] = Job(row, self)
+                    self._share_cores()
                     for job in [job for job in self.running.values() if not job.advance()]:
                         del self.running[job.row.name]
                         finished.add(job.row.name)
@@ -82,6 +87,17 @@ class StudyRunner:
                     job.wait()
                 self.running.clear()
         return True
+
+    def _share_cores(self) -> None:
+        """Tell the running trainings how many threads each may have; they look at the start of an epoch."""
+        threads = str(self.threads_each(self.running))
+        if not self.threads.is_file() or self.threads.read_text() != threads:
+            write_text(self.threads, threads)
+
+    @staticmethod
+    def threads_each(side_by_side: Collection[str]) -> int:
+        """Threads for each of the rows side by side."""
+        return max(1, usable_cores() // max(1, len(side_by_side)))
 
     def _show(self, bar: tqdm, rows: Sequence[Row]) -> None:
         epochs = sum(epochs_done(self.bundles / row.name) for row in rows)
@@ -111,12 +127,12 @@ class StudyRunner:
 class Job:
     """One row on its way: its training, then its evaluation, each a process with a log."""
 
-    def __init__(self, row: Row, study: StudyRunner, threads: int) -> None:
+    def __init__(self, row: Row, study: StudyRunner) -> None:
         self.row = row
         self.bundle = study.bundles / row.name
         self.inputs = study.inputs(row)
         self.lock = study.lock
-        self.environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TQDM_DISABLE": "1"}
+        self.study = study
         self._make_room()
         copy_bundle(row.bundle, self.bundle, **study.plan.image)
         where = study.bundles, study.dataset
@@ -162,8 +178,13 @@ class Job:
             log.write(f"$ {shlex.join(line)}\n")
             log.flush()
             self.process = subprocess.Popen(
-                line, stdout=log, stderr=subprocess.STDOUT, env=self.environment, pass_fds=[self.lock]
+                line, stdout=log, stderr=subprocess.STDOUT, env=self._environment(), pass_fds=[self.lock]
             )
+
+    def _environment(self) -> dict[str, str]:
+        threads = self.study.threads_each({*self.study.running, self.row.name})
+        share = {"OMP_NUM_THREADS": str(threads), THREADS_FILE: str(self.study.threads.absolute())}
+        return {**os.environ, **share, "TQDM_DISABLE": "1"}
 
     def _make_room(self) -> None:
         """What was made of other inputs is no start for this row; what is to be scored on another part is."""

@@ -3,12 +3,15 @@
 from custom_components.data.datalist import load_datalist
 from custom_components.data.datasets import SliceDataset, VolumeDataset
 from custom_components.data.prepared import PreparedCase, prepare_cases
+from custom_components.data.random_transforms import PrepareSlices, RandomTransforms
 from custom_components.data.save_masks import SaveImaged
 from custom_components.data.volumes import check_volumes, list_volumes
 from custom_components.nifti import volume_name
 
 __all__ = [
+    "PrepareSlices",
     "PreparedCase",
+    "RandomTransforms",
     "SaveImaged",
     "SliceDataset",
     "VolumeDataset",

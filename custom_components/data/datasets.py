@@ -1,19 +1,18 @@
 """Datasets over prepared volumes: one slice a sample for training, one volume a sample for validation."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import monai
 import torch
-from monai.transforms import Compose, Randomizable
-from monai.utils import convert_to_tensor
+from monai.transforms import Compose
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from custom_components.data.describe import describe
 from custom_components.data.prepared import PreparedCase, prepare_cases
+from custom_components.data.random_transforms import RandomTransforms
 from custom_components.files import sha256_of
 
 
@@ -38,8 +37,10 @@ class VolumeDataset(Dataset):
 
 
 class SliceDataset(Dataset):
-    """Axial slices of prepared volumes: ``{"image": (1, H, W), "label": (1, H, W), "case", "site", "slice", "view"}``,
-    the last four being the case's name, its site, the slice's number, and which random version of the slice it is.
+    """Axial slices of prepared volumes, as they are, and which random version of each is due: ``{"image": (1, H, W),
+    "label": (1, H, W), "case", "site", "slice", "view", "seed"}``, the last five being the case's name, its site, the
+    slice's number, the number of the random version if there are a few, and its seed. :class:`PrepareSlices` makes the
+    versions of a whole batch where the network is.
 
     The data are given as volumes, so that hosts which know volumes only (MONAI Label) can replace them.
 
@@ -47,7 +48,7 @@ class SliceDataset(Dataset):
         data: cases as :func:`prepare_cases` takes them.
         preprocessing: see :func:`prepare_cases`.
         cache_dir: see :func:`prepare_cases`.
-        transform: random transforms of a slice. They are seeded from torch's generator for every sample, so that the
+        transform: makes the random versions. Each sample's seed is drawn from torch's generator, so that the
             generator's state alone, which a checkpoint keeps, says what comes next.
         views: how many random versions there are of a slice, the same in every training, of which each sample is one:
             few enough for teachers to have seen them all beforehand. 0: a new one for every sample.
@@ -62,15 +63,15 @@ class SliceDataset(Dataset):
         data: Iterable[Mapping[str, Any]],
         preprocessing: Compose,
         cache_dir: str | Path,
-        transform: Compose | None = None,
+        transform: RandomTransforms | None = None,
         views: int = 0,
         gland_only: bool = False,
     ) -> None:
         self.cases = prepare_cases(data, preprocessing, cache_dir)
         self.transform = transform
         self.views = views
-        # Now, before it draws: transforms keep what they drew. Other versions of MONAI may draw otherwise.
-        self.recipe = sha256_of([describe(transform), views, monai.__version__]) if transform is not None else ""
+        # Other versions of torch may draw otherwise.
+        self.recipe = sha256_of([describe(vars(transform)), views, torch.__version__]) if transform is not None else ""
         self._index = [
             (case, depth)
             for case in self.cases
@@ -83,23 +84,31 @@ class SliceDataset(Dataset):
     def __getitem__(self, index: int) -> dict[str, Any]:
         case, depth = self._index[index]
         drawn = int(torch.randint(self.views or 2**31, ())) if self.transform is not None else 0
-        view = drawn if self.views else 0
-        sample = self.view(case, depth, view) if self.views else self._transformed(case, depth, seed=drawn)
-        return {**sample, "case": case.name, "site": case.site, "slice": depth, "view": view}
+        view, seed = (drawn, view_seed(case, depth, drawn)) if self.views else (0, drawn)
+        where = {"case": case.name, "site": case.site, "slice": depth, "view": view, "seed": seed}
+        return {"image": case.image.slice(depth), "label": case.label.slice(depth), **where}
 
     def view(self, case: PreparedCase, depth: int, view: int) -> dict[str, Tensor]:
         """Image and label (1, H, W) of one of the fixed random versions of a slice."""
-        digest = hashlib.sha256(f"{case.key} {depth} {view}".encode()).digest()
-        return self._transformed(case, depth, seed=int.from_bytes(digest[:4], "little"))
+        image, label = self.views_of(case, [(depth, view)])
+        return {"image": image[0], "label": label[0]}
 
-    def _transformed(self, case: PreparedCase, depth: int, seed: int) -> dict[str, Tensor]:
-        sample = {"image": case.image.slice(depth), "label": case.label.slice(depth)}
-        if self.transform is not None:
-            if isinstance(self.transform, Randomizable):
-                self.transform.set_random_state(seed=seed)
-            # Plain tensors: every operation of a network on a MetaTensor takes a detour.
-            sample = convert_to_tensor(self.transform(sample), track_meta=False)
-        return sample
+    def views_of(
+        self, case: PreparedCase, chosen: Sequence[tuple[int, int]], device: torch.device | str = "cpu"
+    ) -> tuple[Tensor, Tensor]:
+        """Images and labels (B, 1, H, W) of some (slice, view) of a case, made on a device."""
+        image, label = (
+            torch.stack([array.slice(depth) for depth, _ in chosen]).to(device) for array in (case.image, case.label)
+        )
+        if self.transform is None:
+            return image, label
+        return self.transform(image, label, [view_seed(case, depth, view) for depth, view in chosen])
+
+
+def view_seed(case: PreparedCase, depth: int, view: int) -> int:
+    """The seed of one of the fixed random versions of a slice, the same in every training."""
+    digest = hashlib.sha256(f"{case.key} {depth} {view}".encode()).digest()
+    return int.from_bytes(digest[:4], "little")
 
 
 def _with_gland(case: PreparedCase) -> list[int]:

@@ -39,6 +39,12 @@ class FileHashes:
             self._changed = True
         return known
 
+    def share(self) -> None:
+        """Learn what all processes have learnt."""
+        for known in idist.all_gather({"known": self._known, "changed": self._changed}):
+            self._known |= known["known"]
+            self._changed |= known["changed"]
+
     @idist.one_rank_only()
     def save(self) -> None:
         """Write what was learnt."""

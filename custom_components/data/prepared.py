@@ -3,9 +3,11 @@
 A prepared volume is an uncompressed NIfTI in Fortran order, so that an axial slice is one contiguous piece of the file.
 """
 
+import copy
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from custom_components.data.file_hashes import FileHashes
 from custom_components.distributed import progress_bar
 from custom_components.errors import InputError
 from custom_components.files import replace_file, sha256_of
+from custom_components.threads import usable_cores
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class PreparedCase:
 def prepare_cases(
     data: Iterable[Mapping[str, Any]], preprocessing: Compose, cache_dir: str | Path, progress: str = "preparing"
 ) -> list[PreparedCase]:
-    """Prepare every case that is not in the cache yet.
+    """Prepare every case that is not in the cache yet, on all cores, and under torchrun in all processes.
 
     Args:
         data: cases as ``{"image": path, "label": path, ...}``; other entries are kept as they are.
@@ -92,12 +95,31 @@ def prepare_cases(
     cache_dir = Path(cache_dir)
     recipe = sha256_of(describe(preprocessing.transforms))
     cases = list(data)
+    hashes = FileHashes(cache_dir / "hashes.json")
+
+    def prepare(some: Sequence[Mapping[str, Any]]) -> list[PreparedCase]:
+        return _in_threads(lambda case: _prepare(case, preprocessing, recipe, hashes), some, progress)
+
+    if idist.get_world_size() > 1:
+        prepare(cases[idist.get_rank() :: idist.get_world_size()])
+        hashes.share()
+    # What is missing now, another machine has made on a disk of its own.
     with idist.one_rank_first():
-        hashes = FileHashes(cache_dir / "hashes.json")
-        bar = progress_bar(cases, progress, unit="case")
-        prepared = [_prepare(case, preprocessing, recipe, hashes) for case in bar]
+        prepared = prepare(cases)
         hashes.save()
     return prepared
+
+
+def _in_threads(prepare: Callable[[Any], PreparedCase], cases: Sequence[Any], progress: str) -> list[PreparedCase]:
+    """The prepared cases in their order; unpacking and torch's operations leave Python's lock to the other threads."""
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    threads = max(1, min(usable_cores() // processes, len(cases)))
+    torch_threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(progress_bar(pool.map(prepare, cases), progress, unit="case", total=len(cases)))
+    finally:
+        torch.set_num_threads(torch_threads)  # they change more than their own
 
 
 def _prepare(case: Mapping[str, Any], preprocessing: Compose, recipe: str, hashes: FileHashes) -> PreparedCase:
@@ -116,7 +138,8 @@ def _prepare(case: Mapping[str, Any], preprocessing: Compose, recipe: str, hashe
 
 def _write_prepared(case: Mapping[str, Any], preprocessing: Compose, files: Mapping[str, Path]) -> None:
     try:
-        prepared = preprocessing({"image": case["image"], "label": case["label"]})
+        # A copy, since nothing says that transforms may be shared by threads.
+        prepared = copy.deepcopy(preprocessing)({"image": case["image"], "label": case["label"]})
     except Exception as error:
         reason = str(error.__cause__ or error).strip().splitlines()
         raise InputError(

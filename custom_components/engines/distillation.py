@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from ignite.engine import Events
 from monai.engines import SupervisedTrainer
 from monai.utils import CommonKeys, convert_to_tensor
@@ -50,6 +49,8 @@ class DistillationTrainer(SupervisedTrainer):
         self.teachers = teachers.to(self.state.device)
         self.student_taps = student_taps
         self.add_event_handler(Events.ITERATION_STARTED, self.student_taps.arm)
+        if isinstance(teachers, CachedTeachers):
+            self.add_event_handler(Events.ITERATION_STARTED, lambda: teachers.prefetch(self._samples()))
         self.online = isinstance(teachers, OnlineTeachers)
         if self.online:
             self.add_event_handler(Events.ITERATION_COMPLETED, teachers.check_weights)
@@ -79,9 +80,12 @@ class DistillationTrainer(SupervisedTrainer):
     def _ask_teachers(self, image: Tensor, target: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
         if self.online:
             return self.teachers.learn(image, target, self.optimizer.param_groups[0]["lr"])
+        return self.teachers(image, self._samples())
+
+    def _samples(self) -> list[tuple[str, int, int]]:
+        """The (case, slice, view) of each image of the batch."""
         batch = self.state.batch
-        samples = list(zip(batch["case"], batch["slice"].tolist(), batch["view"].tolist(), strict=True))
-        return self.teachers(image, samples)
+        return list(zip(batch["case"], batch["slice"].tolist(), batch["view"].tolist(), strict=True))
 
     def _gradient_norms(self, weighted_terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Of the first batch of an epoch; of the others none."""
@@ -104,12 +108,12 @@ def weights_by_site(weights: Tensor, teachers: Sequence[str], sites: Sequence[st
     """
     if weights.ndim == 1:
         return {f"weight_{teacher}": weight for teacher, weight in zip(teachers, weights, strict=True)}
-    rows = {"": torch.ones(len(sites), dtype=torch.bool)}
+    rows = {"": list(range(len(sites)))}
     for site in sorted(filter(None, set(sites))):
         in_name = re.sub(r"[^\w. -]", "_", site)  # MLflow refuses other characters
-        rows[f"/{in_name}"] = torch.tensor([other == site for other in sites])
+        rows[f"/{in_name}"] = [row for row, other in enumerate(sites) if other == site]
     return {
-        f"weight_{teacher}{suffix}": weights[chosen.to(weights.device), place].mean()
+        f"weight_{teacher}{suffix}": weights[chosen, place].mean()
         for place, teacher in enumerate(teachers)
         for suffix, chosen in rows.items()
     }

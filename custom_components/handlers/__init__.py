@@ -3,7 +3,8 @@
 from custom_components.handlers.best_model import BestModel
 from custom_components.handlers.named import named
 from custom_components.handlers.one_training import OneTraining
+from custom_components.handlers.own_share import OwnShareOfCores
 from custom_components.handlers.resume import ResumeCheckpoint
 from custom_components.handlers.training_log import TrainingLog
 
-__all__ = ["BestModel", "OneTraining", "ResumeCheckpoint", "TrainingLog", "named"]
+__all__ = ["BestModel", "OneTraining", "OwnShareOfCores", "ResumeCheckpoint", "TrainingLog", "named"]

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 import ignite.distributed as idist
+import torch
 from ignite.engine import Engine, Events
 from monai.engines import IterationEvents
 from monai.utils import CommonKeys
@@ -69,7 +70,9 @@ class TrainingLog:
     def _add(self, engine: Engine) -> None:
         output = engine.state.output
         terms = {"loss": output["loss"], **self.loss.last_terms}
-        values = {name: float(term.detach()) for name, term in terms.items()}
+        # Together, since a GPU's queue runs empty at each transfer.
+        on_device = torch.stack([term.detach().reshape(()).to(output["loss"].device) for term in terms.values()])
+        values = dict(zip(terms, on_device.tolist(), strict=True))
         if not all(map(math.isfinite, values.values())):
             tensors = [
                 ("image", output[CommonKeys.IMAGE], MEND),

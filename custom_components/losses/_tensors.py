@@ -87,7 +87,8 @@ def class_labels(target: Tensor, like: Tensor, num_classes: int) -> Tensor:
     if target.device != like.device:
         raise ValueError(f"target is on {target.device}, but the network's output is on {like.device}")
     labels = target.long()
-    if (labels != target).any() or labels.min() < 0 or labels.max() >= num_classes:
+    # One question to the device, not three.
+    if not ((labels == target) & (labels >= 0) & (labels < num_classes)).all():
         found = ", ".join(f"{value:g}" for value in target.unique().tolist()[:5])
         raise InputError(
             f"the label masks hold the values {found}, but the loss expects the classes 0 to {num_classes - 1}; "

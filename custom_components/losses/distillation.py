@@ -165,6 +165,11 @@ class DistillationLoss(nn.Module):
 
     def _teacher_weights(self, teacher_logits: Sequence[Tensor], target: Tensor) -> Tensor:
         """(n,), or (B, n) under scope "sample"."""
+        count = len(teacher_logits)
+        if self.weighting == "uniform" or (isinstance(self.weighting, str) and count == 1):
+            # Whatever their Dice losses are.
+            shape = (len(target), count) if self.scope == "sample" else (count,)
+            return teacher_logits[0].new_full(shape, 1 / count)
         if isinstance(self.weighting, str):
             losses = teacher_dice_losses(teacher_logits, target, per_sample=self.scope == "sample")
             return adaptive_weights(losses, self.weighting)

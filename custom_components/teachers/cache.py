@@ -4,6 +4,7 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import ignite.distributed as idist
@@ -21,6 +22,11 @@ from custom_components.teachers.ensemble import TeacherEnsemble
 from custom_components.teachers.online import OnlineTeachers
 
 logger = logging.getLogger(__name__)
+
+READERS = 8  # threads; a disk answers several questions at once
+TYPES = {np.dtype(np.float32): torch.float32, np.dtype(np.float16): torch.float16}
+
+Sample = tuple[str, int, int]  # case, slice, view
 
 
 class CachedTeachers(nn.Module):
@@ -75,20 +81,41 @@ class CachedTeachers(nn.Module):
             for teacher, case in progress_bar(missing, "teachers", unit="volume"):
                 teacher.compute(case, batch_size)
         teachers.cpu()  # no longer asked
+        self._readers = ThreadPoolExecutor(READERS, "teachers")
+        self._read: list[tuple[_CachedTeacher, list[Tensor], list[Future]]] = []
+        self._samples: list[Sample] = []
 
-    def forward(
-        self, image: Tensor, samples: Sequence[tuple[str, int, int]]
-    ) -> tuple[list[Tensor], list[list[Tensor]]]:
-        """As :meth:`TeacherEnsemble.forward`, looked up by (case, slice, view)."""
+    def prefetch(self, samples: Sequence[Sample]) -> None:
+        """Start to read, in threads, what :meth:`forward` will be asked next; the student works in the meantime."""
+        self._read = [(teacher, *self._start(teacher, samples)) for teacher in self._files]
+        self._samples = list(samples)
+
+    def forward(self, image: Tensor, samples: Sequence[Sample]) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """As :meth:`TeacherEnsemble.forward`, looked up by (case, slice, view).
+
+        Raises:
+            InputError: if a file is not what it was when the training started.
+        """
+        if self._samples != list(samples):
+            self.prefetch(samples)
         logits, features = [], []
-        for teacher in self._files:
-            records = np.stack([teacher.read(self._cases[case], depth, view) for case, depth, view in samples])
-            own, *taps = (
-                torch.from_numpy(records[field]).to(image.device, image.dtype) for field in records.dtype.names
-            )
+        for teacher, tensors, readings in self._read:
+            for reading in readings:
+                teacher.finish(reading)
+            # Half precision travels in half the time.
+            own, *taps = (tensor.to(image.device, non_blocking=True).to(image.dtype) for tensor in tensors)
             logits.append(own)
             features.append(taps)
+        self._read, self._samples = [], []
         return logits, features
+
+    def _start(self, teacher: "_CachedTeacher", samples: Sequence[Sample]) -> tuple[list[Tensor], list[Future]]:
+        tensors = teacher.room_for(len(samples))
+        readings = [
+            self._readers.submit(teacher.read, self._cases[case], depth, view, [tensor[place] for tensor in tensors])
+            for place, (case, depth, view) in enumerate(samples)
+        ]
+        return tensors, readings
 
 
 class _CachedTeacher:
@@ -129,26 +156,50 @@ class _CachedTeacher:
         self._offsets[case.key] = records.offset
         return (records.dtype, records.shape) == (self._record, (self._records(case),))
 
-    def read(self, case: PreparedCase, depth: int, view: int) -> np.ndarray:
-        """The record of one view of a slice."""
+    def room_for(self, count: int) -> list[Tensor]:
+        """Where to read so many records into: one tensor for the logits, and one for each tap."""
+        pinned = self._device.type == "cuda"
+        return [
+            torch.empty((count, *kind.shape), dtype=TYPES[kind.base], pin_memory=pinned)
+            for kind, _ in self._record.fields.values()
+        ]
+
+    def read(self, case: PreparedCase, depth: int, view: int, room: Sequence[Tensor]) -> None:
+        """Read the record of one view of a slice into a tensor for each of its fields."""
         if case.key not in self._offsets:
             self.has(case)
-        offset = self._offsets[case.key] + (depth * self._views + view) * self._record.itemsize
-        return np.fromfile(self._file(case), self._record, count=1, offset=offset)[0]
+        with self._file(case).open("rb", buffering=0) as stream:
+            stream.seek(self._offsets[case.key] + (depth * self._views + view) * self._record.itemsize)
+            for tensor in room:
+                bytes_of = memoryview(tensor.numpy().reshape(-1).view(np.uint8))
+                while bytes_of:
+                    count = stream.readinto(bytes_of)
+                    if not count:
+                        raise OSError("cut short")
+                    bytes_of = bytes_of[count:]
+
+    def finish(self, reading: Future) -> None:
+        """Wait until a record has been read."""
+        try:
+            reading.result()
+        except (OSError, KeyError) as error:
+            raise InputError(
+                f"cache_teachers: a file in {self._folder} was removed or changed during the training ({error}); "
+                "start it again"
+            ) from error
 
     def compute(self, case: PreparedCase, batch_size: int) -> None:
         """Run the teacher on all views of all slices of a case, ``batch_size`` at a time, and write its file."""
-        slices = range(case.image.shape[2])
-        views = [self._dataset.view(case, depth, view)["image"] for depth in slices for view in range(self._views)]
-        images = torch.stack(views)
-        header = {"descr": npy.dtype_to_descr(self._record), "fortran_order": False, "shape": (len(images),)}
+        views = [(depth, view) for depth in range(case.image.shape[2]) for view in range(self._views)]
+        header = {"descr": npy.dtype_to_descr(self._record), "fortran_order": False, "shape": (len(views),)}
 
         def write(partial: Path) -> None:
             with partial.open("wb") as stream:
                 npy.write_array_header_1_0(stream, header)
-                for batch in images.split(batch_size):
-                    logits, features = self._run(batch.to(self._device))
-                    records = np.empty(len(batch), self._record)
+                for start in range(0, len(views), batch_size):
+                    images, _ = self._dataset.views_of(case, views[start : start + batch_size], self._device)
+                    logits, features = self._run(images)
+                    records = np.empty(len(images), self._record)
                     for field, tensor in zip(self._record.names, (logits, *features), strict=True):
                         records[field] = tensor.cpu().numpy()
                         if not np.isfinite(records[field]).all():

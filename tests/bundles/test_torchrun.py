@@ -102,17 +102,29 @@ def train_in_one_process(workflow, tmp_path) -> Callable[..., list[dict[str, flo
 
 
 def assert_same_curves(two: list[dict[str, float]], one: list[dict[str, float]]) -> None:
-    """All terms, weights and metrics but for what adding up in another order does to 32-bit floats.
+    """All terms and weights but for what adding up in another order does to 32-bit floats.
 
-    Gradient norms are left out: each process measures its own half.
+    Gradient norms are left out: each process measures its own half. The validation's Dice counts pixels, many of which
+    are as likely of either class while a network has hardly learnt: of the 3,072 pixels of a case, other kernels turn
+    a few, and each is worth 0.0007.
     """
     assert [list(row) for row in two] == [list(row) for row in one]
-    two, one = ([{key: row[key] for key in row if not key.startswith("grad_")} for row in rows] for rows in (two, one))
-    for both in zip(two, one, strict=True):
-        assert both[0] == pytest.approx(both[1], rel=5e-3, abs=1e-3)
+    for own, other in zip(two, one, strict=True):
+        assert own["val_mean_dice"] == pytest.approx(other["val_mean_dice"], abs=0.01)
+        continuous = [key for key in own if not key.startswith(("grad_", "val_mean_dice"))]
+        expected = {key: other[key] for key in continuous}
+        assert {key: own[key] for key in continuous} == pytest.approx(expected, rel=5e-3, abs=1e-3)
 
 
-def test_two_processes_train_as_one_and_resume(bundles, dataset_dir, train_in_one_process):
+def assert_same_weights(two: Path, one: Path) -> None:
+    """The networks of two checkpoints, which the Dice was measured of, but for rounding."""
+    states = [torch.load(checkpoint, weights_only=True)["network"] for checkpoint in (two, one)]
+    for own, other in zip(*(state.values() for state in states), strict=True):
+        # A running variance of few values gathers rounding.
+        torch.testing.assert_close(own, other, rtol=2e-2, atol=1e-3)
+
+
+def test_two_processes_train_as_one_and_resume(bundles, dataset_dir, train_in_one_process, tmp_path):
     enet, half = bundles / "enet", bundles / "enet" / "output" / "half.pt"
     steps = [*WITHOUT_DROPOUT["training"], *GO_ON]
     printed = train_in_two_processes(enet, dataset_dir, **ENET, training=steps)
@@ -127,6 +139,7 @@ def test_two_processes_train_as_one_and_resume(bundles, dataset_dir, train_in_on
 
     # The three cases of the validation fall to two processes as two and one.
     assert_same_curves(rows(enet / "output")[:2], train_in_one_process(enet, **ENET, **WITHOUT_DROPOUT))
+    assert_same_weights(half, tmp_path / "output" / "last.pt")
 
     folders = {"output_dir": bundles / "resumed", "models_dir": bundles / "resumed"}
     options = {**ENET, **folders, EPOCHS: 4, "resume": True, "checkpoint::path": half}
@@ -137,11 +150,12 @@ def test_two_processes_train_as_one_and_resume(bundles, dataset_dir, train_in_on
     assert all(torch.equal(value, resumed["network"][key]) for key, value in whole["network"].items())
 
 
-def test_two_processes_distil_as_one(bundles, dataset_dir, train_in_one_process):
+def test_two_processes_distil_as_one(bundles, dataset_dir, train_in_one_process, tmp_path):
     train_in_two_processes(bundles / "distillation", dataset_dir, **DISTILLATION, **WITHOUT_DROPOUT)
     expected = train_in_one_process(bundles / "distillation", **DISTILLATION, **WITHOUT_DROPOUT)
     assert {"importance", "region_contrast", "prediction", "weight_espnet"} <= expected[0].keys()
     assert_same_curves(rows(bundles / "pupil" / "output"), expected)
+    assert_same_weights(bundles / "pupil" / "output" / "last.pt", tmp_path / "output" / "last.pt")
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
 import pytest
 import torch
 from monai.data import DataLoader
+from torch.utils.data import default_collate
 
-from custom_components.data import SliceDataset, VolumeDataset
+from custom_components.data import PrepareSlices, SliceDataset, VolumeDataset
 
 
 def test_one_sample_a_slice_in_the_order_of_the_cases(cases, preprocessing, tmp_path):
@@ -23,7 +24,25 @@ def test_no_case_makes_an_empty_dataset(preprocessing, tmp_path):
 def images(dataset, seed: int, workers: int) -> torch.Tensor:
     torch.manual_seed(seed)
     loader = DataLoader(dataset, batch_size=3, shuffle=True, num_workers=workers)
-    return torch.cat([torch.as_tensor(batch["image"]) for batch in loader])
+    prepare = PrepareSlices(dataset.transform)
+    return torch.cat([prepare(batch)[0] for batch in loader])
+
+
+def drawn(dataset, index: int) -> dict:
+    """A sample as the trainer sees it."""
+    sample = default_collate([dataset[index]])
+    image, label = PrepareSlices(dataset.transform)(sample)
+    (case,), (depth,), (view,) = sample["case"], sample["slice"].tolist(), sample["view"].tolist()
+    return {"image": image[0], "label": label[0], "case": case, "slice": depth, "view": view}
+
+
+def test_without_random_transforms_the_slices_stay_as_they_are(cases, preprocessing, tmp_path):
+    dataset = SliceDataset(cases[:1], preprocessing, tmp_path)
+    state = torch.get_rng_state()
+    sample = drawn(dataset, 2)
+    assert torch.equal(sample["image"], dataset[2]["image"])
+    assert torch.equal(sample["label"], dataset[2]["label"])
+    assert torch.equal(torch.get_rng_state(), state), "nothing is drawn, so that trainings stay what they were"
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -41,7 +60,7 @@ def test_random_transforms_differ_from_epoch_to_epoch_and_keep_the_mask_binary(
 ):
     dataset = SliceDataset(cases[:1], preprocessing, tmp_path, random_transforms())
     plain = SliceDataset(cases[:1], preprocessing, tmp_path)[2]
-    first, second = dataset[2], dataset[2]
+    first, second = drawn(dataset, 2), drawn(dataset, 2)
     assert not torch.equal(first["image"], second["image"])
     assert not torch.equal(first["image"], plain["image"])
     assert first["label"].shape == plain["label"].shape
@@ -56,11 +75,14 @@ def test_views_are_a_few_random_versions_that_every_training_shares(cases, prepr
     assert not torch.equal(views[0]["image"], views[1]["image"])
     assert not torch.equal(views[0]["image"], dataset.view(case, 1, 0)["image"])
     torch.manual_seed(0)
-    drawn = [dataset[2] for _ in range(20)]
-    assert {sample["view"] for sample in drawn} == {0, 1}
-    for sample in drawn:
+    samples = [drawn(dataset, 2) for _ in range(20)]
+    assert {sample["view"] for sample in samples} == {0, 1}
+    for sample in samples:
         assert torch.equal(sample["image"], views[sample["view"]]["image"])
         assert torch.equal(sample["label"], views[sample["view"]]["label"])
+    together, labels = dataset.views_of(case, [(1, 0), (2, 1)])
+    torch.testing.assert_close(together[1], views[1]["image"], rtol=1e-6, atol=1e-6)
+    assert torch.equal(labels[1], views[1]["label"])
     again = SliceDataset(cases[:1], preprocessing, tmp_path, random_transforms(), views=4)
     assert torch.equal(again.view(case, 2, 1)["image"], views[1]["image"])
 

@@ -3,12 +3,13 @@
 import gzip
 import shutil
 
+import ignite.distributed as idist
 import nibabel
 import numpy as np
 import pytest
 import torch
 
-from custom_components.data import VolumeDataset, prepare_cases
+from custom_components.data import VolumeDataset, prepare_cases, prepared
 from custom_components.errors import InputError
 
 
@@ -70,6 +71,38 @@ def test_a_second_time_nothing_is_written(cases, preprocessing, tmp_path):
     assert len(before) == 2 * len(cases)
     assert prepare_cases(cases, preprocessing, tmp_path) == first
     assert stamps(tmp_path) == before
+
+
+def test_several_threads_prepare_the_same_volumes(cases, preprocessing, tmp_path, monkeypatch):
+    made = []
+    for threads in (1, 4):
+        monkeypatch.setattr(prepared, "usable_cores", lambda threads=threads: threads)
+        folder = tmp_path / str(threads)
+        prepare_cases(cases, preprocessing, folder)
+        made.append({file.name: file.read_bytes() for file in folder.glob("*.nii")})
+    assert len(made[0]) == 2 * len(cases)
+    assert made[0] == made[1]
+
+
+def test_each_process_prepares_its_share(cases, preprocessing, tmp_path, monkeypatch):
+    """The second of three processes; what the others made is simulated when they tell what they have learnt."""
+    prepare_cases(cases, preprocessing, tmp_path / "others")
+    monkeypatch.setattr(idist, "get_world_size", lambda: 3)
+    monkeypatch.setattr(idist, "get_rank", lambda: 1)
+    own = []
+
+    def all_gather(learnt):
+        own.extend((tmp_path / "cache").glob("*.nii"))
+        assert len(learnt["known"]) == len(own)
+        for file in (tmp_path / "others").glob("*.nii"):
+            shutil.copy(file, tmp_path / "cache")
+        return [learnt]
+
+    monkeypatch.setattr(idist, "all_gather", all_gather)
+    assert [case.name for case in prepare_cases(cases, preprocessing, tmp_path / "cache")] == [
+        case["case"] for case in cases
+    ]
+    assert len(own) == 2 * len(cases[1::3])
 
 
 def test_the_cache_follows_contents_not_names(own_case, preprocessing, tmp_path):

@@ -3,6 +3,7 @@ import math
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from custom_components.errors import NotFiniteError
 from custom_components.handlers import TrainingLog
@@ -67,3 +68,26 @@ def test_a_term_that_is_not_finite_is_named(make_training, log):
     training.loss.last_terms = {"dice": torch.tensor(0.5), "lovasz": torch.tensor(math.nan)}
     with pytest.raises(NotFiniteError, match="loss term 'lovasz' is nan"):
         handler._add(training.trainer)
+
+
+class OneByOne(TorchDispatchMode):
+    """Counts the values that were asked for singly, each of which waits for a GPU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += function is torch.ops.aten._local_scalar_dense.default
+        return function(*args, **(kwargs or {}))
+
+
+def test_the_terms_of_a_step_are_fetched_together(make_training, log):
+    training = make_training()
+    handler = log(training)
+    training.trainer.state.output = {"loss": torch.tensor(1.5), "image": torch.zeros(2, 1), "pred": torch.zeros(2, 1)}
+    training.loss.last_terms = {"dice": torch.tensor(0.5), "norm": torch.tensor(1 / 3, dtype=torch.float64)}
+    with OneByOne() as asked:
+        handler._add(training.trainer)
+    assert asked.count == 0
+    assert handler._values == {"loss": [1.5], "dice": [0.5], "norm": [1 / 3]}

@@ -300,3 +300,18 @@ def test_wrong_counts():
         loss(student, target, student_features[:1], teachers, teacher_features)
     with pytest.raises(InputError, match="must name 2 teachers' weights"):
         DistillationLoss(weighting=[1.0])(student, target, student_features, teachers, teacher_features)
+
+
+@pytest.mark.parametrize(("scope", "shape"), [("batch", (3,)), ("sample", (2, 3))])
+def test_equal_weights_need_no_dice_of_the_teachers(scope, shape, monkeypatch):
+    monkeypatch.setattr("custom_components.losses.distillation.teacher_dice_losses", None)
+    args = arguments(b=2, n=3)
+    output = DistillationLoss(weighting="uniform", scope=scope)(*args)
+    torch.testing.assert_close(output.weights, torch.full(shape, 1 / 3, dtype=output.weights.dtype))
+    torch.testing.assert_close(output.loss, DistillationLoss(weighting=[1, 1, 1], scope=scope)(*args).loss)
+
+
+@pytest.mark.parametrize("weighting", ["loss", "score", "inverse", "uniform"])
+def test_nor_does_a_teacher_alone(weighting, monkeypatch):
+    monkeypatch.setattr("custom_components.losses.distillation.teacher_dice_losses", None)
+    assert DistillationLoss(weighting=weighting)(*arguments(n=1)).weights.tolist() == [1.0]

@@ -4,9 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from monai.transforms import RandFlipd
+from torch.utils.data import default_collate
 
-from custom_components.data import SliceDataset
+from custom_components.data import PrepareSlices, SliceDataset
 from custom_components.errors import InputError
 from custom_components.files import file_sha256
 from custom_components.teachers import CachedTeachers, TeacherEnsemble, load_teacher
@@ -42,9 +42,10 @@ def cache_dir(tmp_path) -> Path:
 
 def said(teachers, slices: SliceDataset) -> list[torch.Tensor]:
     """All outputs on three slices of both cases."""
-    chosen = [slices[index] for index in (5, 0, 2)]
-    image = torch.stack([sample["image"] for sample in chosen])
-    logits, features = teachers(image, [(sample["case"], sample["slice"], sample["view"]) for sample in chosen])
+    batch = default_collate([slices[index] for index in (5, 0, 2)])
+    image, _ = PrepareSlices(slices.transform)(batch)
+    samples = list(zip(batch["case"], batch["slice"].tolist(), batch["view"].tolist(), strict=True))
+    logits, features = teachers(image, samples)
     return [*logits, *(tap for own in features for tap in own)]
 
 
@@ -129,14 +130,16 @@ def test_every_view_of_a_slice_is_kept(
     CachedTeachers(ensemble, slices(random_transforms(), views=3), CPU, cache_dir)
     assert written(cache_dir) == files
     # Other transforms, another number of views and none at all are other entries.
-    others = [slices(RandFlipd("image"), views=3), slices(random_transforms(), views=2), slices(None, views=0)]
+    turned = random_transforms()
+    turned.rotation *= 2
+    others = [slices(turned, views=3), slices(random_transforms(), views=2), slices(None, views=0)]
     for number, other in enumerate(others, start=2):
         CachedTeachers(ensemble, other, CPU, cache_dir)
         assert len(written(cache_dir)) == number * len(files)
 
 
-def test_refuses_slices_that_change(ensemble, cases, preprocessing, cache_dir, tmp_path):
-    slices = SliceDataset(cases[:1], preprocessing, tmp_path / "prepared", RandFlipd("image", prob=0.5))
+def test_refuses_slices_that_change(ensemble, cases, preprocessing, random_transforms, cache_dir, tmp_path):
+    slices = SliceDataset(cases[:1], preprocessing, tmp_path / "prepared", random_transforms())
     with pytest.raises(InputError, match="cache_teachers: slices change at random"):
         CachedTeachers(ensemble, slices, CPU, cache_dir)
 
@@ -152,3 +155,18 @@ def test_refuses_two_cases_of_one_name(ensemble, cases, preprocessing, cache_dir
     twins = [{**case, "case": "Case00"} for case in cases[:2]]
     with pytest.raises(InputError, match="two cases are called Case00"):
         CachedTeachers(ensemble, SliceDataset(twins, preprocessing, tmp_path / "prepared"), CPU, cache_dir)
+
+
+def test_what_was_fetched_ahead_is_what_is_asked(ensemble, slices, cache_dir):
+    cached = CachedTeachers(ensemble, slices, CPU, cache_dir)
+    expected = said(cached, slices)
+    cached.prefetch([(slices[0]["case"], 3, 0)])  # a batch that never came
+    assert all(torch.equal(own, other) for own, other in zip(said(cached, slices), expected, strict=True))
+
+
+def test_a_file_that_vanishes_is_told_in_one_line(ensemble, slices, cache_dir):
+    cached = CachedTeachers(ensemble, slices, CPU, cache_dir)
+    for file in written(cache_dir):
+        file.unlink()
+    with pytest.raises(InputError, match=r"cache_teachers: a file in .* was removed or changed during the training"):
+        said(cached, slices)

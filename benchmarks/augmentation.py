@@ -1,0 +1,75 @@
+"""A training whose slices change at random, against the bare steps of the same training on ready batches."""
+
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from monai.bundle import ConfigParser
+from monai.data import DataLoader
+from monai.engines import SupervisedTrainer
+from monai.inferers import SimpleInferer
+
+from benchmarks.distillation_step import BUNDLES, STEPS, random_batch, stepper, student
+from benchmarks.measure import Figure, in_turn, ratios
+from custom_components.data import PrepareSlices, SliceDataset
+from custom_components.losses import SegmentationLoss
+from data_prep.phantom.command import make_phantom
+
+SIZES = (64, 192)
+BATCH = 8
+
+
+def measure(quick: bool = False) -> list[Figure]:
+    """ENet's steps with reading and random transforms / without both, on the CPU and, where there is one, on a GPU."""
+    devices = [torch.device("cpu")] + [torch.device("cuda")] * torch.cuda.is_available()
+    with tempfile.TemporaryDirectory() as folder:
+        make_phantom(Path(folder, "raw"), cases_per_site=1, matrix=64, slices=16)
+        sizes = SIZES[:1] if quick else SIZES
+        return [_compare(Path(folder), size, device, 2 if quick else 6) for device in devices for size in sizes]
+
+
+def _compare(folder: Path, size: int, device: torch.device, rounds: int) -> Figure:
+    torch.manual_seed(0)
+    parser = ConfigParser()
+    parser.read_config(BUNDLES / "enet" / "configs" / "train.json")
+    parser["image_size"] = size
+    transforms = parser.get_parsed_content("train#random_transforms")
+    masks = sorted((folder / "raw").glob("*/*_segmentation.nii.gz"))
+    cases = [{"image": str(mask).replace("_segmentation", ""), "label": str(mask), "case": str(mask)} for mask in masks]
+    slices = SliceDataset(cases, parser.get_parsed_content("preprocessing"), folder / "prepared", transforms)
+    loader = DataLoader(slices, batch_size=BATCH, shuffle=True, drop_last=True)
+    augmented, bare = (
+        _training(device, loader, PrepareSlices(transforms)),
+        _training(device, [random_batch(BATCH, size)]),
+    )
+    # A warm-up of its own: the first steps of a network are slow.
+    in_turn(2, stepper(augmented), stepper(bare), device=device)
+    times = in_turn(rounds, stepper(augmented), stepper(bare), device=device)
+    for trainer in (augmented, bare):
+        trainer.terminate()
+        trainer.run()
+    return Figure(
+        f"training with random transforms on {device.type.upper()}, ENet, {BATCH}x1x{size}x{size} / bare steps",
+        ratios(*times),
+        1.1,
+        parts={
+            f"{what}, s": statistics.median(seconds)
+            for what, seconds in zip(("step with reading and random transforms", "bare step"), times, strict=True)
+        },
+        note="read and transformed in the training process, without a loader's workers",
+    )
+
+
+def _training(device: torch.device, batches: Any, prepare: PrepareSlices | None = None) -> SupervisedTrainer:
+    return SupervisedTrainer(
+        device=device,
+        max_epochs=STEPS,
+        train_data_loader=batches if prepare else batches * STEPS,
+        **student(device),
+        loss_function=SegmentationLoss(),
+        inferer=SimpleInferer(),
+        prepare_batch=prepare or PrepareSlices(),
+        decollate=False,
+    )

@@ -1,0 +1,95 @@
+"""A training with two threads on two cores, quiet and beside one process that is always busy."""
+
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks.measure import Figure, ratios
+
+BUSY = "while True: pass"
+# What libgomp does of itself: some milliseconds of spinning.
+SPINNING = {"GOMP_SPINCOUNT": "300000"}
+TRAINING = """
+import sys, time
+import torch
+import custom_components
+from custom_components.losses import SegmentationLoss
+from benchmarks.distillation_step import random_batch, student
+
+learner, batch, loss = student(torch.device("cpu")), random_batch(8, 64), SegmentationLoss()
+network, optimizer = learner["network"], learner["optimizer"]
+print(torch.get_num_threads(), flush=True)
+for steps in map(int, sys.stdin):
+    start = time.perf_counter()
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss(network(batch["image"]), batch["label"]).backward()
+        optimizer.step()
+    print(time.perf_counter() - start, flush=True)
+"""
+
+
+def measure(quick: bool = False) -> list[Figure]:
+    """Each round: some steps quiet, then as many beside the busy process."""
+    rounds, steps = (1, 1) if quick else (5, 6)
+    with _started(TRAINING) as training:
+        own = [_quiet_and_beside(training, steps) for _ in range(rounds)]
+    with _started(TRAINING, **SPINNING) as training:
+        spinning = _quiet_and_beside(training, 1)
+    quiet, beside = zip(*own, strict=True)
+    return [
+        Figure(
+            "training with 2 threads on 2 cores, ENet, 8x1x64x64: beside a busy process / quiet",
+            ratios(beside, quiet),
+            3.0,
+            parts={
+                "quiet, s a step": statistics.median(quiet) / steps,
+                "beside, s a step": statistics.median(beside) / steps,
+                "quiet, with threads that spin, s a step": spinning[0],
+                "beside, with threads that spin, s a step": spinning[1],
+            },
+        )
+    ]
+
+
+def _quiet_and_beside(training: subprocess.Popen, steps: int) -> tuple[float, float]:
+    quiet = _seconds(training, steps)
+    with _started(BUSY):
+        return quiet, _seconds(training, steps)
+
+
+def _seconds(training: subprocess.Popen, steps: int) -> float:
+    training.stdin.write(f"{steps}\n")
+    training.stdin.flush()
+    return float(training.stdout.readline())
+
+
+@contextmanager
+def _started(program: str, **environment: str) -> Iterator[subprocess.Popen]:
+    """A program on two cores, with as many threads as it takes there by itself; a training takes a step first."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
+    process = subprocess.Popen(
+        [sys.executable, "-c", BIND + program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=kept | environment,
+    )
+    try:
+        if program == TRAINING:
+            process.stdout.readline()
+            _seconds(process, 1)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+BIND = """
+import os
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+"""
