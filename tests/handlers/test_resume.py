@@ -15,7 +15,7 @@ from custom_components.checkpoint import read_checkpoint
 from custom_components.distributed import OfEveryProcess
 from custom_components.errors import InputError
 from custom_components.handlers import ResumeCheckpoint
-from custom_components.handlers.resume import SAME_RUN, RandomStates
+from custom_components.handlers.resume import RandomStates
 
 EPOCHS = "train::trainer::max_epochs"
 
