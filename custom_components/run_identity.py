@@ -45,7 +45,7 @@ def run_identity(
     files = {"pretrained": pretrained_sha256, "student": student or {}, "teachers": teachers or {}}
     record = {
         "version": VERSION,
-        "settings": {**settings.values, **_flat(files)},
+        "settings": {**settings.values, **flat(files)},
         "derived": sorted(settings.derived),
         "cases": {part: [list(case) for case in own] for part, own in cases.items()},
     }
@@ -82,6 +82,15 @@ def setting_differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[
     return {key: f"{key} (was {_short(was.get(key))}, now {_short(now.get(key))})" for key in keys}
 
 
+def flat(content: Mapping[str, Any], key: str = "") -> dict[str, Any]:
+    """Nested mappings as one, by keys such as ``optimizer::lr``."""
+    values = {}
+    for name, item in content.items():
+        path = f"{key}::{name}" if key else str(name)
+        values |= flat(item, path) if isinstance(item, Mapping) else {path: item}
+    return values
+
+
 def in_one_line(told: Sequence[str]) -> str:
     """The first of many differences, and how many more there are."""
     more = len(told) - TOLD
@@ -109,7 +118,7 @@ def _names(some: Iterable[str], others: Iterable[str]) -> str:
 
 def _short(value: Any) -> str:
     text = "not set" if value is None else str(value)
-    return text if len(text) <= LENGTH else text[: LENGTH - 1] + "…"
+    return text if len(text) <= LENGTH else f"{text[: LENGTH // 2]}…{text[-LENGTH // 2 :]}"
 
 
 def _comparable(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,11 +168,3 @@ def _meaning(text: str) -> Any:
         except (ValueError, SyntaxError):
             pass
     return text
-
-
-def _flat(content: Mapping[str, Any], key: str = "") -> dict[str, Any]:
-    values = {}
-    for name, item in content.items():
-        path = f"{key}::{name}" if key else str(name)
-        values |= _flat(item, path) if isinstance(item, Mapping) else {path: item}
-    return values

@@ -21,6 +21,8 @@ MAY_DIFFER = {
         "bundles_dir",
         "dataset_dir",
         "datalist",
+        "ckpt_path",
+        "predictions_dir",
         "cache_dir",
         "models_dir",
         "output_dir",
@@ -61,13 +63,35 @@ MAY_DIFFER = {
         "provenance::*",
         "run_name",
         "save_execute_config",
+        "tracking",
         "tracking_uri",
         "training_log::*",
     ),
-    "what is loaded, called and told of the bundle": ("_meta_::*", "finalize", "imports", "run", "training"),
+    "what is loaded and called, and what only others ask of the bundle": (
+        "_meta_",
+        "taps::*",
+        "_meta_::*",
+        "check",
+        "check::*",
+        "evaluating",
+        "finalize",
+        "imports",
+        "run",
+        "training",
+    ),
 }
-# Handlers that write and print, in any list of handlers. The named ones have a key of their own.
-OUTPUT_HANDLERS = ("MLFlowHandler", "ProgressBar", "StatsHandler", "TensorBoardStatsHandler", "named")
+# Handlers that do nothing to the weights, in any list of handlers. The named ones have a key of their own.
+OUTPUT_HANDLERS = (
+    "CheckpointLoader",
+    "EvaluationReport",
+    "MLFlowHandler",
+    "OneTraining",
+    "ProgressBar",
+    "StatsHandler",
+    "TensorBoardStatsHandler",
+    "WindowBorder",
+    "named",
+)
 
 
 @dataclass(frozen=True)
@@ -112,6 +136,7 @@ def settings_of(config: Mapping[str, Any], resolved: Mapping[str, Any] | None = 
     """
     values, derived = {}, set()
     for key, id, content in _leaves(config):
+        key = ReferenceResolver.normalize_id(key)
         if may_differ(key):
             continue
         values[key] = _value(id, content, resolved or {})
@@ -167,7 +192,8 @@ def _value(id: str, content: Any, resolved: Mapping[str, Any]) -> Any:
     if isinstance(content, str) and content.startswith("$"):
         found = resolved.get(id, content)
     elif isinstance(content, str) and content.startswith("@"):
-        found = resolved.get(ReferenceResolver.normalize_id(content[1:]), content)
+        other = ReferenceResolver.normalize_id(content[1:])
+        found = content if may_differ(other) else resolved.get(other, content)
         # A list has a key of its own.
         found = content if isinstance(found, list | tuple) else found
     if isinstance(found, np.generic):

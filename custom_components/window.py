@@ -16,9 +16,8 @@ def border_warning(mask: MetaTensor, prepared: MetaTensor, field_of_view: float 
     """
     if field_of_view is None or not _touches_border(mask, prepared):
         return None
-    file = mask.meta.get("filename_or_obj", "the volume")
     return (
-        f"{file}: the mask touches the border of the central {float(field_of_view):g} mm that the network sees, so the "
+        f"the mask touches the border of the central {float(field_of_view):g} mm that the network sees, so the "
         "gland may be cut; check it, or use a bundle with a larger field_of_view"
     )
 

@@ -20,6 +20,7 @@ from custom_components.run_identity import differences, in_one_line, is_comparab
 
 logger = logging.getLogger(__name__)
 
+
 class Stateful(Protocol):
     def state_dict(self) -> Mapping[str, Any]: ...
 
@@ -163,8 +164,8 @@ class ResumeCheckpoint:
         told = in_one_line(differences(run, self.run))
         if epoch_length != engine.state.epoch_length:
             raise InputError(
-                f"{path}: saved in epochs of {epoch_length} batches, this run has {engine.state.epoch_length} "
-                f"({told or 'other data or batch size'}); use --resume False"
+                f"{path}: saved in epochs of {epoch_length} batches, this run has {engine.state.epoch_length}, "
+                f"with other {told or 'data or batch size'}; use --resume False"
             )
         if told:
             raise InputError(f"{path}: saved by a training with other {told}; use --resume False")

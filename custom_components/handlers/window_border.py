@@ -29,4 +29,4 @@ class WindowBorder:
     def _warn(self, engine: Engine) -> None:
         for item in engine.state.output:
             if line := border_warning(item["pred"], item["image"], self.field_of_view):
-                logger.warning(line)
+                logger.warning(f"{item['pred'].meta['filename_or_obj']}: {line}")

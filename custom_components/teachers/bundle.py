@@ -91,9 +91,7 @@ def find_bundle(name_or_path: str, bundles_dir: str | Path) -> Path:
     if other and _is_bundle(other):
         raise InputError(f"no bundle '{name_or_path}' in {bundles_dir}; {hint}")
     looked = f"neither {here} nor {named} has" if is_name else f"{here} has no"
-    raise InputError(
-        f"no bundle '{name_or_path}': {looked} configs/train.json; give a bundle's name or folder"
-    )
+    raise InputError(f"no bundle '{name_or_path}': {looked} configs/train.json; give a bundle's name or folder")
 
 
 def _is_bundle(folder: Path) -> bool:

@@ -40,7 +40,7 @@ class TeacherEnsemble(nn.Module):
             require_taps(teacher.bundle, keys)
         self.names = unique_names([teacher.name for teacher in teachers])
         self.weights_sha256 = [teacher.weights_sha256 for teacher in teachers]
-        self.identities = [{**teacher.bundle.identity, "weights_sha256": teacher.weights_sha256} for teacher in teachers]
+        self.identities = [{**one.bundle.identity, "weights_sha256": one.weights_sha256} for one in teachers]
         self.networks = nn.ModuleList(teacher.network for teacher in teachers)
         self._taps = [teacher.taps for teacher in teachers]
         self._keys = tuple(keys)

@@ -59,7 +59,8 @@ def _paper(study: Study) -> list[Block]:
                 "with its 95 % bootstrap interval over the cases; “over alone with cross-entropy” that to the network "
                 "trained with cross-entropy added, which starts without the plateau of equation 4; “over its teacher” "
                 "that to the one teacher. The columns “paper” hold "
-                "its figures, of its own six-site test cases at 384x384: beside ours, not the same experiment. Its "
+                "its figures, of its own six-site test cases at 384x384: beside ours, not the same experiment. A row "
+                "with a loss of its own or other special settings has no counterpart there. Its "
                 "text gives 75.5 for ESPNet alone."
             )
         )

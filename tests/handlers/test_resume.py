@@ -16,6 +16,8 @@ from custom_components.distributed import OfEveryProcess
 from custom_components.errors import InputError
 from custom_components.handlers import ResumeCheckpoint
 from custom_components.handlers.resume import RandomStates
+from custom_components.run_identity import run_identity
+from custom_components.run_settings import Settings
 
 EPOCHS = "train::trainer::max_epochs"
 
@@ -75,17 +77,18 @@ def test_what_cannot_be_resumed_is_one_clear_line(train, one_error_line, tmp_pat
     line = one_error_line(lambda: train("run", 1))
     assert "last.pt: saved after epoch 2, beyond max_epochs 1; raise train::trainer::max_epochs" in line
     line = one_error_line(lambda: train("run", 3, config="espnet"))
-    assert "last.pt: saved by a training with other network_def; use --resume False" in line
+    networks = "custom_components.networks.ENet, now custom_components.networks.ESPNet"
+    assert f"last.pt: saved by a training with other network_def::_target_ (was {networks}); use --resume False" in line
     line = one_error_line(lambda: train("run", 3, seed=1))
-    assert "last.pt: saved by a training with other seed" in line
+    assert "last.pt: saved by a training with other seed (was 0, now 1); use --resume False" in line
     line = one_error_line(lambda: train("run", 3, learning_rate=0.5))
-    assert "last.pt: saved by a training with other learning_rate" in line
+    assert "last.pt: saved by a training with other learning_rate (was 0.01, now 0.5); use --resume False" in line
     line = one_error_line(lambda: train("run", 3, **{"loss::lovasz_weight": 0.5}))
-    assert "last.pt: saved by a training with other loss" in line
+    assert "last.pt: saved by a training with other loss::lovasz_weight (was 0.3, now 0.5); use --resume False" in line
     line = one_error_line(lambda: train("run", 3, resume="on"))
     assert "--resume on: neither True nor False" in line
     line = one_error_line(lambda: train("run", 3, batch_size=4))
-    assert "last.pt: saved in epochs of 4 batches, this run has 6" in line
+    assert "last.pt: saved in epochs of 4 batches, this run has 6, with other batch_size (was 5, now 4); use" in line
     torch.save({"network": {}}, tmp_path / "run" / "last.pt")
     line = one_error_line(lambda: train("run", 3))
     assert "last.pt: not the checkpoint of a training" in line
@@ -121,7 +124,7 @@ def counting(make_training, tmp_path) -> Callable[..., float]:
 
     def run(epochs: int, resume: bool = True) -> float:
         training = make_training()
-        provenance = dict.fromkeys(SAME_RUN)
+        provenance = {"run": run_identity(Settings({}), {})}
         ResumeCheckpoint(tmp_path / "last.pt", {"network": training.network}, provenance, resume).attach(
             training.trainer
         )
