@@ -63,7 +63,7 @@ def is_comparable(record: Any) -> bool:
 
 
 def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two identities: ``seed (was 0, now 1)``, ``mask of HK_Case01 (was 1a2b…, now 3c4d…)``.
+    """What differs between two identities: ``seed (was 0, now 1)``, ``mask of <case> (was 1a2b3c4d, now 5e6f7a8b)``.
 
     A setting that follows from another is told only where no other explains it.
     """

@@ -132,15 +132,19 @@ def settings_of(config: Mapping[str, Any], resolved: Mapping[str, Any] | None = 
 
     Args:
         config: as it was read, with its overrides.
-        resolved: what MONAI has resolved of it, by id. A key that it lacks keeps the text of the config.
+        resolved: what MONAI has resolved of it, by id. Without it, references and expressions keep their text.
     """
     values, derived = {}, set()
-    for key, id, content in _leaves(config):
+    leaves = list(_leaves(config))
+    if resolved is not None:
+        # Plain values count as resolved, whatever MONAI has come to so far.
+        resolved = {**{id: content for _, id, content in leaves if not _is_text_of(content)}, **resolved}
+    for key, id, content in leaves:
         key = ReferenceResolver.normalize_id(key)
         if may_differ(key):
             continue
         values[key] = _value(id, content, resolved or {})
-        if any(isinstance(item, str) and item[:1] in ("@", "$") for item in _items(content)):
+        if any(map(_is_text_of, _items(content))):
             derived.add(key)
     return Settings(values, frozenset(derived))
 
@@ -179,6 +183,11 @@ def _named(handlers: list[Any]) -> list[tuple[str, int, Any]]:
         if name not in OUTPUT_HANDLERS:
             named.append((f"{name}_#{same + 1}" if same else name, number, handler))
     return named
+
+
+def _is_text_of(content: Any) -> bool:
+    """Whether a content is a reference or an expression, which has its value from elsewhere."""
+    return isinstance(content, str) and content[:1] in ("@", "$")
 
 
 def _items(content: Any) -> list[Any]:
