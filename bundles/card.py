@@ -110,6 +110,8 @@ def _training_data(facts: dict[str, Any]) -> str:
     ]
     if facts["split"]:
         lines.append(f"- split `{facts['split']['name']}`, SHA-256 `{facts['split']['sha256']}`")
+    if facts.get("run"):
+        lines.append(f"- settings, images and masks of the run, SHA-256 `{facts['run']['sha256']}`")
     lines += [f"- teacher `{name}`, SHA-256 `{sha256}`" for name, sha256 in facts["teachers"].items()]
     return "\n".join(lines)
 

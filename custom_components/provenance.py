@@ -108,7 +108,7 @@ def public_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
         for part, cases in provenance["cases"].items()
     }
     # Settings may hold a path that the user added, cases have names: the hash alone is told.
-    run = {key: (provenance.get("run") or {}).get(key) for key in ("version", "sha256")}
+    run = provenance.get("run") and {key: provenance["run"][key] for key in ("version", "sha256")}
     return {key: provenance[key] for key in PUBLIC if key in provenance} | {"cases": cases, "run": run}
 
 
