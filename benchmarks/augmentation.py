@@ -11,8 +11,9 @@ from monai.data import DataLoader
 from monai.engines import SupervisedTrainer
 from monai.inferers import SimpleInferer
 
-from benchmarks.distillation_step import BUNDLES, STEPS, random_batch, stepper, student
+from benchmarks.distillation_step import STEPS, random_batch, stepper, student
 from benchmarks.measure import Figure, in_turn, ratios
+from custom_components.bundle import SHIPPED_BUNDLES
 from custom_components.data import PrepareSlices, SliceDataset
 from custom_components.losses import SegmentationLoss
 from data_prep.phantom.command import make_phantom
@@ -33,7 +34,7 @@ def measure(quick: bool = False) -> list[Figure]:
 def _compare(folder: Path, size: int, device: torch.device, rounds: int) -> Figure:
     torch.manual_seed(0)
     parser = ConfigParser()
-    parser.read_config(BUNDLES / "enet" / "configs" / "train.json")
+    parser.read_config(SHIPPED_BUNDLES / "enet" / "configs" / "train.json")
     parser["image_size"] = size
     transforms = parser.get_parsed_content("train#random_transforms")
     masks = sorted((folder / "raw").glob("*/*_segmentation.nii.gz"))

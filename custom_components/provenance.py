@@ -6,7 +6,7 @@ that were written, or one that was trained on the student's test cases.
 
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,17 @@ import numpy as np
 import torch
 from monai.transforms import Compose
 
-from custom_components.bundle import read_bundle
+from custom_components.bundle import Bundle, read_bundle
+from custom_components.data.datalist import case_name
 from custom_components.data.describe import describe
 from custom_components.data.prepared import PreparedCase
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json
+from custom_components.run_identity import case_identities, run_identity
+from custom_components.run_settings import Settings
 from custom_components.teachers import OnlineTeachers, TeacherEnsemble
 
-CASE_KEYS = ("case", "site", "patient", "voxel_sha256")
+CASE_KEYS = ("case", "site", "patient", "voxel_sha256", "label_sha256")
 # Everything else stays at home: paths and user names in the command, and what other keys may hold one day.
 PUBLIC = (
     "bundle",
@@ -51,6 +54,7 @@ def provenance(
     validation: Iterable[PreparedCase],
     teachers: TeacherEnsemble | OnlineTeachers | None = None,
     pretrained: str | Path | None = None,
+    settings: Settings | None = None,
 ) -> dict[str, Any]:
     """What is known of a training before it starts; the weights' hash and the metrics come with the weights.
 
@@ -62,21 +66,31 @@ def provenance(
         validation: the cases that choose the best epoch.
         teachers: of a distillation.
         pretrained: the file of ImageNet weights that the network starts with; None is from scratch.
+        settings: of the config that trains, as its command line left it. None where no config does; the record then
+            has the network of the bundle's file, and no identity to go on from.
+
+    Returns:
+        The record. Its ``run`` is the :func:`run_identity`.
     """
     bundle = read_bundle(str(bundle_dir))
+    training, validation = list(training), list(validation)
+    pretrained_sha256 = file_sha256(pretrained) if pretrained else None
+    own_network = settings.below("network_def") if settings else None
     return {
         "bundle": bundle.name,
-        "network_def": bundle.network_def,
+        # Of a distillation, the config has the student's bundle in place of a network.
+        "network_def": own_network or bundle.network_def,
         "preprocessing": describe(preprocessing.transforms),
-        "split": _split(datalist),
+        "split": _split(datalist, [*training, *validation]),
         "cases": {"training": _cases(training), "validation": _cases(validation)},
         "teachers": dict(zip(teachers.names, teachers.weights_sha256, strict=True)) if teachers else {},
-        "pretrained": file_sha256(pretrained) if pretrained else None,
+        "pretrained": pretrained_sha256,
         "online": isinstance(teachers, OnlineTeachers),
         "seed": monai.utils.get_seed(),
         "command": sys.argv,
         "git_revision": _git_revision(Path(__file__).parent),
         "versions": {"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
+        "run": _identity(settings, bundle, training, validation, teachers, pretrained_sha256) if settings else None,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -94,17 +108,38 @@ def public_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
         )
         for part, cases in provenance["cases"].items()
     }
-    return {key: provenance[key] for key in PUBLIC if key in provenance} | {"cases": cases}
+    # Settings may hold a path that the user added, cases have names: the hash alone is told.
+    run = provenance.get("run") and {key: provenance["run"][key] for key in ("version", "sha256")}
+    return {key: provenance[key] for key in PUBLIC if key in provenance} | {"cases": cases, "run": run}
 
 
 def _cases(cases: Iterable[PreparedCase]) -> list[dict[str, str]]:
     return [{"case": case.name} | {key: case.info[key] for key in CASE_KEYS if key in case.info} for case in cases]
 
 
-def _split(datalist: str | Path) -> dict[str, str] | None:
+def _identity(
+    settings: Settings,
+    bundle: Bundle,
+    training: Sequence[PreparedCase],
+    validation: Sequence[PreparedCase],
+    teachers: TeacherEnsemble | OnlineTeachers | None,
+    pretrained_sha256: str | None,
+) -> dict[str, Any]:
+    cases = {"training": case_identities(training), "validation": case_identities(validation)}
+    if teachers is None:
+        return run_identity(settings, cases, pretrained_sha256)
+    named = dict(zip(teachers.names, teachers.identities, strict=True))
+    return run_identity(settings, cases, pretrained_sha256, bundle.identity, named)
+
+
+def _split(datalist: str | Path, cases: Iterable[PreparedCase]) -> dict[str, str] | None:
+    """Name and hash of the split file; None where the cases are not in it: a host may have brought others."""
     try:
         split = read_json(datalist)
     except InputError:
+        return None
+    listed = {case_name(case) for part in ("training", "validation") for case in split.get(part, [])}
+    if not {case.name for case in cases} <= listed:
         return None
     return {key: split[key] for key in ("name", "sha256") if key in split}
 

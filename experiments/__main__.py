@@ -14,13 +14,13 @@ from tqdm import tqdm
 from custom_components.bundle import SHIPPED_BUNDLES, read_bundle
 from custom_components.errors import InputError, OneLineError
 from data_prep.dataset_file import read_dataset
-from data_prep.splitting import split_dataset
 from experiments import complexity
 from experiments.describe import keep_description
 from experiments.lock import lock_study
 from experiments.plan import load_plan
 from experiments.report import load_study, render_table, write_report
 from experiments.runner import StudyRunner
+from experiments.splits import write_splits
 from experiments.status import render_status
 
 SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -57,10 +57,9 @@ def run(options: argparse.Namespace) -> None:
         leave_out=options.leave_out,
     )
     rows = plan.with_teachers(options.only) if options.only else plan.rows
-    groups = [",".join(group) for group in plan.groups]
     _interrupt_on_signals()
     with lock_study(out) as lock:
-        split_dataset(dataset, plan.fractions, groups, plan.split_seed, plan.leave_out, out / "splits")
+        write_splits(plan, dataset, out)
         keep_description(plan, dataset, out)
         complete = StudyRunner(plan, dataset, out, lock).run(rows, options.jobs, options.time_budget)
         report(options)

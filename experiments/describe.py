@@ -3,7 +3,8 @@
 import json
 import os
 import platform
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,10 @@ import psutil
 import torch
 
 from custom_components.errors import InputError
-from custom_components.files import read_json, write_json
-from experiments.plan import Plan
-
-# Two calls with the same of these go on with one study.
-SAME_STUDY = ("dataset", "split", "settings")
+from custom_components.files import read_json, sha256_of, write_json
+from custom_components.run_identity import flat, in_one_line, setting_differences
+from data_prep.splitting import LISTS
+from experiments.plan import Plan, Row
 
 
 def keep_description(plan: Plan, dataset: Path, out: Path) -> None:
@@ -47,6 +47,7 @@ def _describe(plan: Plan, dataset: Path, split: dict[str, Any]) -> dict[str, Any
         "split": {
             "name": split["name"],
             "sha256": split["sha256"],
+            "cases_sha256": cases_sha256(split),
             "counts": {part: len(split[part]) for part in ("training", "validation", "test")},
         },
         "settings": {
@@ -57,6 +58,24 @@ def _describe(plan: Plan, dataset: Path, split: dict[str, Any]) -> dict[str, Any
         "rows": [asdict(row) | {"network": row.bundle} for row in plan.rows],
         "machine": machine(),
     }
+
+
+def former_rows(folder: Path) -> list[Row]:
+    """The rows of a study's ``study.json``; none without it."""
+    file = folder / "study.json"
+    rows = read_json(file)["rows"] if file.is_file() else []
+    return [Row(**{field.name: row[field.name] for field in fields(Row)}) for row in rows]
+
+
+def cases_sha256(split: Mapping[str, Any]) -> str:
+    """Says which cases are in which list of a split, whatever their images and masks hold."""
+    return sha256_of(_without_hashes({part: split[part] for part in LISTS}))
+
+
+def _without_hashes(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _without_hashes(value) for key, value in content.items() if not key.endswith("sha256")}
+    return [_without_hashes(item) for item in content] if isinstance(content, list) else content
 
 
 def machine() -> dict[str, Any]:
@@ -90,8 +109,17 @@ def _on_both(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
 
 
 def _require_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
-    differing = [key for key in SAME_STUDY if before.get(key) != now[key]]
+    """Two calls with the same cases in the same lists, the same settings and rows go on with one study."""
+    told = [f"{key} {words}" for key in ("split", "settings") for words in _differing(before[key], now[key])]
     rows = {row["name"]: row for row in now["rows"]}
-    differing += [f"row {row['name']}" for row in before["rows"] if rows.get(row["name"], row) != row]
-    if differing:
-        raise InputError(f"{out} holds a study with other {differing[0]}; choose another folder, or delete it")
+    for row in before["rows"]:
+        told += [f"row {row['name']}: {words}" for words in _differing(row, rows.get(row["name"], row))]
+    if told:
+        raise InputError(f"{out} holds a study with other {in_one_line(told)}; choose another folder, or delete it")
+
+
+def _differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    # Corrected masks make another split of the same cases: rows are made again, the study stays.
+    ignored = "sha256" if "cases_sha256" in before else "cases_sha256"
+    both = [{key: value for key, value in flat(content).items() if key != ignored} for content in (before, now)]
+    return list(setting_differences(*both).values())

@@ -14,11 +14,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from custom_components.bundle import SHIPPED_BUNDLES, copy_bundle
+from custom_components.bundle import copy_bundle
 from custom_components.errors import InputError
-from custom_components.files import file_sha256, read_json, write_json, write_text
+from custom_components.files import read_json, write_json, write_text
 from custom_components.threads import THREADS_FILE, usable_cores
 from experiments import commands
+from experiments.describe import former_rows
+from experiments.inputs import Inputs, what_changed
 from experiments.plan import DISTILLATION, EPOCHS, Plan, Row
 
 PATIENCE = 30  # seconds that a stopped process has to end by itself
@@ -34,21 +36,17 @@ class StudyRunner:
     lock: int
     running: dict[str, "Job"] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.rows = {row.name: row for row in (*former_rows(self.folder), *self.plan.rows)}
+        self.inputs = Inputs(self.plan, self.dataset, self.folder, self.rows.values())
+
     @property
     def bundles(self) -> Path:
         return self.folder / "bundles"
 
     @property
-    def splits(self) -> Path:
-        return self.folder / "splits"
-
-    @property
     def threads(self) -> Path:
         return self.folder / "threads.txt"
-
-    def datalist(self, row: Row) -> Path:
-        name = "+".join(row.sites) if row.sites else "all"
-        return self.splits / f"{name}.json"
 
     def run(self, rows: Sequence[Row], jobs: int, seconds: float = math.inf) -> bool:
         """Train and evaluate the rows that are not done; False if the time was over before.
@@ -62,6 +60,7 @@ class StudyRunner:
             InputError: if a row's command fails; it names the log.
         """
         copy_bundle(DISTILLATION, self.bundles / DISTILLATION, **self.plan.image)
+        self._forget_stale_results()
         waiting = [row for row in rows if not self._done(row)]
         finished = {row.name for row in rows} - {row.name for row in waiting}
         end = time.monotonic() + seconds
@@ -107,21 +106,18 @@ class StudyRunner:
             bar.n = epochs
             bar.set_postfix_str(text)
 
-    def _done(self, row: Row) -> bool:
-        output = self.bundles / row.name / "output"
-        return (output / "done.json").is_file() and read_json(output / "done.json") == self.inputs(row)
+    def _forget_stale_results(self) -> None:
+        """What was made of other inputs is no result, whether its row is in this call or not."""
+        for name, row in self.rows.items():
+            done = self.bundles / name / "output" / "done.json"
+            if done.is_file() and (changed := what_changed(read_json(done), self.inputs.of(row))):
+                tqdm.write(f"{name}: no longer done, since it was made with other {changed}")
+                done.unlink()
 
-    def inputs(self, row: Row) -> dict[str, object]:
-        """What a row's result depends on; a row is done if it was made from just this."""
-        configs = [row.bundle, DISTILLATION] if row.teachers else [row.bundle]
-        models = [self.bundles / teacher / "models" / "model.pt" for teacher in row.teachers]
-        return {
-            "configs": [file_sha256(SHIPPED_BUNDLES / name / "configs" / "train.json") for name in configs],
-            "split": read_json(self.datalist(row))["sha256"],
-            "teachers": [file_sha256(model) if model.is_file() else None for model in models],
-            "settings": {**row.settings, "seed": row.seed, **self.plan.image},
-            "scored_on": self.plan.scored_on,
-        }
+    def _done(self, row: Row) -> bool:
+        """Whether a row has its result, and so have its teachers, which would change if they were trained again."""
+        done = (self.bundles / row.name / "output" / "done.json").is_file()
+        return done and all(self._done(self.rows[teacher]) for teacher in row.teachers)
 
 
 class Job:
@@ -130,15 +126,18 @@ class Job:
     def __init__(self, row: Row, study: StudyRunner) -> None:
         self.row = row
         self.bundle = study.bundles / row.name
-        self.inputs = study.inputs(row)
+        self.inputs = study.inputs.of(row)
         self.lock = study.lock
         self.study = study
         self._make_room()
         copy_bundle(row.bundle, self.bundle, **study.plan.image)
         where = study.bundles, study.dataset
         self.steps = [
-            ("training", commands.training(row, *where, study.datalist(row))),
-            ("evaluating", commands.evaluating(row, *where, study.splits / "all.json", study.plan.scored_on)),
+            ("training", commands.training(row, *where, study.inputs.datalist(row))),
+            (
+                "evaluating",
+                commands.evaluating(row, *where, study.inputs.all_cases, study.plan.scored_on),
+            ),
         ]
         self._next()
 
@@ -187,12 +186,11 @@ class Job:
         return {**os.environ, **share, "TQDM_DISABLE": "1"}
 
     def _make_room(self) -> None:
-        """What was made of other inputs is no start for this row; what is to be scored on another part is."""
+        """What a training with other inputs left goes; a training that is to be scored on other cases stays."""
         started = self.bundle / "output" / "started.json"
         former = read_json(started) if started.is_file() else self.inputs
-        trained_with = {key: value for key, value in self.inputs.items() if key != "scored_on"}
-        if changed := [key for key, value in trained_with.items() if former.get(key) != value]:
-            tqdm.write(f"{self.row.name}: starts afresh, since it was begun with other {' and '.join(changed)}")
+        if changed := what_changed(former, self.inputs, kinds=["trained"]):
+            tqdm.write(f"{self.row.name}: starts afresh, since it was begun with other {changed}")
             for stale in (self.bundle / "output").glob("*"):
                 if stale.is_file():
                     stale.unlink()

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import monai
 import pytest
 
+from custom_components.bundle import read_bundle
 from custom_components.data import prepare_cases
 from custom_components.data.describe import describe
-from custom_components.provenance import _git_revision, provenance
+from custom_components.provenance import _git_revision, provenance, public_provenance
 
 
 @pytest.fixture
@@ -36,6 +37,25 @@ def test_says_how_to_repeat_the_run(record, dataset_dir):
     assert record["pretrained"] is None
     assert record["versions"]["monai"] == monai.__version__
     assert json.loads(json.dumps(record)) == record
+
+
+def test_tells_the_run_and_not_the_file(copy_bundles, workflow):
+    """A network that the command line changed, cases that a host brought, and no path among the settings."""
+    bundle, espnet = copy_bundles("mobilenetv2") / "mobilenetv2", "custom_components.networks.ESPNet"
+    run = workflow(bundle, "train", **{"network_def::_target_": espnet, "optimizer::weight_decay": 0.1})
+    record = run.parser.get_parsed_content("provenance")
+    assert record["network_def"] == {**read_bundle(str(bundle)).network_def, "_target_": espnet}
+    assert record["split"]["name"] == "all"
+    settings = record["run"]["settings"]
+    assert (settings["optimizer::weight_decay"], settings["optimizer::lr"]) == (0.1, 0.01)
+    assert str(bundle.parents[1]) not in json.dumps(record["run"])
+    assert public_provenance(record)["run"] == {key: record["run"][key] for key in ("version", "sha256")}
+
+    case = run.parser.get_parsed_content("train#dataset").cases[0].info
+    brought = [{"image": case["image"], "label": case["label"], "case": "mine"}]
+    record = workflow(bundle, "train", **{"train#dataset#data": brought}).parser.get_parsed_content("provenance")
+    assert record["split"] is None
+    assert [case[0] for case in record["run"]["cases"]["training"]] == ["mine"]
 
 
 def test_a_host_that_has_no_datalist(cases, preprocessing, repository, tmp_path):

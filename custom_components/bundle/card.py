@@ -1,8 +1,10 @@
 """The text of a bundle's model card, from its configs and from what is known of its weights."""
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
+from custom_components.bundle.preprocessing_words import described_preprocessing, in_words, window_mm
 from custom_components.bundle.reading import SHIPPED_BUNDLES
 from custom_components.evaluation_table import EVALUATION_COLUMNS, evaluation_rows
 from custom_components.tables import markdown_table
@@ -11,20 +13,33 @@ TEMPLATE = SHIPPED_BUNDLES / "_base" / "README.md"
 NO_WEIGHTS = "No weights are part of this repository: train it on your own cases."
 NOT_EVALUATED = "None yet: no evaluation is on record."
 
+IN_AND_OUT = (
+    "A T2-weighted axial MRI volume (NIfTI) goes in slice by slice: {}. The network gives logits of background and "
+    "prostate for every slice. The mask (0 background, 1 prostate) comes back on the input volume's own grid, as its "
+    "largest connected component, and is saved under the volume's name in `predictions/` of the output folder."
+)
+WINDOW = (
+    "- It sees the central {0:g} mm of a slice: what reaches beyond is cut. Inference warns when a mask touches that "
+    "border.\n"
+)
+
 
 def model_card(metadata: dict[str, Any], inference: dict[str, Any], facts: dict[str, Any] | None, commands: str) -> str:
     """``docs/README.md``.
 
     Args:
         metadata: content of ``metadata.json``.
-        inference: content of ``inference.json``.
+        inference: content of ``inference.json``; tells the preprocessing where no run is known.
         facts: of trained weights, as ``facts.read_facts`` gives them; None where nothing is known of any.
         commands: how it is used from where it is: ``repository_commands`` or ``package_commands``.
     """
+    preprocessing = (facts or {}).get("preprocessing") or described_preprocessing(inference)
+    window = window_mm(preprocessing)
     return TEMPLATE.read_text(encoding="utf-8").format(
         title=metadata["name"],
         description=metadata["description"],
-        size=inference["image_size"],
+        preprocessing=textwrap.fill(IN_AND_OUT.format(in_words(preprocessing)), 128),
+        window=WINDOW.format(window) if window else "",
         data=_training_data(facts) if facts else NO_WEIGHTS,
         figures=_figures(facts["evaluation"]) if facts and facts["evaluation"] else NOT_EVALUATED,
         commands=commands,
@@ -98,6 +113,8 @@ def _training_data(facts: dict[str, Any]) -> str:
     ]
     if facts["split"]:
         lines.append(f"- split `{facts['split']['name']}`, SHA-256 `{facts['split']['sha256']}`")
+    if facts.get("run"):
+        lines.append(f"- settings, images and masks of the run, SHA-256 `{facts['run']['sha256']}`")
     lines += [f"- teacher `{name}`, SHA-256 `{sha256}`" for name, sha256 in facts["teachers"].items()]
     return "\n".join(lines)
 

@@ -51,7 +51,8 @@ def export(name_or_path: str, dataset_dir: Path | None = None, datalist: Path | 
     provenance = read_provenance(bundle, bundle.path / "configs")
     if dataset_dir:
         datalist = datalist or dataset_dir / "splits" / "all.json"
-        slices = prepared_slices(bundle, provenance["split"]["sha256"], dataset_dir, datalist)
+        split = provenance["split"] or {}  # a host that trains on files of its own has none
+        slices = prepared_slices(bundle, split.get("sha256"), dataset_dir, datalist)
     else:
         size = read_json(bundle.path / "configs" / "inference.json")["image_size"]
         slices = torch.randn(PARITY_SLICES, 1, size, size, generator=torch.Generator().manual_seed(0))
@@ -69,10 +70,10 @@ def export(name_or_path: str, dataset_dir: Path | None = None, datalist: Path | 
     return models
 
 
-def prepared_slices(bundle: Bundle, split_sha256: str, dataset_dir: Path, datalist: Path) -> torch.Tensor:
+def prepared_slices(bundle: Bundle, split_sha256: str | None, dataset_dir: Path, datalist: Path) -> torch.Tensor:
     """Slices (N, 1, H, W) from all over the training cases, preprocessed as the bundle does it."""
     cases = load_datalist(datalist, "training", dataset_dir)
-    if read_json(datalist).get("sha256") != split_sha256:
+    if split_sha256 is None or read_json(datalist).get("sha256") != split_sha256:
         raise InputError(f"{datalist}: not the split that {bundle.name} was trained with; give that one (DATALIST=...)")
     parser = ConfigParser()
     parser.read_config(bundle.path / "configs" / "inference.json")

@@ -1,19 +1,15 @@
 """The public facts of a trained bundle: its provenance and its evaluation, without any case's or patient's name."""
 
-import logging
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from monai.bundle import ConfigParser
-
+from custom_components.bundle.preprocessing_words import described_preprocessing
 from custom_components.bundle.reading import SHIPPED_BUNDLES, Bundle, find_bundle, read_bundle
-from custom_components.data.describe import describe
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json, write_json
-
-# It tells of an optional decoder, for DICOM on a GPU, whenever a reader of images is made.
-logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
+from custom_components.provenance import public_provenance
+from custom_components.teachers.load import network_differences
 
 
 def find_student_or_teacher(name_or_path: str) -> Bundle:
@@ -49,25 +45,28 @@ def read_provenance(trained: Bundle, configs: Path) -> dict[str, Any]:
         raise InputError(
             f"{trained.model_file}: not the weights that provenance.json names (sha256 differs); train again"
         )
-    parser = ConfigParser()
-    parser.read_config(configs / "inference.json")
-    preprocessing = describe(parser.get_parsed_content("preprocessing").transforms)
-    for key, used in (("network_def", parser.get("network_def")), ("preprocessing", preprocessing)):
-        if used != provenance.get(key):
-            raise InputError(
-                f"{configs}/inference.json: its {key} is not the one that {trained.model_file} was trained with; "
-                "give the configs the settings of the training (image_size?) or train with these"
-            )
+    inference = read_json(configs / "inference.json")
+    told = network_differences(provenance, inference["network_def"])
+    same_preprocessing = described_preprocessing(inference) == provenance["preprocessing"]
+    other = f"network_def ({told})" if told else "" if same_preprocessing else "preprocessing"
+    if other:
+        raise InputError(
+            f"{configs}/inference.json: its {other} is not the one that {trained.model_file} was trained with; "
+            "give the configs the settings of the training (image_size?) or train with these"
+        )
     return provenance
 
 
 def read_facts(trained: Bundle, provenance: dict[str, Any]) -> dict[str, Any]:
-    """The facts for the card: ``weights_sha256``, ``trained_on`` (cases per site), ``split``, ``teachers`` (name to
-    SHA-256 of the weights), and ``evaluation`` (split, summary; lengths in mm), None without one of these very weights
-    on test cases.
+    """The facts for the card: ``weights_sha256``, ``run`` (version and SHA-256 of the run's identity),
+    ``preprocessing`` (as the run had it), ``trained_on`` (cases per site), ``split``, ``teachers`` (name to SHA-256 of
+    the weights), and ``evaluation`` (split, summary; lengths in mm), None without one of these very weights on test
+    cases.
     """
     return {
         "weights_sha256": provenance["weights_sha256"],
+        "run": public_provenance(provenance)["run"],
+        "preprocessing": provenance["preprocessing"],
         "trained_on": {
             part: dict(sorted(Counter(case.get("site", "unknown site") for case in provenance["cases"][part]).items()))
             for part in ("training", "validation")

@@ -4,6 +4,7 @@ Only ``network_def``, ``taps`` and the provenance are read; no ``$`` expression 
 one of this project's (compare MONAI's advisory GHSA-873f-pvrv-4x83: a config may run any code).
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from torch import nn
 from custom_components import networks
 from custom_components.errors import InputError
 from custom_components.files import read_json
+
+logger = logging.getLogger(__name__)
 
 # The bundles of this project: beside this package in a checkout, and in an installation too.
 SHIPPED_BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
@@ -30,6 +33,11 @@ class Bundle:
     @property
     def name(self) -> str:
         return self.path.name
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the outputs of its network depend on, the weights apart."""
+        return {"network_def": self.network_def, "taps": self.taps}
 
     @property
     def model_file(self) -> Path:
@@ -64,19 +72,32 @@ class Bundle:
 
 
 def find_bundle(name_or_path: str, bundles_dir: str | Path) -> Path:
-    """The folder of a bundle given by path, or by name beside ``bundles_dir``'s other bundles.
+    """The folder of a bundle.
+
+    Args:
+        name_or_path: a bare name is looked for in ``bundles_dir`` and nowhere else. Anything with a slash is a path:
+            ``./enet`` is a bundle of the working directory.
+        bundles_dir: where bundles given by name are.
 
     Raises:
-        InputError: if neither is a bundle; says where it was looked for.
+        InputError: if it is no bundle; says where it was looked for.
     """
-    candidates = [Path(name_or_path), Path(bundles_dir) / name_or_path]
-    for candidate in candidates:
-        if (candidate / "configs" / "train.json").is_file():
-            return candidate.resolve()
-    looked = " nor ".join(str(candidate) for candidate in candidates)
-    raise InputError(
-        f"no bundle '{name_or_path}': neither {looked} has configs/train.json; give a bundle's name or folder"
-    )
+    here, named = Path(name_or_path), Path(bundles_dir) / name_or_path
+    is_name = here.name == name_or_path != ".."
+    wanted, other = (named, here) if is_name else (here, None)
+    hint = f"for that of the working directory give ./{name_or_path}"
+    if _is_bundle(wanted):
+        if other and _is_bundle(other) and not other.samefile(wanted):
+            logger.warning(f"two bundles '{name_or_path}': {wanted.resolve()} is used; {hint}")
+        return wanted.resolve()
+    if other and _is_bundle(other):
+        raise InputError(f"no bundle '{name_or_path}' in {bundles_dir}; {hint}")
+    looked = f"neither {here} nor {named} has" if is_name else f"{here} has no"
+    raise InputError(f"no bundle '{name_or_path}': {looked} configs/train.json; give a bundle's name or folder")
+
+
+def _is_bundle(folder: Path) -> bool:
+    return (folder / "configs" / "train.json").is_file()
 
 
 def read_bundle(name_or_path: str, bundles_dir: str | Path = ".") -> Bundle:

@@ -57,11 +57,15 @@ class PreparedArray:
 
 @dataclass(frozen=True)
 class PreparedCase:
-    """A case of the datalist with its prepared image (float32) and mask (uint8, 0/1)."""
+    """A case of the datalist with its prepared image (float32) and mask (uint8, 0/1).
+
+    ``sha256`` holds the hashes of the files that they were made of, as ``image`` and ``label``.
+    """
 
     info: Mapping[str, Any]
     image: PreparedArray
     label: PreparedArray
+    sha256: Mapping[str, str]
 
     @property
     def key(self) -> str:
@@ -128,12 +132,12 @@ def _prepare(case: Mapping[str, Any], preprocessing: Compose, recipe: str, hashe
             raise InputError(
                 f"{case.get(key)}: no such file (the {key} of case {case.get('case', case)}); check dataset_dir"
             )
-    contents = hashes.sha256(case["image"]) + hashes.sha256(case["label"]) + recipe
-    stem = hashlib.sha256(contents.encode()).hexdigest()[:32]
+    sha256 = {key: hashes.sha256(case[key]) for key in ("image", "label")}
+    stem = hashlib.sha256((sha256["image"] + sha256["label"] + recipe).encode()).hexdigest()[:32]
     files = {key: hashes.path.parent / f"{stem}_{key}.nii" for key in ("image", "label")}
     if not all(file.is_file() for file in files.values()):
         _write_prepared(case, preprocessing, files)
-    return PreparedCase(dict(case), *(PreparedArray.open(files[key]) for key in ("image", "label")))
+    return PreparedCase(dict(case), *(PreparedArray.open(files[key]) for key in ("image", "label")), sha256)
 
 
 def _write_prepared(case: Mapping[str, Any], preprocessing: Compose, files: Mapping[str, Path]) -> None:

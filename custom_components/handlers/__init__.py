@@ -1,4 +1,4 @@
-"""What listens to a training: the best model with its provenance, the log, the checkpoint to resume from, the lock."""
+"""Handlers of a training (best model, log, checkpoint, lock, share of the cores) and of an inference (window)."""
 
 from custom_components.handlers.best_model import BestModel
 from custom_components.handlers.named import named
@@ -6,5 +6,14 @@ from custom_components.handlers.one_training import OneTraining
 from custom_components.handlers.own_share import OwnShareOfCores
 from custom_components.handlers.resume import ResumeCheckpoint
 from custom_components.handlers.training_log import TrainingLog
+from custom_components.handlers.window_border import WindowBorder
 
-__all__ = ["BestModel", "OneTraining", "OwnShareOfCores", "ResumeCheckpoint", "TrainingLog", "named"]
+__all__ = [
+    "BestModel",
+    "OneTraining",
+    "OwnShareOfCores",
+    "ResumeCheckpoint",
+    "TrainingLog",
+    "WindowBorder",
+    "named",
+]

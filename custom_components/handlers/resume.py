@@ -16,11 +16,9 @@ from custom_components.checkpoint import read_checkpoint, write_checkpoint
 from custom_components.distributed import OfEveryProcess
 from custom_components.errors import InputError
 from custom_components.files import remove_partials, replace_file
+from custom_components.run_identity import differences, in_one_line, is_comparable
 
 logger = logging.getLogger(__name__)
-
-# What makes a run the same run, of its provenance.
-SAME_RUN = ("network_def", "preprocessing", "pretrained", "split", "cases", "teachers", "online", "seed")
 
 
 class Stateful(Protocol):
@@ -57,13 +55,12 @@ class ResumeCheckpoint:
     Args:
         path: the file.
         objects: what has a state: network, optimizer, learning-rate schedule, best model.
-        provenance: what :func:`custom_components.provenance.provenance` gives; a run goes on only where it came from.
+        provenance: what :func:`custom_components.provenance.provenance` gives; only the same run goes on.
         resume: go on from ``path`` if it exists; otherwise the training starts afresh, and removes it.
-        settings: of the training, plain values by name, which must be the same as well.
 
     Raises:
-        InputError: when resuming, if both checkpoints are damaged, or if the one to use is of another network,
-            optimizer, data, seed, teachers or length of epoch, or beyond ``max_epochs``.
+        InputError: when resuming, if both checkpoints are damaged, or if the one to use is of another run (it says
+            what differs), of a former version of this project, or beyond ``max_epochs``.
     """
 
     def __init__(
@@ -72,11 +69,10 @@ class ResumeCheckpoint:
         objects: Mapping[str, Stateful],
         provenance: Mapping[str, Any],
         resume: bool = False,
-        settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.path = Path(path)
         self.previous = self.path.with_name(f"{self.path.stem}.previous{self.path.suffix}")
-        self.run = {**{key: provenance[key] for key in SAME_RUN}, **(settings or {})}
+        self.run = provenance["run"]
         self.objects = {**objects, "random": OfEveryProcess(RandomStates())}
         self.resume = resume
         self._is_whole = False  # whether path is a checkpoint of this training that can be read
@@ -162,16 +158,19 @@ class ResumeCheckpoint:
             iteration, epoch_length = (checkpoint["trainer"][key] for key in ("iteration", "epoch_length"))
         except (KeyError, TypeError):
             raise InputError(f"{path}: not the checkpoint of a training; use --resume False") from None
+        run = checkpoint.get("run")
+        if not is_comparable(run):
+            raise InputError(f"{path}: saved by another version of this project; use --resume False")
+        told = in_one_line(differences(run, self.run))
         if epoch_length != engine.state.epoch_length:
             raise InputError(
-                f"{path}: saved in epochs of {epoch_length} batches, this run has {engine.state.epoch_length} "
-                "(other data or batch size); use --resume False"
+                f"{path}: saved in epochs of {epoch_length} batches, this run has {engine.state.epoch_length}, "
+                f"with other {told or 'data or batch size'}; use --resume False"
             )
+        if told:
+            raise InputError(f"{path}: saved by a training with other {told}; use --resume False")
         if iteration > epoch_length * engine.state.max_epochs:
             raise InputError(
                 f"{path}: saved after epoch {iteration // epoch_length}, beyond max_epochs "
                 f"{engine.state.max_epochs}; raise train::trainer::max_epochs, or start afresh with --resume False"
             )
-        for key, value in self.run.items():
-            if checkpoint.get("run", {}).get(key) != value:
-                raise InputError(f"{path}: saved by a training with other {key}; use --resume False")

@@ -40,6 +40,7 @@ class TeacherEnsemble(nn.Module):
             require_taps(teacher.bundle, keys)
         self.names = unique_names([teacher.name for teacher in teachers])
         self.weights_sha256 = [teacher.weights_sha256 for teacher in teachers]
+        self.identities = [{**one.bundle.identity, "weights_sha256": one.weights_sha256} for one in teachers]
         self.networks = nn.ModuleList(teacher.network for teacher in teachers)
         self._taps = [teacher.taps for teacher in teachers]
         self._keys = tuple(keys)
@@ -47,10 +48,7 @@ class TeacherEnsemble(nn.Module):
             raise InputError(f"teacher_precision: {precision!r} is none of {', '.join(PRECISIONS)}")
         self.dtype = PRECISIONS[precision]
         # What each teacher's outputs depend on, the image apart.
-        self.fingerprints = [
-            sha256_of([teacher.bundle.network_def, teacher.weights_sha256, teacher.bundle.taps, list(keys), precision])
-            for teacher in teachers
-        ]
+        self.fingerprints = [sha256_of([identity, list(keys), precision]) for identity in self.identities]
         self.to(dtype=self.dtype, memory_format=torch.channels_last).requires_grad_(False)
         self.train(False)
 

@@ -13,6 +13,7 @@ from custom_components.checkpoint import read_checkpoint
 from custom_components.data.describe import describe
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json
+from custom_components.run_identity import in_one_line, setting_differences
 from custom_components.state_dict import difference
 from custom_components.teachers.taps import Taps
 
@@ -82,9 +83,20 @@ def load_weights(network: nn.Module, file: str | Path) -> nn.Module:
         raise InputError(f"{file}: no such checkpoint; train the bundle first")
     state = read_checkpoint(file)
     if differing := difference(network.state_dict(), state):
-        raise InputError(f"{file}: not the weights of a {type(network).__name__}: {differing}")
+        raise InputError(f"{file}: not the weights of a {type(network).__name__}: {differing}{_trained_as(Path(file))}")
     network.load_state_dict(state)
     return network
+
+
+def _trained_as(file: Path) -> str:
+    """What the provenance beside weights says of their network."""
+    beside = file.with_name("provenance.json")
+    provenance = read_json(beside) if beside.is_file() else {}
+    network_def = provenance.get("network_def")
+    if not isinstance(network_def, Mapping) or provenance.get("weights_sha256") != file_sha256(file):
+        return ""
+    options = " ".join(f"--network_def::{key} {value}" for key, value in network_def.items() if key != "_target_")
+    return f"; they were trained as {str(network_def.get('_target_')).rpartition('.')[2]} with {options}"
 
 
 def _require(file: Path, bundle: Bundle, what: str) -> None:
@@ -93,8 +105,16 @@ def _require(file: Path, bundle: Bundle, what: str) -> None:
 
 
 def _check_network(bundle: Bundle, provenance: Mapping[str, Any]) -> None:
-    if bundle.network_def != provenance.get("network_def"):
-        raise InputError(f"{bundle.path}/configs/train.json: network_def is not the one that was trained; {RETRAIN}")
+    if told := network_differences(provenance, bundle.network_def):
+        raise InputError(
+            f"{bundle.path}/configs/train.json: network_def is not the one that was trained: {told}; "
+            f"set it in the bundle's configs, or {RETRAIN}"
+        )
+
+
+def network_differences(provenance: Mapping[str, Any], network_def: Mapping[str, Any]) -> str:
+    """How a network differs from that of a provenance, in words; empty if it does not."""
+    return in_one_line(list(setting_differences(provenance.get("network_def") or {}, network_def).values()))
 
 
 def check_classes(bundle: Bundle, out_channels: int) -> None:

@@ -61,6 +61,7 @@ class OnlineTeachers(nn.Module):
             require_taps(bundle, keys)
         self.names = unique_names([bundle.name for bundle in bundles])
         self.weights_sha256 = [None] * len(bundles)  # no file to name
+        self.identities = [{**bundle.identity, "weights_sha256": None} for bundle in bundles]
         self.networks = nn.ModuleList(bundle.build_network() for bundle in bundles)
         self.to(memory_format=torch.channels_last)
         self.last_losses: dict[str, Tensor] = {}

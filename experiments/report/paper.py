@@ -1,5 +1,12 @@
 """Tables 1 and 2 of the paper: the figures of the study beside the figures of the paper."""
 
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from custom_components.losses.distillation import PRESETS
+from custom_components.run_identity import flat, setting_differences
+from custom_components.run_settings import may_differ
 from experiments.report.comparison import compare, only_teacher
 from experiments.report.study import Model, RunRecord, StudyRecord
 from reporting.table import NOTHING, Line, Table
@@ -15,6 +22,24 @@ ONE_TEACHER = {
 THREE_TEACHERS = {"enet": 83.8, "espnet": 83.4, "mobilenetv2": 84.8}
 LIMITED = {"deeplabv3plus", "fcn_resnet101", "pspnet"}
 
+# Settings that leave a row the counterpart of a figure of the paper: the length and the schedule of its training, what
+# the paper names no value for, and how it is computed. Any other setting makes it another experiment.
+NEUTRAL = (
+    "train::trainer::max_epochs",
+    "batch_size",
+    "learning_rate",
+    "lr_scheduler::*",
+    "augmentation",
+    "augmentation_views",
+    "cache_teachers",
+    "precision",
+    "teacher_precision",
+    "val_interval",
+)
+# The paper does not say which loss its teachers had; Model.with_cross_entropy tells a baseline's.
+LOSS_OF_OTHERS = "loss::cross_entropy_weight"
+PRESET = "measured"  # the bundle's own
+
 COLUMNS = (
     "model",
     "seeds",
@@ -29,6 +54,8 @@ COLUMNS = (
 
 def paper_dice(row: RunRecord, study: StudyRecord) -> float | None:
     """The Dice (%) that the paper gives for the same training as a row's; None where the paper has no such training."""
+    if not _as_in_the_paper(row):
+        return None
     teachers = study.teachers_of(row)
     if row.role == "teacher":
         return TEACHERS.get(row.network) if not row.sites else None
@@ -39,6 +66,22 @@ def paper_dice(row: RunRecord, study: StudyRecord) -> float | None:
     if {teacher.network for teacher in teachers} == LIMITED and all(teacher.sites for teacher in teachers):
         return THREE_TEACHERS.get(row.network)
     return None
+
+
+def _as_in_the_paper(row: RunRecord) -> bool:
+    """Whether none of a row's settings makes it another experiment than the paper's."""
+    special = {key for key in row.settings if not may_differ(key) and not any(fnmatchcase(key, own) for own in NEUTRAL)}
+    if row.role != "student":
+        return special <= {LOSS_OF_OTHERS}
+    return all(key.startswith("loss::") for key in special) and _is_a_preset(row.settings)
+
+
+def _is_a_preset(settings: Mapping[str, Any]) -> bool:
+    """Whether a student's loss is one of the presets in whole: with another alpha, beta or weighting it is none."""
+    options = {key.removeprefix("loss::"): value for key, value in settings.items() if key.startswith("loss::")}
+    preset = PRESETS.get(options.pop("preset", PRESET), {})
+    own = {**flat(preset), **{key: value for key, value in flat(options).items() if value is not None}}
+    return any(not setting_differences(flat(whole), own) for whole in PRESETS.values())
 
 
 def table_1(study: StudyRecord) -> Table:
@@ -68,7 +111,7 @@ def _table(study: StudyRecord, limited: bool) -> Table:
 
 def _cells(model: Model, study: StudyRecord, baselines: list[Model]) -> list[str]:
     printed = paper_dice(model.rows[0], study)
-    alone = [baseline for baseline in baselines if not baseline.with_cross_entropy]
+    alone = [one for one in baselines if not one.with_cross_entropy and _as_in_the_paper(one.rows[0])]
     fair = [baseline for baseline in baselines if baseline.with_cross_entropy]
     gain = printed - BASELINES[model.network] if printed is not None and baselines else None
     return [

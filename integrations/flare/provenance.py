@@ -39,6 +39,7 @@ def federated_provenance(
     return {
         **next(iter(hospitals.values())),
         "split": None,
+        "run": None,  # each hospital had its own
         "cases": cases,
         "federation": {"rounds": rounds, "hospitals": members},
         "epoch": rounds,

@@ -13,6 +13,7 @@ from monai.data import load_net_with_metadata
 
 from custom_components.errors import InputError
 from custom_components.nifti import Volume, read_volume
+from custom_components.window import border_warning
 from data_prep.volumes import write_volume
 
 CONFIG = "inference.json"
@@ -76,5 +77,7 @@ def segment(volume: Volume, student: Student) -> np.ndarray:
         data = preprocess({"image": image})
         with torch.inference_mode():
             logits = infer(data["image"][None].to(device), student.network.to(device))
-        postprocess({**data, "pred": logits[0]})
+        done = postprocess({**data, "pred": logits[0]})
+        if warning := border_warning(done["pred"], data["image"], student.config.get("field_of_view")):
+            print(f"warning: {warning}")
         return read_volume(Path(folder, "predictions", image.name)).voxels

@@ -55,6 +55,8 @@ class BundleInference(InferTask):
         result = self._segmenter.segment(self._bundle, request["image"], name_to_device(request.get("device")))
         mask = result.mask if suffix == ".nii.gz" else _convert(result.mask, suffix)
         said = {"gland_ml": round(result.gland_ml, 2), "entropy_bits": result.entropy_bits}
+        if result.warning:
+            said["warning"] = result.warning
         return str(mask), {"label_names": self.labels, **said}
 
 

@@ -14,6 +14,7 @@ from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json, sha256_of, write_json
 from custom_components.nifti import voxel_mm3
 from custom_components.options import read_options_as_meant
+from custom_components.window import border_warning
 
 read_options_as_meant()
 
@@ -26,11 +27,13 @@ class Segmentation:
         mask: NIfTI, uint8 0/1 on the image's grid; the caller removes it.
         gland_ml: volume of the mask.
         entropy_bits: entropy of the prostate's probability, mean over all voxels: 0 is sure, 1 is a toss-up.
+        warning: one line if the window that the bundle sees may have cut the gland, else None.
     """
 
     mask: Path
     gland_ml: float
     entropy_bits: float
+    warning: str | None
 
 
 class Segmenter:
@@ -69,9 +72,11 @@ class Segmenter:
             (written,) = Path(folder).iterdir()
             with tempfile.NamedTemporaryFile(suffix=".nii.gz", delete=False) as mask:
                 mask.write(written.read_bytes())
-        entropy_bits = _mean_entropy(evaluator.state.output[0]["probs"])
+        (output,) = evaluator.state.output
+        entropy_bits = _mean_entropy(output["probs"])
         write_json(remembered, {"entropy_bits": entropy_bits})
-        return Segmentation(Path(mask.name), _volume_ml(mask.name), entropy_bits)
+        warning = border_warning(output["pred"], output["image"], config["field_of_view"])
+        return Segmentation(Path(mask.name), _volume_ml(mask.name), entropy_bits, warning)
 
     def entropy(self, bundle: Path, image: str | Path) -> float:
         """Mean entropy in bits of the bundle's probabilities; computed once for an image and the bundle's weights.

@@ -9,6 +9,7 @@ import pytest
 from custom_components.bundle.card import model_card
 from custom_components.bundle.configs import generated_files
 from custom_components.bundle.facts import keep_facts
+from custom_components.data.describe import describe
 from custom_components.errors import InputError
 
 BUNDLES = sorted(path.parent for path in Path(__file__).parents[2].glob("bundles/*/bundle.yaml"))
@@ -18,6 +19,7 @@ KNOWN = {
     "weights_sha256": "aaaa",
     "trained_on": {"training": {"BMC": 12, "HK": 8}, "validation": {"HK": 1}},
     "split": {"name": "all", "sha256": "bbbb"},
+    "run": {"version": 1, "sha256": "dddd"},
     "teachers": {"pspnet": "cccc"},
     "evaluation": {
         "split": {"name": "all", "sha256": "bbbb"},
@@ -66,6 +68,17 @@ def test_the_figures_are_those_of_the_evaluation():
     assert "These weights on 3 test cases of split `all`, SHA-256 `bbbb`:" in text
     assert "SHA-256 `aaaa`:\n\n- trained on 20 cases (BMC 12, HK 8)\n- epoch chosen on 1 case (HK 1)\n" in text
     assert "- teacher `pspnet`, SHA-256 `cccc`" in text
+    assert "- settings, images and masks of the run, SHA-256 `dddd`\n" in text
+
+
+def test_the_preprocessing_is_that_of_the_run(checked_in_preprocessing):
+    """Whatever size the configs have; a window is told with its side and its risk."""
+    transforms = describe(checked_in_preprocessing(image_size=64, field_of_view=128).transforms)
+    text = " ".join(card({**KNOWN, "preprocessing": transforms}).split())
+    assert "cropped or padded around its centre to 128x128 pixels, each slice resized to 64x64 pixels" in text
+    assert "- It sees the central 128 mm of a slice: what reaches beyond is cut." in text
+    assert "384x384" not in text
+    assert "It sees the central" not in card(KNOWN)
 
 
 def test_what_is_not_known_is_said():

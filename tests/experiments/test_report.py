@@ -251,6 +251,47 @@ def test_paper_tables_set_each_student_beside_its_counterpart(sample):
     assert [line.cells[3] for line in several.lines] == ["–", "80.0", "–"]
 
 
+@pytest.mark.parametrize(
+    ("row", "settings", "figure"),
+    [
+        (
+            2,
+            {"loss::preset": "paper", "train::trainer::max_epochs": 3, "learning_rate": 0.1, "tracking": "mlflow"},
+            "84.2",
+        ),
+        (2, {"loss::preset": "emkd", "loss::beta": None}, "84.2"),
+        # In other words: the preset "measured".
+        (
+            2,
+            {
+                "loss::preset": "emkd",
+                "loss::segmentation": {"cross_entropy_weight": 0.5},
+                "loss::weighting": "inverse",
+                "loss::scope": "sample",
+                "loss::beta": "1.0",
+            },
+            "84.2",
+        ),
+        (2, {"loss::beta": 2.0}, "–"),
+        (2, {"loss::preset": "paper", "loss::alpha": 0}, "–"),
+        (2, {"loss::preset": "paper", "loss::prediction::temperature": 2}, "–"),
+        (2, {"loss::weighting": "uniform"}, "–"),
+        (2, {"gland_slices_only": True}, "–"),
+        (2, {"online": True}, "–"),
+        (1, {"loss::cross_entropy_weight": 0, "augmentation": 0}, "80.0"),
+        (1, {"loss::cross_entropy_weight": 0, "loss::lovasz_weight": 0.5}, "–"),
+        (1, {"loss::cross_entropy_weight": 0, "optimizer::weight_decay": 0.1}, "–"),
+        (0, {"batch_size": 4, "precision": "auto"}, "86.3"),
+        (0, {"network_def::backbone": "resnet101"}, "–"),
+    ],
+)
+def test_a_row_of_other_settings_has_no_counterpart_in_the_paper(small, row, settings, figure):
+    rows = json.loads((small / "study.json").read_text())["rows"]
+    rows[row]["settings"] = settings
+    change(small / "study.json", rows=rows)
+    assert table_1(load_study(small)).lines[row].cells[3] == figure
+
+
 def test_a_baseline_with_cross_entropy_is_another_baseline(small):
     rows = json.loads((small / "study.json").read_text())["rows"]
     fair = {**rows[1], "name": "enet_ce", "label": "ENet fair", "settings": {"loss::cross_entropy_weight": 0.5}}

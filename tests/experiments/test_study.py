@@ -7,6 +7,8 @@ import signal
 import time
 from types import SimpleNamespace
 
+import nibabel
+import numpy as np
 import pytest
 
 from experiments.__main__ import main
@@ -84,8 +86,31 @@ def test_a_study_runs_is_reused_grows_and_is_not_mixed_with_another(study, capsy
         assert run(study, *faulty) == 1
         assert faulty[0] in capsys.readouterr().err
     assert run(study, "--epochs", "2") == 1
-    assert "holds a study with other row big" in capsys.readouterr().err
+    assert (
+        "holds a study with other row big: settings::train::trainer::max_epochs (was 1, now 2)"
+        in capsys.readouterr().err
+    )
     assert {model: model.stat().st_mtime_ns for model in models} == models
+
+    # A mask is corrected: what was made of it is made again, and nothing of the old table is printed.
+    split = json.loads((study / "out" / "splits" / "all.json").read_text())
+    case = next(case for case in split["training"] if case["site"] == "BMC")
+    mask = nibabel.load(study / "dataset" / case["label"])
+    corrected = nibabel.Nifti1Image(np.roll(np.asarray(mask.dataobj), 1, axis=0), mask.affine)
+    nibabel.save(corrected, study / "dataset" / case["label"])
+    assert run(study, "--time-budget", "0s") == 0
+    told = capsys.readouterr().out
+    assert f"alone: no longer done, since it was made with other mask of {case['case']} (was " in told
+    assert "big: no longer done" not in told  # it has not seen this site
+    assert main(["status", "--out", str(study / "out")]) == 0
+    assert "1 of 3 rows done" in capsys.readouterr().out
+    assert run(study, "--only", "alone") == 0
+    assert (
+        f"alone: starts afresh, since it was begun with other mask of {case['case']} (was " in capsys.readouterr().out
+    )
+    assert (bundles / "alone" / "models" / "model.pt").stat().st_mtime_ns > models[
+        bundles / "alone" / "models" / "model.pt"
+    ]
 
 
 def test_a_row_that_fails_is_told_in_one_line_with_its_log(study, dataset_dir, tmp_path, capsys):
@@ -93,12 +118,12 @@ def test_a_row_that_fails_is_told_in_one_line_with_its_log(study, dataset_dir, t
     shutil.copytree(study / "dataset", tmp_path / "dataset")
     output = tmp_path / "out" / "bundles" / "big" / "output"
     output.mkdir(parents=True)
-    (output / "started.json").write_text('{"split": "another"}')
+    (output / "started.json").write_text('{"split": "another"}')  # as former versions wrote it
     (output / "last.pt").write_text("of another split")
     assert run(tmp_path) == 1
     assert not (output / "last.pt").exists()
     told = capsys.readouterr()
-    assert "big: starts afresh, since it was begun with other configs and split" in told.out
+    assert "big: starts afresh, since it was begun with other inputs, recorded by another version of" in told.out
     error = told.err.strip().splitlines()[-1]
     assert error.startswith("error: ")
     assert "training failed" in error

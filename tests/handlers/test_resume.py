@@ -7,15 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import ignite.distributed as idist
+import nibabel
 import numpy as np
 import pytest
 import torch
 
 from custom_components.checkpoint import read_checkpoint
+from custom_components.data import load_datalist
 from custom_components.distributed import OfEveryProcess
 from custom_components.errors import InputError, WriteError
 from custom_components.handlers import ResumeCheckpoint
-from custom_components.handlers.resume import SAME_RUN, RandomStates
+from custom_components.handlers.resume import RandomStates
+from custom_components.run_identity import run_identity
+from custom_components.run_settings import Settings
 
 EPOCHS = "train::trainer::max_epochs"
 
@@ -75,17 +79,18 @@ def test_what_cannot_be_resumed_is_one_clear_line(train, one_error_line, tmp_pat
     line = one_error_line(lambda: train("run", 1))
     assert "last.pt: saved after epoch 2, beyond max_epochs 1; raise train::trainer::max_epochs" in line
     line = one_error_line(lambda: train("run", 3, config="espnet"))
-    assert "last.pt: saved by a training with other network_def; use --resume False" in line
+    networks = "custom_components.networks.ENet, now custom_components.networks.ESPNet"
+    assert f"last.pt: saved by a training with other network_def::_target_ (was {networks}); use --resume False" in line
     line = one_error_line(lambda: train("run", 3, seed=1))
-    assert "last.pt: saved by a training with other seed" in line
+    assert "last.pt: saved by a training with other seed (was 0, now 1); use --resume False" in line
     line = one_error_line(lambda: train("run", 3, learning_rate=0.5))
-    assert "last.pt: saved by a training with other learning_rate" in line
+    assert "last.pt: saved by a training with other learning_rate (was 0.01, now 0.5); use --resume False" in line
     line = one_error_line(lambda: train("run", 3, **{"loss::lovasz_weight": 0.5}))
-    assert "last.pt: saved by a training with other loss" in line
+    assert "last.pt: saved by a training with other loss::lovasz_weight (was 0.3, now 0.5); use --resume False" in line
     line = one_error_line(lambda: train("run", 3, resume="on"))
     assert "--resume on: neither True nor False" in line
     line = one_error_line(lambda: train("run", 3, batch_size=4))
-    assert "last.pt: saved in epochs of 4 batches, this run has 6" in line
+    assert "last.pt: saved in epochs of 4 batches, this run has 6, with other batch_size (was 5, now 4); use" in line
     torch.save({"network": {}}, tmp_path / "run" / "last.pt")
     line = one_error_line(lambda: train("run", 3))
     assert "last.pt: not the checkpoint of a training" in line
@@ -93,6 +98,51 @@ def test_what_cannot_be_resumed_is_one_clear_line(train, one_error_line, tmp_pat
     train("run", 1)
     train("run", 1, resume=False)
     assert len((tmp_path / "run" / "training.csv").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"optimizer::weight_decay": 0.1}, "optimizer::weight_decay (was not set, now 0.1)"),
+        ({"lr_scheduler::step_size_up": "7"}, "lr_scheduler::step_size_up (was 5, now 7)"),
+        ({"augmentation_views": 4}, "augmentation_views (was 0, now 4)"),
+        ({"precision": "bfloat16"}, "precision (was float32, now bfloat16)"),
+        ({"gland_slices_only": "true"}, "gland_slices_only (was False, now true)"),
+        ({"train::random_transforms::transforms::2::gamma": [0.5, 2]}, "gamma (was [0.7, 1.5], now [0.5, 2])"),
+        # What follows from the length of the training is another schedule, too.
+        ({"lr_scheduler::step_size_down": "$@train#trainer#max_epochs * 5"}, "step_size_down (was not set, now 10)"),
+    ],
+)
+def test_any_other_setting_is_named(train, one_error_line, overrides, words):
+    train("run", 1)
+    assert words in one_error_line(lambda: train("run", 2, **overrides))
+
+
+def test_paths_workers_output_and_other_words_for_the_same_may_change(train, tmp_path):
+    train("run", 1)
+    (tmp_path / "run").rename(tmp_path / "moved")
+    same = {"lr_scheduler::base_lr": 0.000001, "gland_slices_only": "no", "seed": 0.0}
+    train("moved", 2, **same, num_workers=1, run_name="mine", cache_dir=str(tmp_path / "prepared"))
+    assert len((tmp_path / "moved" / "training.csv").read_text().splitlines()) == 3
+
+
+def test_corrected_masks_are_named(train, one_error_line, dataset_dir, tmp_path):
+    shutil.copytree(dataset_dir, tmp_path / "dataset")
+    train("run", 1, dataset_dir=str(tmp_path / "dataset"))
+    case = load_datalist(dataset_dir / "splits" / "all.json", "training", tmp_path / "dataset")[0]
+    mask = nibabel.load(case["label"])
+    nibabel.save(nibabel.Nifti1Image(np.roll(np.asarray(mask.dataobj), 1, axis=0), mask.affine), case["label"])
+    line = one_error_line(lambda: train("run", 2, dataset_dir=str(tmp_path / "dataset")))
+    assert f"last.pt: saved by a training with other mask of {case['case']} (was " in line
+
+
+def test_a_checkpoint_of_another_version_is_one_line(train, one_error_line, tmp_path):
+    train("run", 1)
+    for run in ({"seed": 0, "learning_rate": 0.01}, None):
+        checkpoint = torch.load(tmp_path / "run" / "last.pt", weights_only=True)
+        torch.save({**checkpoint, "run": run}, tmp_path / "run" / "last.pt")
+        line = one_error_line(lambda: train("run", 2))
+        assert "last.pt: saved by another version of this project; use --resume False" in line
 
 
 def test_the_random_states_of_python_numpy_and_torch_come_back():
@@ -121,7 +171,7 @@ def counting(make_training, tmp_path) -> Callable[..., float]:
 
     def run(epochs: int, resume: bool = True) -> float:
         training = make_training()
-        provenance = dict.fromkeys(SAME_RUN)
+        provenance = {"run": run_identity(Settings({}), {})}
         ResumeCheckpoint(tmp_path / "last.pt", {"network": training.network}, provenance, resume).attach(
             training.trainer
         )

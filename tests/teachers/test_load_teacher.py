@@ -7,6 +7,7 @@ import shutil
 import pytest
 import torch
 
+from custom_components.bundle import read_bundle
 from custom_components.errors import InputError
 from custom_components.files import file_sha256
 from custom_components.teachers import load_teacher, load_weights
@@ -109,6 +110,19 @@ def test_network_changed_since_the_training(make_teacher, change_json):
     change_json(folder / "configs" / "train.json", network_def={"_target_": "custom_components.networks.ENet"})
     with refused("train.json: network_def is not the one that was trained"):
         load_teacher(str(folder))
+
+
+def test_a_network_that_the_command_line_changed_is_named(make_teacher):
+    network_def = {"_target_": "custom_components.networks.ESPNet", "in_channels": 1, "out_channels": 2, "p": 3}
+    with refused(r"not the one that was trained: p \(was 3, now not set\); set it in the bundle's configs, or train"):
+        load_teacher(str(make_teacher(network_def=network_def)))
+
+
+def test_weights_of_another_network_say_how_they_were_trained(make_teacher, change_json):
+    folder = make_teacher("espnet")
+    other = read_bundle(str(folder)).build_network()
+    with refused(r"a Sequential: \d+ missing .*; they were trained as ESPNet with --network_def::in_channels 1 "):
+        load_weights(torch.nn.Sequential(other), folder / "models" / "model.pt")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,99 @@
+"""The preprocessing of a run in words, for its model card."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from monai.bundle import ConfigParser
+
+from custom_components.data.describe import describe
+
+# It tells of an optional decoder, for DICOM on a GPU, whenever a reader of images is made.
+logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
+
+Described = Mapping[str, Any]
+
+
+def described_preprocessing(inference: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The transforms of a config, given as the content of its file, in the form in which a provenance has them."""
+    parser = ConfigParser(json.loads(json.dumps(inference)))
+    return describe(parser.get_parsed_content("preprocessing").transforms)
+
+
+def in_words(transforms: Sequence[Described]) -> str:
+    """What is done to a volume, one step after the other.
+
+    Args:
+        transforms: as :func:`custom_components.data.describe.describe` gives them. A kind that has no words here is
+            told by its name and settings.
+    """
+    return ", ".join(filter(None, (WORDS.get(step["transform"], _by_its_settings)(step) for step in transforms)))
+
+
+def window_mm(transforms: Sequence[Described]) -> float | None:
+    """The side in mm of the square around the image's centre that is kept; None if the whole image is."""
+    steps = {step["transform"]: step for step in transforms}
+    if not {"Spacingd", "ResizeWithPadOrCropd"} <= steps.keys():
+        return None
+    pixels = steps["ResizeWithPadOrCropd"]["padder"]["cropper"]["roi_size"][0]
+    return round(pixels * steps["Spacingd"]["spacing_transform"]["pixdim"][0], 3)
+
+
+def _nothing(step: Described) -> str:
+    return ""
+
+
+def _orientation(step: Described) -> str:
+    return f"turned to {step['ornt_transform']['axcodes']}"
+
+
+def _spacing(step: Described) -> str:
+    return f"resampled in-plane to pixels of {step['spacing_transform']['pixdim'][0]:.3g} mm ({step['mode'][0]})"
+
+
+def _crop(step: Described) -> str:
+    height, width, *_ = step["padder"]["cropper"]["roi_size"]
+    return f"cropped or padded around its centre to {height}x{width} pixels"
+
+
+def _resize(step: Described) -> str:
+    height, width, *_ = step["resizer"]["spatial_size"]
+    anti_aliased = ", anti-aliased" if step["anti_aliasing"][0] else ""
+    return f"each slice resized to {height}x{width} pixels ({step['mode'][0]}{anti_aliased})"
+
+
+def _percentiles(step: Described) -> str:
+    scaler = step["scaler"]
+    done = "clipped at" if scaler["clip"] else "scaled by"
+    return f"intensities {done} the volume's {_ordinal(scaler['lower'])} and {_ordinal(scaler['upper'])} percentile"
+
+
+def _normalise(step: Described) -> str:
+    settings = step["normalizer"]
+    if settings["nonzero"] or settings["subtrahend"] is not None or settings["divisor"] is not None:
+        return _by_its_settings(step)
+    return "then normalised to mean 0 and standard deviation 1"
+
+
+def _by_its_settings(step: Described) -> str:
+    settings = {key: value for key, value in step.items() if key not in ("transform", "keys", "allow_missing_keys")}
+    return f"{step['transform']} {json.dumps(settings)}"
+
+
+def _ordinal(number: float) -> str:
+    text = f"{number:g}"
+    ending = "th" if text[-2:] in ("11", "12", "13") else {"1": "st", "2": "nd", "3": "rd"}.get(text[-1], "th")
+    return text + ending
+
+
+WORDS: dict[str, Callable[[Described], str]] = {
+    "LoadImaged": _nothing,
+    "EnsureChannelFirstd": _nothing,
+    "Orientationd": _orientation,
+    "Spacingd": _spacing,
+    "ResizeWithPadOrCropd": _crop,
+    "Resized": _resize,
+    "ScaleIntensityRangePercentilesd": _percentiles,
+    "NormalizeIntensityd": _normalise,
+}

@@ -1,0 +1,219 @@
+"""The settings of a run: every key of its config, as the command line left it, with the value that the run takes.
+
+MONAI hands a component nothing but its arguments, and a mapping of references to all keys would miss a key that the
+command line adds (``--optimizer::weight_decay 0.1``). So :func:`settings_in_use` asks the resolver that is building it
+(docs/adr/0007-one-run-identity.md).
+"""
+
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+from monai.bundle import ReferenceResolver
+
+# The only keys that may differ between two parts of one run.
+MAY_DIFFER = {
+    "where files are": (
+        "bundle_root",
+        "bundles_dir",
+        "dataset_dir",
+        "datalist",
+        "ckpt_path",
+        "predictions_dir",
+        "cache_dir",
+        "models_dir",
+        "output_dir",
+        "*::bundles_dir",
+        "*::cache_dir",
+        "*::output_dir",
+        "online_teachers::folder",
+    ),
+    "files and bundles, of which the content is compared instead": (
+        "initial_network::file",
+        "online_teachers::teachers",
+        "pretrained",
+        "student",
+        "student_bundle::*",
+        "teacher_ensemble::teachers",
+        "teachers",
+        "test_cases::*",
+        "train::dataset::data",
+        "train::dataset::data::*",
+        "validate::dataset::data",
+        "validate::dataset::data::*",
+    ),
+    "how long, and whether to go on": ("resume", "train::trainer::max_epochs"),
+    "device and workers": (
+        "device",
+        "*::device",
+        "num_workers",
+        "*::num_workers",
+        "*::persistent_workers",
+        "*::pin_memory",
+        "*::prefetch_factor",
+    ),
+    "what is written and printed": (
+        "best_model::models_dir",
+        "checkpoint::*",
+        "experiment_name",
+        "is_not_rank0",
+        "provenance::*",
+        "run_name",
+        "save_execute_config",
+        "tracking",
+        "tracking_uri",
+        "training_log::*",
+    ),
+    "what is loaded and called, and what only others ask of the bundle": (
+        "_meta_",
+        "taps::*",
+        "_meta_::*",
+        "check",
+        "check::*",
+        "evaluating",
+        "finalize",
+        "imports",
+        "run",
+        "training",
+    ),
+}
+# Handlers that do nothing to the weights, in any list of handlers. The named ones have a key of their own.
+OUTPUT_HANDLERS = (
+    "CheckpointLoader",
+    "EvaluationReport",
+    "MLFlowHandler",
+    "OneTraining",
+    "OwnShareOfCores",
+    "ProgressBar",
+    "StatsHandler",
+    "TensorBoardStatsHandler",
+    "WindowBorder",
+    "named",
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """
+    Attributes:
+        values: by key, such as ``optimizer::lr``: plain values as JSON has them. An object, such as a network, is told
+            by the text of the config; what that text refers to has a key of its own.
+        derived: the keys whose values follow from others by a reference or an expression.
+    """
+
+    values: Mapping[str, Any]
+    derived: frozenset[str] = frozenset()
+
+    def below(self, key: str) -> dict[str, Any] | None:
+        """The values below a key, such as ``network_def``, by the rest of their keys; None if it is no mapping."""
+        prefix = f"{key}::"
+        return {name.removeprefix(prefix): v for name, v in self.values.items() if name.startswith(prefix)} or None
+
+
+def settings_in_use() -> Settings:
+    """The settings of the config that MONAI is building this very object from.
+
+    Raises:
+        RuntimeError: if it was not called by a config.
+    """
+    frame = inspect.currentframe()
+    while frame is not None:
+        resolver = frame.f_locals.get("self")
+        if isinstance(resolver, ReferenceResolver):
+            return settings_of(resolver.items[""].get_config(), resolver.resolved_content)
+        frame = frame.f_back
+    raise RuntimeError("settings_in_use: not called from a config of MONAI")
+
+
+def settings_of(config: Mapping[str, Any], resolved: Mapping[str, Any] | None = None) -> Settings:
+    """The settings of a config.
+
+    Args:
+        config: as it was read, with its overrides.
+        resolved: what MONAI has resolved of it, by id. Without it, references and expressions keep their text.
+    """
+    values, derived = {}, set()
+    leaves = list(_leaves(config))
+    if resolved is not None:
+        # Plain values count as resolved, whatever MONAI has come to so far.
+        resolved = {**{id: content for _, id, content in leaves if not _is_text_of(content)}, **resolved}
+    for key, id, content in leaves:
+        key = ReferenceResolver.normalize_id(key)
+        if may_differ(key):
+            continue
+        values[key] = _value(id, content, resolved or {})
+        if any(map(_is_text_of, _items(content))):
+            derived.add(key)
+    return Settings(values, frozenset(derived))
+
+
+def may_differ(key: str) -> bool:
+    """Whether two parts of one run may have other values of a key."""
+    return any(fnmatchcase(key, pattern) for patterns in MAY_DIFFER.values() for pattern in patterns)
+
+
+def _leaves(content: Any, key: str = "", id: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Everything that is no mapping and no list of mappings: its key, its id in MONAI's resolver, and its content.
+
+    The two are the same but for handlers: hosts and MONAI's tracking put their own into the list, so that the number of
+    a handler is no name for it.
+    """
+    if isinstance(content, Mapping) and content:
+        parts = [(name, name, item) for name, item in content.items()]
+    elif isinstance(content, list) and key.rpartition("::")[2] == "handlers":
+        parts = _named(content)
+    elif isinstance(content, list) and any(isinstance(item, Mapping | list) for item in content):
+        parts = [(number, number, item) for number, item in enumerate(content)]
+    else:
+        yield key, id, content
+        return
+    for name, place, item in parts:
+        yield from _leaves(item, f"{key}::{name}" if key else str(name), f"{id}::{place}" if id else str(place))
+
+
+def _named(handlers: list[Any]) -> list[tuple[str, int, Any]]:
+    """The handlers that do more than write and print, each with its name and its number."""
+    named: list[tuple[str, int, Any]] = []
+    for number, handler in enumerate(handlers):
+        target = handler.get("_target_") if isinstance(handler, Mapping) else handler
+        name = str(target).rpartition(".")[2]
+        same = sum(other.split("_#")[0] == name for other, _, _ in named)
+        if name not in OUTPUT_HANDLERS:
+            named.append((f"{name}_#{same + 1}" if same else name, number, handler))
+    return named
+
+
+def _is_text_of(content: Any) -> bool:
+    """Whether a content is a reference or an expression, which has its value from elsewhere."""
+    return isinstance(content, str) and content[:1] in ("@", "$")
+
+
+def _items(content: Any) -> list[Any]:
+    return list(content) if isinstance(content, list | tuple) else [content]
+
+
+def _value(id: str, content: Any, resolved: Mapping[str, Any]) -> Any:
+    if isinstance(content, list | tuple):
+        return [_value(f"{id}::{number}", item, resolved) for number, item in enumerate(content)]
+    found = content
+    if isinstance(content, str) and content.startswith("$"):
+        found = resolved.get(id, content)
+    elif isinstance(content, str) and content.startswith("@"):
+        other = ReferenceResolver.normalize_id(content[1:])
+        found = content if may_differ(other) else resolved.get(other, content)
+        # A list has a key of its own.
+        found = content if isinstance(found, list | tuple) else found
+    if isinstance(found, np.generic):
+        found = found.item()
+    if _is_plain(found):
+        return list(found) if isinstance(found, tuple) else found
+    return content if isinstance(content, str) else type(content).__qualname__
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | int | float | bool)
