@@ -19,6 +19,7 @@ from custom_components.checkpoint import read_checkpoint
 from custom_components.errors import InputError
 from custom_components.export import without_paths
 from custom_components.files import read_json, replace_file
+from custom_components.loss_terms import TERMS
 from custom_components.provenance import public_provenance
 from custom_components.teachers import Bundle
 from facts import BUNDLES, find_student_or_teacher, read_facts, read_provenance
@@ -68,8 +69,9 @@ def package(name_or_path: str, out: Path) -> Path:
 def needed_modules(configs: Iterable[bytes]) -> list[str]:
     """The files of ``custom_components``, relative to the repository, that are imported for what the configs name."""
     finder = ModuleFinder(path=[str(REPOSITORY)])
-    for named in {name for config in configs for name in re.findall(r"custom_components[.\w]*\.\w+", config.decode())}:
-        finder.import_hook(named.rpartition(".")[0])
+    named = {name for config in configs for name in re.findall(r"custom_components[.\w]*\.\w+", config.decode())}
+    for name in named.union(TERMS.values()):
+        finder.import_hook(name.rpartition(".")[0])
     files = [Path(module.__file__) for module in finder.modules.values() if module.__file__]
     return sorted(file.relative_to(REPOSITORY).as_posix() for file in files)
 
