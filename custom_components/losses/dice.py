@@ -3,7 +3,7 @@
 from monai.losses import DiceLoss, GeneralizedDiceLoss
 from torch import Tensor
 
-from custom_components.flags import flag
+from custom_components import flag
 from custom_components.losses.term import Output, SupervisedTerm, Taught
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from custom_components import flag
 from custom_components.errors import InputError
-from custom_components.flags import flag
 from custom_components.losses.term import Output, SupervisedTerm, Taught
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from custom_components.flags import flag
+from custom_components import flag
 from custom_components.losses._tensors import check_choice, check_logits, check_number, in_full_precision
 from custom_components.losses.term import Output, Taught, Term
 

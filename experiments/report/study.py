@@ -94,7 +94,9 @@ class Model:
     @property
     def with_cross_entropy(self) -> bool:
         """Whether it was trained with more than equation 4."""
-        return float(self.rows[0].settings.get("loss::cross_entropy_weight", 0.5)) > 0  # the bundles' own is 0.5
+        settings = {"loss::cross_entropy_weight": 0.5, **self.rows[0].settings}  # the bundles' own is 0.5
+        flags = ("loss::terms::cross_entropy::weight", "loss::cross_entropy_weight")  # the first goes over the second
+        return float(next(settings[flag] for flag in flags if flag in settings)) > 0
 
     def mean_dice(self, cases: Sequence[str]) -> np.ndarray:
         """The Dice of each case, as the mean over the seeds."""

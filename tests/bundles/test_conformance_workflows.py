@@ -10,6 +10,7 @@ import pytest
 import torch
 from monai.bundle import ConfigWorkflow
 
+from custom_components.loss_terms import TERMS
 from custom_components.losses.presets import PRESETS
 from custom_components.teachers import read_bundle
 
@@ -74,6 +75,10 @@ def test_every_flag_of_the_guide_is_a_key_of_the_configs(repository):
     flags = {flag for flag, _ in documented_flags(repository)}
     # They have defaults in the trainer; tracking is MONAI's own.
     others = {"train::trainer::compile", "train::trainer::compile_kwargs", "tracking"}
+    # The options of a term are laid over the preset's; that they reach it is tested below.
+    options = {flag for flag in flags if flag.startswith("loss::terms::")}
+    assert {option.rpartition("::")[0] for option in options} <= {f"loss::terms::{term}" for term in TERMS}
+    flags -= options
     assert {flag for flag in flags if not any(flag in parser for parser in parsers)} == others
 
 

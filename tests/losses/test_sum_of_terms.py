@@ -45,7 +45,7 @@ def test_a_new_term_is_a_file_and_a_line(monkeypatch):
     torch.testing.assert_close(output.weighted_terms["mean_logit"], 0.5 * expected)
     with pytest.raises(InputError, match="mean_logit has no option 'power'; it has weight, anneal, factor"):
         DistillationLoss(terms={"mean_logit": {"weight": 0.5, "power": 3}})
-    with pytest.raises(InputError, match="loss term mean_logit has no weight; give terms.mean_logit.weight"):
+    with pytest.raises(InputError, match=r"mean_logit has no weight; give terms\.mean_logit\.weight"):
         DistillationLoss(terms={"mean_logit": {"factor": 3}})
 
 
