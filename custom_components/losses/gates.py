@@ -15,9 +15,10 @@ class Gate:
     The teachers are judged by their mixture p^t = Σ_j w_j p^j, y is the mask's class.
 
     ``"right"``, for each pixel: g = 1 where argmax_c p^t_c = y, else 0. It keeps what teachers have right and drops
-    what they have wrong, as the bias elimination of Zhang et al. 2024 (arXiv 2412.09874). Predictions ask one more
-    thing, p^t_y >= p^s_y: a pixel of which the student is surer than a right teacher would be drawn back from the
-    mask's class. So no pixel's gradient points away from it.
+    what they have wrong, as the bias elimination of Zhang et al. 2024 (arXiv 2412.09874). Features look at p^t at
+    temperature 1. Predictions look at it at their own temperature, and ask one more thing, p^t_y >= p^s_y: where the
+    student is surer than a right teacher, it would be drawn back from the mask's class. So no pixel's gradient points
+    away from that class.
 
     ``"better"``, for each slice: g = 1 where the mixture's loss is below the student's, else 0.
 
