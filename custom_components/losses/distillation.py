@@ -17,7 +17,7 @@ from custom_components.losses.gates import Gate, check_gate
 from custom_components.losses.prediction import mix_teachers
 from custom_components.losses.presets import EQUATION_5, PRESETS
 from custom_components.losses.sum_of_terms import SumOfTerms, lay_over
-from custom_components.losses.term import Output, Taught
+from custom_components.losses.term import Output, SupervisedTerm, Taught
 from custom_components.losses.weights import TeacherWeights
 
 
@@ -129,8 +129,14 @@ class DistillationLoss(SumOfTerms):
         teachers = [Output(*output) for output in zip(teacher_logits, teacher_features, strict=True)]
         for teacher in teachers if needs_features else []:
             check_pairs(student.features, teacher.features)
+        # Through a view of their own the gradients of the supervised terms are added up first, as when a network learns
+        # alone. Another order would round otherwise.
+        alone = Output(student_logits.view_as(student_logits))
         terms = {}
         for name, term in self.parts.items():
+            if isinstance(term, SupervisedTerm):
+                terms[name] = term.values(alone, labels).mean()
+                continue
             with torch.no_grad():
                 summaries = [term.summary(teacher, labels) for teacher in teachers]
             terms[name] = term.values(student, labels, Taught(summaries, weights, gate)).mean()

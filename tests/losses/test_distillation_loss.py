@@ -171,6 +171,20 @@ def test_only_the_student_learns():
     assert not any(t.requires_grad for t in [*output.terms.values(), output.weights])
 
 
+@pytest.mark.parametrize("size", [8, 64])
+def test_the_gradient_is_that_of_a_network_alone_and_of_the_predictions_to_the_last_bit(size):
+    student, target, _, teachers, _ = arguments(dtype=torch.float32)
+    student, target, *teachers = (x.repeat(1, 1, size // 8, size // 8) for x in (student, target, *teachers))
+    student.requires_grad_()
+    output = DistillationLoss("measured", alpha=0)(student, target, [], teachers, [])
+    total, prediction = (
+        torch.autograd.grad(value, student, retain_graph=True)[0]
+        for value in (output.loss, output.weighted_terms["prediction"])
+    )
+    (alone,) = torch.autograd.grad(SegmentationLoss(cross_entropy_weight=0.5)(student, target), student)
+    assert torch.equal(total, alone + prediction)
+
+
 def test_gradcheck():
     student, target, student_features, teachers, teacher_features = arguments()
     small = [f[:, :2, :4, :4] for f in student_features]
