@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from monai.transforms import Compose
 
+from custom_components.bundle import read_bundle
 from custom_components.data.describe import describe
 from custom_components.data.prepared import PreparedCase
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json
-from custom_components.teachers import OnlineTeachers, TeacherEnsemble, read_bundle
+from custom_components.teachers import OnlineTeachers, TeacherEnsemble
 
 CASE_KEYS = ("case", "site", "patient", "voxel_sha256")
 # Everything else stays at home: paths and user names in the command, and what other keys may hold one day.

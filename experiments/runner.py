@@ -14,18 +14,18 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from custom_components.bundle import SHIPPED_BUNDLES, copy_bundle
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json, write_json
 from experiments import commands
-from experiments.bundle_copy import BUNDLES, copy_bundle
 from experiments.plan import DISTILLATION, EPOCHS, Plan, Row
 
 PATIENCE = 30  # seconds that a stopped process has to end by itself
 
 
 @dataclass
-class Study:
-    """A plan on a dataset, with its folder and the descriptor of its lock."""
+class StudyRunner:
+    """Runs a plan on a dataset in a folder; ``lock`` is the descriptor of the folder's lock."""
 
     plan: Plan
     dataset: Path
@@ -100,7 +100,7 @@ class Study:
         configs = [row.bundle, DISTILLATION] if row.teachers else [row.bundle]
         models = [self.bundles / teacher / "models" / "model.pt" for teacher in row.teachers]
         return {
-            "configs": [file_sha256(BUNDLES / name / "configs" / "train.json") for name in configs],
+            "configs": [file_sha256(SHIPPED_BUNDLES / name / "configs" / "train.json") for name in configs],
             "split": read_json(self.datalist(row))["sha256"],
             "teachers": [file_sha256(model) if model.is_file() else None for model in models],
             "settings": {**row.settings, "seed": row.seed, **self.plan.image},
@@ -111,7 +111,7 @@ class Study:
 class Job:
     """One row on its way: its training, then its evaluation, each a process with a log."""
 
-    def __init__(self, row: Row, study: Study, threads: int) -> None:
+    def __init__(self, row: Row, study: StudyRunner, threads: int) -> None:
         self.row = row
         self.bundle = study.bundles / row.name
         self.inputs = study.inputs(row)

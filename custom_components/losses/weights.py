@@ -151,7 +151,7 @@ class TeacherWeights:
                 raise InputError(f"loss option weighting={self.weighting} must name {n} teachers' weights")
             weights = teacher_logits[0].new_tensor(self.weighting)
             return weights / weights.sum()
-        if self.weighting == "uniform":  # whatever their losses are
+        if self.weighting == "uniform" or n == 1:  # whatever their losses are
             losses = teacher_logits[0].new_ones((len(target), n) if per_sample else (n,))
         else:
             losses = self.judge(teacher_logits, target, per_sample=per_sample)

@@ -1,8 +1,8 @@
-"""The paper's tables 1 and 2, with its figures beside the study's."""
+"""Tables 1 and 2 of the paper: the figures of the study beside the figures of the paper."""
 
 from experiments.report.comparison import compare, only_teacher
-from experiments.report.study import Model, Row, Study
-from reporting import NOTHING, Line, Table
+from experiments.report.study import Model, RunRecord, StudyRecord
+from reporting.table import NOTHING, Line, Table
 
 # Volume Dice in percent.
 TEACHERS = {"deeplabv3plus": 89.01, "fcn_resnet101": 90.0, "pspnet": 86.3, "resnext101": 85.02}
@@ -27,8 +27,8 @@ COLUMNS = (
 )
 
 
-def paper_dice(row: Row, study: Study) -> float | None:
-    """The paper's Dice (%) of a row's counterpart; None where it has none."""
+def paper_dice(row: RunRecord, study: StudyRecord) -> float | None:
+    """The Dice (%) that the paper gives for the same training as a row's; None where the paper has no such training."""
     teachers = study.teachers_of(row)
     if row.role == "teacher":
         return TEACHERS.get(row.network) if not row.sites else None
@@ -41,18 +41,18 @@ def paper_dice(row: Row, study: Study) -> float | None:
     return None
 
 
-def table_1(study: Study) -> Table:
-    """One teacher that has seen all sites: each teacher, each student alone and distilled."""
+def table_1(study: StudyRecord) -> Table:
+    """The teachers trained on all sites, and each student network trained alone and from one teacher."""
     return _table(study, limited=False)
 
 
-def table_2(study: Study) -> Table:
-    """Several teachers of some sites each, together."""
+def table_2(study: StudyRecord) -> Table:
+    """The teachers trained on some sites, and each student network trained alone and from several teachers."""
     return _table(study, limited=True)
 
 
-def _table(study: Study, limited: bool) -> Table:
-    """Empty when the study has no such student."""
+def _table(study: StudyRecord, limited: bool) -> Table:
+    """The table is empty when the study has no student of this kind."""
     students = [model for model in study.models("student") if (len(model.rows[0].teachers) > 1) == limited]
     if not students:
         return Table(COLUMNS, [])
@@ -66,7 +66,7 @@ def _table(study: Study, limited: bool) -> Table:
     return Table(COLUMNS, lines)
 
 
-def _cells(model: Model, study: Study, baselines: list[Model]) -> list[str]:
+def _cells(model: Model, study: StudyRecord, baselines: list[Model]) -> list[str]:
     printed = paper_dice(model.rows[0], study)
     alone = [baseline for baseline in baselines if not baseline.with_cross_entropy]
     fair = [baseline for baseline in baselines if baseline.with_cross_entropy]
@@ -84,14 +84,14 @@ def _cells(model: Model, study: Study, baselines: list[Model]) -> list[str]:
 
 
 def _dice(model: Model) -> str:
-    """The mean over the seeds and, in brackets, the seeds' range."""
+    """The mean Dice over the seeds; the lowest and the highest seed follow in brackets."""
     seeds = [100 * dice for dice in model.dice_by_seed]
     mean = f"{sum(seeds) / len(seeds):.1f}"
     return f"{mean} ({min(seeds):.1f} to {max(seeds):.1f})" if len(seeds) > 1 else mean
 
 
 def _gain(model: Model, others: list[Model]) -> str:
-    """The difference to the first of the others, if there is one."""
+    """The difference to the first of the other models, or a dash without such a model."""
     if not others:
         return NOTHING
     found = compare(model, others[0])
