@@ -20,6 +20,7 @@ from custom_components.checkpoint import read_checkpoint
 from custom_components.errors import InputError
 from custom_components.export import without_paths
 from custom_components.files import read_json, replace_file
+from custom_components.loss_terms import TERMS
 from custom_components.provenance import public_provenance
 
 # The folder that holds custom_components: the checkout, or the site-packages of an installation.
@@ -68,8 +69,10 @@ def package(name_or_path: str, out: Path) -> Path:
 def needed_modules(configs: Iterable[bytes]) -> list[str]:
     """The files of ``custom_components``, relative to its parent, that are imported for what the configs name."""
     finder = ModuleFinder(path=[str(CODE)])
-    for named in {name for config in configs for name in re.findall(r"custom_components[.\w]*\.\w+", config.decode())}:
-        finder.import_hook(named.rpartition(".")[0])
+    named = {name for config in configs for name in re.findall(r"custom_components[.\w]*\.\w+", config.decode())}
+    # The table names the terms' classes, which a loss imports by these names.
+    for name in named.union(TERMS.values()):
+        finder.import_hook(name.rpartition(".")[0])
     files = [Path(module.__file__) for module in finder.modules.values() if module.__file__]
     return sorted(file.relative_to(CODE).as_posix() for file in files)
 

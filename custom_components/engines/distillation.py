@@ -48,6 +48,7 @@ class DistillationTrainer(SupervisedTrainer):
         self.distillation_loss = loss_function
         self.teachers = teachers.to(self.state.device)
         self.student_taps = student_taps
+        self.add_event_handler(Events.EPOCH_STARTED, self._tell_progress)
         self.add_event_handler(Events.ITERATION_STARTED, self.student_taps.arm)
         if isinstance(teachers, CachedTeachers):
             self.add_event_handler(Events.ITERATION_STARTED, lambda: teachers.prefetch(self._samples()))
@@ -55,6 +56,10 @@ class DistillationTrainer(SupervisedTrainer):
         if self.online:
             self.add_event_handler(Events.ITERATION_COMPLETED, teachers.check_weights)
             self.add_event_handler(Events.COMPLETED, teachers.save)
+
+    def _tell_progress(self) -> None:
+        """To the loss, whose weights may fall over the training."""
+        self.distillation_loss.progress = (self.state.epoch - 1) / max(1, self.state.max_epochs - 1)
 
     def _distil(self, student_logits: Tensor, target: Tensor) -> Tensor:
         image = convert_to_tensor(self.state.output[CommonKeys.IMAGE], track_meta=False)

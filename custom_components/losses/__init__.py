@@ -1,16 +1,18 @@
 """Losses of teachers, students and distillation; all take logits (B, C, H, W) and labels (B, 1, H, W)."""
 
 from custom_components.losses.distillation import DistillationLoss, DistillationLossOutput
+from custom_components.losses.gates import Gate
 from custom_components.losses.importance import ImportanceMapLoss
 from custom_components.losses.lovasz import LovaszSoftmaxLoss
 from custom_components.losses.prediction import PredictionDistillationLoss, mix_teachers
 from custom_components.losses.region_contrast import RegionContrastLoss
 from custom_components.losses.segmentation import SegmentationLoss
-from custom_components.losses.weights import adaptive_weights, teacher_dice_losses
+from custom_components.losses.weights import adaptive_weights, teacher_cross_entropies, teacher_dice_losses
 
 __all__ = [
     "DistillationLoss",
     "DistillationLossOutput",
+    "Gate",
     "ImportanceMapLoss",
     "LovaszSoftmaxLoss",
     "PredictionDistillationLoss",
@@ -18,5 +20,6 @@ __all__ = [
     "SegmentationLoss",
     "adaptive_weights",
     "mix_teachers",
+    "teacher_cross_entropies",
     "teacher_dice_losses",
 ]

@@ -4,6 +4,7 @@ Shapes: B batch, C classes, K feature channels, H W rows and columns.
 """
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -54,11 +55,13 @@ def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:
         raise InputError(f"loss option {name}={value!r} is unknown; choose one of {', '.join(map(repr, choices))}")
 
 
-def check_number(name: str, value: Any, least: float, above: bool = False) -> None:
-    """Raises InputError unless ``value`` is a finite number of at least (or, if ``above``, more than) ``least``."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not (least < value if above else least <= value) or value == float("inf"):
-        raise InputError(f"loss option {name}={value!r} must be a number {'above' if above else 'of at least'} {least}")
+def check_number(name: str, value: Any, least: float, above: bool = False, most: float = math.inf) -> None:
+    """Raises InputError unless ``value`` is a finite number of at least (or, if ``above``, more than) ``least``, and at
+    most ``most``."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not is_number or not (least < value if above else least <= value) or value > most:
+        bounds = f"{'above' if above else 'of at least'} {least}" + (f" and at most {most}" if most < math.inf else "")
+        raise InputError(f"loss option {name}={value!r} must be a number {bounds}")
 
 
 def check_logits(logits: Tensor, name: str = "logits") -> None:

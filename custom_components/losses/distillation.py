@@ -1,45 +1,31 @@
 """The whole distillation loss, equations (5) and (6) of the paper."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from custom_components.errors import InputError
-from custom_components.losses._tensors import check_choice, check_number, in_full_precision
-from custom_components.losses.importance import ImportanceMapLoss
-from custom_components.losses.prediction import PredictionDistillationLoss
-from custom_components.losses.region_contrast import RegionContrastLoss
-from custom_components.losses.segmentation import SegmentationLoss
-from custom_components.losses.weights import MODES, adaptive_weights, teacher_dice_losses
-
-# The options of a loss; those of its parts are what differs from the parts' own defaults, which are the paper's.
-PAPER: dict[str, Any] = {"alpha": 0.1, "beta": 0.1, "weighting": "loss", "scope": "batch"}
-EMKD: dict[str, Any] = {
-    **PAPER,
-    "prediction": {"direction": "teacher_student"},
-    "importance": {"distance": "l2_squared"},
-    "region_contrast": {"distance": "squared"},
-}
-# What did best on validation cases of real data: docs/adr/0006-defaults-by-measurement.md.
-MEASURED: dict[str, Any] = {
-    **EMKD,
-    "beta": 1.0,
-    "segmentation": {"cross_entropy_weight": 0.5},
-    "weighting": "inverse",
-    "scope": "sample",
-}
-PRESETS = {"paper": PAPER, "emkd": EMKD, "measured": MEASURED}
-SCOPES = ("batch", "sample")
+from custom_components.losses._tensors import (
+    check_choice,
+    check_number,
+    check_pairs,
+    in_full_precision,
+    segmentation_labels,
+)
+from custom_components.losses.gates import Gate, check_gate
+from custom_components.losses.prediction import mix_teachers
+from custom_components.losses.presets import EQUATION_5, PRESETS
+from custom_components.losses.sum_of_terms import SumOfTerms, lay_over
+from custom_components.losses.term import Output, SupervisedTerm, Taught
+from custom_components.losses.weights import TeacherWeights
 
 
 class DistillationLossOutput(NamedTuple):
     """
     Attributes:
         loss: scalar, with gradient to the student.
-        terms: the unweighted terms, detached scalars by name: those of the segmentation loss, then ``importance`` and
-            ``region_contrast`` unless α is 0, and ``prediction`` unless β is 0.
+        terms: the unweighted terms, detached scalars by name, in the order of the table.
         weighted_terms: the terms times their weights, with gradient; ``loss`` is their sum.
         weights: of the teachers, detached, of sum 1: (n,), or (B, n) under scope "sample".
     """
@@ -50,25 +36,26 @@ class DistillationLossOutput(NamedTuple):
     weights: Tensor
 
 
-class DistillationLoss(nn.Module):
+class DistillationLoss(SumOfTerms):
     """Seg + α Σ_j w_j (importance + region contrast)(T_j, S) + β KL(student, Σ_j w_j p^j), of one teacher or several.
 
     All arguments are plain values, so that a bundle's config sets them as JSON, for example
-    ``{"preset": "emkd", "alpha": 0.2, "prediction": {"temperature": 2.0}}``. What is None is as the preset has it.
+    ``{"preset": "emkd", "terms": {"importance": {"weight": 0.2}, "prediction": {"temperature": 2.0}}}``. What is None
+    or not named is as the preset has it.
 
     Args:
         preset: ``"paper"``, as printed; ``"emkd"``, as the reference code of EMKD has it: KL(teacher || student),
             squared L2 distances of importance maps and of region contrasts; or ``"measured"``, what did best on real
-            data.
-        alpha: α of equation (5), of the features' loss. With 0 no features are needed.
-        beta: β of equation (5), of the predictions' loss.
-        weighting: the w_j of equation (6): a mode of :func:`adaptive_weights`, or a list of fixed weights in the
-            order of the teachers, divided by its sum.
-        scope: adapt the weights to the ``"batch"`` or to each ``"sample"``. Fixed weights need neither.
-        segmentation: options of :class:`SegmentationLoss`, by keyword.
-        prediction: options of :class:`PredictionDistillationLoss`, which go over the preset's.
-        importance: options of :class:`ImportanceMapLoss`, likewise.
-        region_contrast: options of :class:`RegionContrastLoss`, likewise.
+            data. Each is a table of all that follows (``presets.py``).
+        alpha: α of equation (5), the weight of both terms of features. With 0 no features are needed.
+        beta: β of equation (5), the weight of the predictions.
+        terms: options by term, see :class:`SumOfTerms`; they go over the preset's, and over ``alpha`` and ``beta``.
+        weighting: the w_j of equation (6), see :class:`TeacherWeights`, as are the next three.
+        weighting_temperature: τ of the weighting ``"softmin"``.
+        judged_by: the loss of a teacher that decides its weight, and opens the gate ``"better"``: ``"dice"`` or
+            ``"cross_entropy"``.
+        scope: of the weights, ``"batch"`` or ``"sample"``.
+        gate: where teachers are followed, ``"right"`` or ``"better"``, see :class:`Gate`; no preset has one.
 
     Raises:
         InputError: on an unknown option or value.
@@ -79,40 +66,35 @@ class DistillationLoss(nn.Module):
         preset: str = "paper",
         alpha: float | None = None,
         beta: float | None = None,
+        terms: Mapping[str, Mapping[str, Any]] | None = None,
         weighting: str | Sequence[float] | None = None,
+        weighting_temperature: float | None = None,
+        judged_by: str | None = None,
         scope: str | None = None,
-        segmentation: Mapping[str, Any] | None = None,
-        prediction: Mapping[str, Any] | None = None,
-        importance: Mapping[str, Any] | None = None,
-        region_contrast: Mapping[str, Any] | None = None,
+        gate: str | None = None,
     ) -> None:
-        super().__init__()
         check_choice("preset", preset, tuple(PRESETS))
-        given = {"alpha": alpha, "beta": beta, "weighting": weighting, "scope": scope}
-        options = PRESETS[preset] | {name: value for name, value in given.items() if value is not None}
-        alpha, beta, weighting, scope = (options[name] for name in given)
-        check_number("alpha", alpha, least=0)
-        check_number("beta", beta, least=0)
-        check_choice("scope", scope, SCOPES)
-        if isinstance(weighting, list | tuple):
-            _check_fixed_weights(weighting)
-        else:
-            check_choice("weighting", weighting, MODES)
-        self.preset = preset
-        self.alpha = alpha
-        self.beta = beta
-        self.weighting = weighting
-        self.scope = scope
-        self.last_terms: dict[str, Tensor] = {}
-        self.segmentation = _part(SegmentationLoss, "segmentation", options, segmentation)
-        self.prediction = _part(PredictionDistillationLoss, "prediction", options, prediction)
-        self.importance = _part(ImportanceMapLoss, "importance", options, importance)
-        self.region_contrast = _part(RegionContrastLoss, "region_contrast", options, region_contrast)
-        self.term_weights = dict(self.segmentation.term_weights)
-        if alpha:
-            self.term_weights |= {"importance": alpha, "region_contrast": alpha}
-        if beta:
-            self.term_weights |= {"prediction": beta}
+        given = {
+            "weighting": weighting,
+            "weighting_temperature": weighting_temperature,
+            "judged_by": judged_by,
+            "scope": scope,
+            "gate": gate,
+        }
+        options = {**PRESETS[preset], **{name: value for name, value in given.items() if value is not None}}
+        for letter, weight in (("alpha", alpha), ("beta", beta)):
+            if weight is not None:
+                check_number(letter, weight, least=0)
+                weights = {name: {"weight": weight} for name in EQUATION_5[letter]}
+                options["terms"] = lay_over(options["terms"], weights)
+        options["terms"] = lay_over(options["terms"], terms)
+        super().__init__(options["terms"])
+        check_gate(options["gate"])
+        self.options = options
+        self.gate = options["gate"]
+        self.teacher_weights = TeacherWeights(
+            options["weighting"], options["weighting_temperature"], options["judged_by"], options["scope"]
+        )
 
     @in_full_precision
     def forward(
@@ -127,7 +109,7 @@ class DistillationLoss(nn.Module):
         Args:
             student_logits: (B, C, H, W).
             target: labels (B, 1, H, W).
-            student_features: one (B, K, h, w) per tap.
+            student_features: one (B, K, h, w) per tap; looked at only if a term needs features.
             teacher_logits: of n teachers, each (B, C, H, W).
             teacher_features: of n teachers, each one (B, K, h, w) per tap, in the student's order.
 
@@ -135,22 +117,29 @@ class DistillationLoss(nn.Module):
             ValueError: on shapes, devices or counts that do not fit; InputError on labels outside 0 to C-1, or if the
                 region contrast is set for another C.
         """
-        if not teacher_logits or (self.alpha and len(teacher_features) != len(teacher_logits)):
+        needs_features = "features" in self.needs
+        if not teacher_logits or (needs_features and len(teacher_features) != len(teacher_logits)):
             raise ValueError(f"logits of {len(teacher_logits)} and features of {len(teacher_features)} teachers given")
-        if self.alpha and student_logits.shape[1] != self.region_contrast.num_classes:
-            raise InputError(
-                f"loss option region_contrast.num_classes={self.region_contrast.num_classes}, but the student has "
-                f"{student_logits.shape[1]} classes; set the same number"
-            )
-        weights = self._teacher_weights(teacher_logits, target)
-        terms = self.segmentation.terms(student_logits, target)
-        if self.alpha:
-            importance = [self.importance.per_sample(student_features, f) for f in teacher_features]
-            contrast = [self.region_contrast.per_sample(student_features, f, target) for f in teacher_features]
-            terms["importance"] = _weigh(importance, weights)
-            terms["region_contrast"] = _weigh(contrast, weights)
-        if self.beta:
-            terms["prediction"] = self.prediction(student_logits, teacher_logits, weights)
+        if not needs_features:
+            teacher_features = [[] for _ in teacher_logits]
+        labels = segmentation_labels(student_logits, target)
+        weights = self.teacher_weights(teacher_logits, target)
+        gate = self._gate(student_logits, labels, teacher_logits, weights) if self.gate else None
+        student = Output(student_logits, student_features)
+        teachers = [Output(*output) for output in zip(teacher_logits, teacher_features, strict=True)]
+        for teacher in teachers if needs_features else []:
+            check_pairs(student.features, teacher.features)
+        # Through a view of their own the gradients of the supervised terms are added up first, as when a network learns
+        # alone. Another order would round otherwise.
+        alone = Output(student_logits.view_as(student_logits))
+        terms = {}
+        for name, term in self.parts.items():
+            if isinstance(term, SupervisedTerm):
+                terms[name] = term.values(alone, labels).mean()
+                continue
+            with torch.no_grad():
+                summaries = [term.summary(teacher, labels) for teacher in teachers]
+            terms[name] = term.values(student, labels, Taught(summaries, weights, gate)).mean()
         weighted_terms = self.weighted(terms)
         return DistillationLossOutput(
             loss=sum(weighted_terms.values()),
@@ -159,44 +148,10 @@ class DistillationLoss(nn.Module):
             weights=weights,
         )
 
-    def weighted(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The summands of equation (5): each term times its weight."""
-        return {name: weight * terms[name] for name, weight in self.term_weights.items()}
-
-    def _teacher_weights(self, teacher_logits: Sequence[Tensor], target: Tensor) -> Tensor:
-        """(n,), or (B, n) under scope "sample"."""
-        count = len(teacher_logits)
-        if self.weighting == "uniform" or (isinstance(self.weighting, str) and count == 1):
-            # Whatever their Dice losses are.
-            shape = (len(target), count) if self.scope == "sample" else (count,)
-            return teacher_logits[0].new_full(shape, 1 / count)
-        if isinstance(self.weighting, str):
-            losses = teacher_dice_losses(teacher_logits, target, per_sample=self.scope == "sample")
-            return adaptive_weights(losses, self.weighting)
-        if len(self.weighting) != len(teacher_logits):
-            raise InputError(
-                f"loss option weighting={self.weighting} must name {len(teacher_logits)} teachers' weights"
-            )
-        weights = teacher_logits[0].new_tensor(self.weighting)
-        return weights / weights.sum()
-
-
-def _weigh(losses: Sequence[Tensor], weights: Tensor) -> Tensor:
-    """Equation (6): losses (B,) of n teachers, weights (n,) or (B, n), to a scalar, the mean over the batch."""
-    return (torch.stack(losses, dim=1) * weights).sum(dim=1).mean()
-
-
-def _part(
-    kind: Callable[..., nn.Module], name: str, preset: Mapping[str, Mapping], options: Mapping[str, Any] | None
-) -> nn.Module:
-    try:
-        return kind(**{**preset.get(name, {}), **(options or {})})
-    except TypeError as error:
-        raise InputError(f"loss option {name}={dict(options or {})}: {error}") from None
-
-
-def _check_fixed_weights(weights: Sequence[float]) -> None:
-    for weight in weights:
-        check_number("weighting", weight, least=0)
-    if not sum(weights):
-        raise InputError(f"loss option weighting={list(weights)} must hold a weight above 0")
+    @torch.no_grad()
+    def _gate(self, student: Tensor, labels: Tensor, teachers: Sequence[Tensor], weights: Tensor) -> Gate:
+        log_mixture = mix_teachers(teachers, weights)
+        if self.gate == "right":
+            return Gate.right(log_mixture, labels)
+        losses = self.teacher_weights.judge([log_mixture, student], labels[:, None], per_sample=True)
+        return Gate.better(losses[:, 0], losses[:, 1], labels)

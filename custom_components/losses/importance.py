@@ -6,19 +6,22 @@ After attention transfer (Zagoruyko and Komodakis, ICLR 2017) and EMKD (Qin et a
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from custom_components.losses._tensors import check_choice, check_number, check_pairs, in_full_precision
+from custom_components.losses.gates import Gate
+from custom_components.losses.term import Output, Taught, Term, weigh
 
 DISTANCES = ("l1", "l2_squared", "l1_scaled", "l2")
 
 
-class ImportanceMapLoss(nn.Module):
+class ImportanceMapLoss(Term):
     """The distance of the student's and the teacher's importance maps, each of unit length.
 
     The map of features F is M = Σ_k |F_k|^p over the channels, divided by its L2 norm over the n = h w pixels of the
     sample. Where the sizes differ, the student's features are resized first (bilinear; "re-scaling the latter").
+    A gate multiplies the difference of the maps at each pixel.
 
     Args:
         power: p, at least 1. The paper does not state it; the reference code has 4, attention transfer 2.
@@ -29,6 +32,8 @@ class ImportanceMapLoss(nn.Module):
     Raises:
         InputError: on a power below 1 or another distance.
     """
+
+    needs = frozenset({"features"})
 
     def __init__(self, power: float = 4.0, distance: str = "l1") -> None:
         super().__init__()
@@ -55,13 +60,28 @@ class ImportanceMapLoss(nn.Module):
             ValueError: if the features do not pair up.
         """
         check_pairs(student_features, teacher_features)
-        pairs = zip(student_features, teacher_features, strict=True)
-        return torch.stack([self._distance(student, teacher.detach()) for student, teacher in pairs]).sum(dim=0)
+        return self._compare(student_features, [self._unit_map(teacher.detach()) for teacher in teacher_features])
 
-    def _distance(self, student: Tensor, teacher: Tensor) -> Tensor:
-        if student.shape[2:] != teacher.shape[2:]:
-            student = F.interpolate(student, size=teacher.shape[2:], mode="bilinear", align_corners=False)
-        difference = self._unit_map(student) - self._unit_map(teacher)
+    def summary(self, teacher: Output, labels: Tensor | None) -> list[Tensor]:
+        """The importance map (B, h, w) of each tap."""
+        return [self._unit_map(features) for features in teacher.features]
+
+    def values(self, student: Output, labels: Tensor | None, taught: Taught | None = None) -> Tensor:
+        """(B,): equation (6), the weighted sum over the teachers."""
+        losses = [self._compare(student.features, maps, taught.gate) for maps in taught.summaries]
+        return weigh(losses, taught.weights)
+
+    def _compare(self, student: Sequence[Tensor], teacher: Sequence[Tensor], gate: Gate | None = None) -> Tensor:
+        """(B,), the sum over the taps: the student's features (B, K, h, w), the teacher's maps (B, h, w)."""
+        pairs = zip(student, teacher, strict=True)
+        return torch.stack([self._distance(features, other, gate) for features, other in pairs]).sum(dim=0)
+
+    def _distance(self, student: Tensor, teacher: Tensor, gate: Gate | None) -> Tensor:
+        if student.shape[2:] != teacher.shape[1:]:
+            student = F.interpolate(student, size=teacher.shape[1:], mode="bilinear", align_corners=False)
+        difference = (self._unit_map(student) - teacher).flatten(1)
+        if gate:
+            difference = difference * gate.of_map(teacher.shape[1:], teacher.dtype).flatten(1)
         if self.distance == "l2_squared":
             return difference.square().sum(dim=1)
         if self.distance == "l2":
@@ -70,9 +90,9 @@ class ImportanceMapLoss(nn.Module):
         return l1 / difference.shape[1] ** 0.5 if self.distance == "l1_scaled" else l1
 
     def _unit_map(self, features: Tensor) -> Tensor:
-        """Importance map (B, h w) of features (B, K, h, w)."""
+        """Importance map (B, h, w) of features (B, K, h, w)."""
         # The map does not depend on the features' scale; without it the power cannot overflow.
         low, high = (extreme(features.detach(), dim=(1, 2, 3), keepdim=True) for extreme in (torch.amin, torch.amax))
         scale = torch.maximum(high, -low).clamp(min=1e-12)
         importance = (features / scale).abs().pow(self.power).sum(dim=1)
-        return F.normalize(importance.flatten(1), dim=1, eps=1e-12)
+        return F.normalize(importance.flatten(1), dim=1, eps=1e-12).view_as(importance)

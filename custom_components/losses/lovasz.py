@@ -6,13 +6,14 @@ Berman et al., The Lovász-Softmax loss, CVPR 2018 (arXiv 1705.08790): equations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from custom_components import flag
 from custom_components.errors import InputError
-from custom_components.losses._tensors import in_full_precision, segmentation_labels
+from custom_components.losses.term import Output, SupervisedTerm, Taught
 
 
-class LovaszSoftmaxLoss(nn.Module):
+class LovaszSoftmaxLoss(SupervisedTerm):
     """A piecewise linear, convex extension of 1 - IoU to probabilities.
 
     Args:
@@ -26,32 +27,27 @@ class LovaszSoftmaxLoss(nn.Module):
 
     def __init__(self, classes: str | Sequence[int] = "present", per_image: bool = False) -> None:
         super().__init__()
-        is_list = not isinstance(classes, str) and classes and all(isinstance(c, int) and c >= 0 for c in classes)
+        is_list = isinstance(classes, list | tuple) and classes and all(isinstance(c, int) and c >= 0 for c in classes)
         if classes not in ("present", "all") and not is_list:
             raise InputError(f"loss option classes={classes!r} must be 'present', 'all' or a list of class numbers")
         self.classes = classes
-        self.per_image = per_image
+        self.per_image = flag("per_image", per_image)
 
-    @in_full_precision
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """
-        Args:
-            logits: (B, C, H, W).
-            target: labels (B, 1, H, W).
-
-        Returns:
-            Scalar in [0, 1].
+    def values(self, student: Output, labels: Tensor, taught: Taught | None = None) -> Tensor:
+        """A scalar in [0, 1]; (B,) with ``per_image``.
 
         Raises:
-            ValueError: on shapes, devices or class numbers that do not fit; InputError on labels outside 0 to C-1.
+            InputError: if ``classes`` names a class that the logits lack.
         """
-        labels = segmentation_labels(logits, target)
+        logits = student.logits
         if not isinstance(self.classes, str) and max(self.classes) >= logits.shape[1]:
-            raise ValueError(f"classes={self.classes} names a class that {logits.shape[1]}-class logits lack")
+            raise InputError(
+                f"loss option classes={self.classes} names a class that {logits.shape[1]}-class logits lack"
+            )
         probs = logits.softmax(dim=1).flatten(2)
         labels = labels.flatten(1)
         if self.per_image:
-            return torch.stack([self._pooled(p, y) for p, y in zip(probs, labels, strict=True)]).mean()
+            return torch.stack([self._pooled(p, y) for p, y in zip(probs, labels, strict=True)])
         return self._pooled(probs.transpose(0, 1).flatten(1), labels.flatten())
 
     def _pooled(self, probs: Tensor, labels: Tensor) -> Tensor:

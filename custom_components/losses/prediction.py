@@ -3,19 +3,21 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from custom_components import flag
 from custom_components.losses._tensors import check_choice, check_logits, check_number, in_full_precision
+from custom_components.losses.term import Output, Taught, Term
 
 DIRECTIONS = ("student_teacher", "teacher_student")
 
 
-class PredictionDistillationLoss(nn.Module):
+class PredictionDistillationLoss(Term):
     """The Kullback-Leibler divergence of the student's and the teachers' softened probabilities, mean over pixels.
 
     Deviations from the print: the mean runs over the batch too, the temperature (not stated) is the reference code's
     4, and the loss is multiplied by its square, so that β means nearly the same at every temperature
-    (``scale_by_t2=False`` is equation (2) to the letter).
+    (``scale_by_t2=False`` is equation (2) to the letter). A gate multiplies the divergence at each pixel.
 
     Args:
         direction: ``"student_teacher"`` is KL(p^s || p^t) as printed. ``"teacher_student"`` is KL(p^t || p^s), of
@@ -28,13 +30,15 @@ class PredictionDistillationLoss(nn.Module):
         InputError: on another direction, or a temperature of 0 or below.
     """
 
+    needs = frozenset({"logits"})
+
     def __init__(self, direction: str = "student_teacher", temperature: float = 4.0, scale_by_t2: bool = True) -> None:
         super().__init__()
         check_choice("direction", direction, DIRECTIONS)
         check_number("temperature", temperature, least=0, above=True)
         self.direction = direction
         self.temperature = temperature
-        self.scale_by_t2 = scale_by_t2
+        self.scale_by_t2 = flag("scale_by_t2", scale_by_t2)
 
     @in_full_precision
     def forward(
@@ -52,23 +56,38 @@ class PredictionDistillationLoss(nn.Module):
         Raises:
             ValueError: on shapes or devices that do not fit.
         """
-        check_logits(student_logits, "student_logits")
         teachers = [teacher_logits] if isinstance(teacher_logits, Tensor) else teacher_logits
+        return self.values(Output(student_logits), None, Taught([[z] for z in teachers], weights)).mean()
+
+    def summary(self, teacher: Output, labels: Tensor | None) -> list[Tensor]:
+        """The logits (B, C, H, W): the temperature and the weights of the mixture are the student's business."""
+        return [teacher.logits]
+
+    def values(self, student: Output, labels: Tensor | None, taught: Taught | None = None) -> Tensor:
+        """(B, H, W): the divergence at each pixel.
+
+        Raises:
+            ValueError: on shapes or devices that do not fit.
+        """
+        check_logits(student.logits, "student_logits")
+        teachers = [logits for (logits,) in taught.summaries]
         for z in teachers:
-            if z.shape != student_logits.shape or z.device != student_logits.device:
+            if z.shape != student.logits.shape or z.device != student.logits.device:
                 raise ValueError(
-                    f"student logits {tuple(student_logits.shape)} on {student_logits.device} and teacher logits "
+                    f"student logits {tuple(student.logits.shape)} on {student.logits.device} and teacher logits "
                     f"{tuple(z.shape)} on {z.device} must have one shape and device"
                 )
-        log_teacher = mix_teachers(teachers, weights, self.temperature)
-        log_student = torch.log_softmax(student_logits / self.temperature, dim=1)
+        log_teacher = mix_teachers(teachers, taught.weights, self.temperature)
+        log_student = torch.log_softmax(student.logits / self.temperature, dim=1)
         if self.direction == "student_teacher":
             divergence = log_student.exp() * (log_student - log_teacher)
         else:
             divergence = log_teacher.exp() * (log_teacher - log_student)
         # Not kl_div: its "batchmean" divides by B alone, which leaves a sum over the pixels.
-        loss = divergence.sum(dim=1).mean()
-        return loss * self.temperature**2 if self.scale_by_t2 else loss
+        values = divergence.sum(dim=1)
+        if taught.gate:
+            values = values * taught.gate.of_predictions(log_student, log_teacher)
+        return values * self.temperature**2 if self.scale_by_t2 else values
 
 
 @in_full_precision

@@ -1,32 +1,29 @@
 """The supervised loss, equation (4) of the paper."""
 
-from monai.losses import DiceLoss, GeneralizedDiceLoss
-from torch import Tensor, nn
-from torch.nn import functional as F
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
 
 from custom_components.errors import InputError
-from custom_components.losses._tensors import check_number, in_full_precision, segmentation_labels
-from custom_components.losses.lovasz import LovaszSoftmaxLoss
+from custom_components.loss_terms import SUPERVISED
+from custom_components.losses._tensors import check_choice, check_number, in_full_precision, segmentation_labels
+from custom_components.losses.sum_of_terms import SumOfTerms, lay_over
+from custom_components.losses.term import Output
 
 
-class SegmentationLoss(nn.Module):
-    """α1 Dice + α2 Lovász-softmax, and cross-entropy if asked for.
-
-    Dice is of the foreground and pooled over the batch: per image, every slice without prostate would add a constant 1
-    with almost no gradient. Cross-entropy is not in the paper. While the prostate is not found yet, Dice and Lovász
-    have almost no gradient and training may stall; cross-entropy starts it (the bundles use it).
+class SegmentationLoss(SumOfTerms):
+    """α1 Dice + α2 Lovász-softmax, and cross-entropy if asked for (the bundles do).
 
     Args:
         dice_weight: α1 of equation (4).
         lovasz_weight: α2 of equation (4).
         cross_entropy_weight: weight of the added cross-entropy.
-        generalized: take the generalised Dice loss (Sudre et al. 2017, the paper's reference [32]) over background
-            and foreground. Its smoothing is 1e-12, since MONAI's 1e-5 is larger than the weighted sums of a full slice.
-
-    A term of weight 0 is not computed.
+        generalized: see :class:`PooledDiceLoss`.
+        terms: options by term, of these and of other supervised terms, which go over the arguments before.
 
     Raises:
-        InputError: on a negative weight, or if all are 0.
+        InputError: on a negative weight or another wrong option, or if all weights are 0.
     """
 
     def __init__(
@@ -35,26 +32,26 @@ class SegmentationLoss(nn.Module):
         lovasz_weight: float = 0.3,
         cross_entropy_weight: float = 0.0,
         generalized: bool = False,
+        terms: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        super().__init__()
         weights = {"dice": dice_weight, "lovasz": lovasz_weight, "cross_entropy": cross_entropy_weight}
         for name, weight in weights.items():
             check_number(f"{name}_weight", weight, least=0)
-        self.term_weights = {name: weight for name, weight in weights.items() if weight}
-        if not self.term_weights:
+        table = lay_over(
+            {name: {"weight": weight} for name, weight in weights.items()}, {"dice": {"generalized": generalized}}
+        )
+        table = lay_over(table, terms)
+        for name, options in table.items():
+            check_choice("terms", name, tuple(SUPERVISED))
+            if "anneal" in options:
+                raise InputError(f"loss option terms.{name}.anneal is of a distillation; remove it")
+        if not any(options.get("weight") for options in table.values()):
             raise InputError("the segmentation loss has no term; give dice_weight, lovasz_weight or another above 0")
-        if generalized:
-            self.dice = GeneralizedDiceLoss(
-                softmax=True, to_onehot_y=True, batch=True, smooth_nr=1e-12, smooth_dr=1e-12
-            )
-        else:
-            self.dice = DiceLoss(softmax=True, to_onehot_y=True, include_background=False, batch=True)
-        self.lovasz = LovaszSoftmaxLoss()
-        self.last_terms: dict[str, Tensor] = {}
+        super().__init__(table)
 
     @in_full_precision
     def terms(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """The unweighted terms, scalars by name: ``dice``, ``lovasz``, ``cross_entropy``, each unless its weight is 0.
+        """The unweighted terms, scalars by name, each unless its weight is 0.
 
         Args:
             logits: (B, C, H, W).
@@ -64,18 +61,11 @@ class SegmentationLoss(nn.Module):
             ValueError: on shapes or devices that do not fit; InputError on labels outside 0 to C-1.
         """
         labels = segmentation_labels(logits, target)
-        terms = {}
-        if "dice" in self.term_weights:
-            terms["dice"] = self.dice(logits, labels[:, None])
-        if "lovasz" in self.term_weights:
-            terms["lovasz"] = self.lovasz(logits, target)
-        if "cross_entropy" in self.term_weights:
-            terms["cross_entropy"] = F.cross_entropy(logits, labels)
-        return terms
+        return {name: term.values(Output(logits), labels).mean() for name, term in self.parts.items()}
 
-    def total(self, terms: dict[str, Tensor]) -> Tensor:
+    def total(self, terms: Mapping[str, Tensor]) -> Tensor:
         """The weighted sum of :meth:`terms`."""
-        return sum(weight * terms[name] for name, weight in self.term_weights.items())
+        return sum(self.weighted(terms).values())
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """The weighted scalar; arguments as for :meth:`terms`. The detached terms stay in ``last_terms``, for logs."""

@@ -126,7 +126,7 @@ def _distil(ensemble: TeacherEnsemble, slices: SliceDataset, cache_dir: Path):
             teacher_dice_losses(outputs[0], trainer.state.batch["label"])
         )
     )
-    names = ("dice", "lovasz", "importance", "region_contrast", "prediction")
+    names = tuple(loss.parts)
     trainer.add_event_handler(
         Events.ITERATION_COMPLETED, lambda: terms.append([loss.last_terms[name].item() for name in names])
     )

@@ -8,19 +8,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from custom_components.loss_terms import DISTILLING, SUPERVISED
 from experiments.report.study import RunRecord
 from reporting.plots import COLOURS, INK, as_written, styled
 
-SEGMENTATION_TERMS = ("dice", "lovasz", "cross_entropy")
-DISTILLATION_TERMS = ("prediction", "importance", "region_contrast")
-# Okabe and Ito's palette, which colour-blind readers can tell apart.
-TERM_COLOURS = dict(
-    zip(
-        SEGMENTATION_TERMS + DISTILLATION_TERMS,
-        ("#0072B2", "#E69F00", "#6B7280", "#0072B2", "#D55E00", "#009E73"),
-        strict=True,
-    )
-)
 PANEL_WIDTH, PANEL_HEIGHT = 3.5, 2.3  # inches
 
 Draw = Callable[[Axes, Any], None]  # puts a panel's content on axes
@@ -59,7 +50,7 @@ def validation_dice(rows: Sequence[RunRecord]) -> Figure:
 
 def segmentation_losses(rows: Sequence[RunRecord]) -> Figure:
     """The unweighted segmentation terms over the epochs: a panel for each run."""
-    figure = _panels(_trainings(rows), _draw_terms(SEGMENTATION_TERMS, log=False), "loss term")
+    figure = _panels(_trainings(rows), _draw_terms(tuple(SUPERVISED), log=False), "loss term")
     # The panels share their scale. A limit that is set before the last panel is drawn would cut off larger values.
     figure.axes[0].set_ylim(bottom=0)
     return figure
@@ -67,7 +58,7 @@ def segmentation_losses(rows: Sequence[RunRecord]) -> Figure:
 
 def distillation_losses(rows: Sequence[RunRecord]) -> Figure:
     """The unweighted distillation terms over the epochs, on a log axis: a panel for each distilled run."""
-    return _panels(_trainings(rows), _draw_terms(DISTILLATION_TERMS, log=True), "loss term")
+    return _panels(_trainings(rows), _draw_terms(tuple(DISTILLING), log=True), "loss term")
 
 
 def reliability(rows: Sequence[RunRecord]) -> Figure:
@@ -117,7 +108,7 @@ def weights_by_site(training: Mapping[str, Sequence[float]]) -> dict[str, dict[s
 
 def has_distillation_terms(row: RunRecord) -> bool:
     """Whether a run logged a distillation term."""
-    return any(term in row.training for term in DISTILLATION_TERMS)
+    return any(term in row.training for term in DISTILLING)
 
 
 def _trainings(rows: Sequence[RunRecord]) -> dict[str, Mapping[str, Sequence[float]]]:
@@ -126,13 +117,13 @@ def _trainings(rows: Sequence[RunRecord]) -> dict[str, Mapping[str, Sequence[flo
 
 def _draw_terms(terms: Sequence[str], log: bool) -> Draw:
     def draw(axes: Axes, training: Mapping[str, Sequence[float]]) -> None:
-        for term in terms:
+        for term, colour in zip(terms, _cycle(COLOURS, len(terms)), strict=True):
             values = np.asarray(training.get(term, []), dtype=float)
             if log:
                 values = np.where(values > 0, values, np.nan)  # a log axis has no zero
             if np.isfinite(values).any():
                 label = term.replace("_", " ")
-                axes.plot(training["epoch"], values, color=TERM_COLOURS[term], linewidth=1.8, label=label)
+                axes.plot(training["epoch"], values, color=colour, linewidth=1.8, label=label)
         if log and axes.lines:
             axes.set_yscale("log")
 

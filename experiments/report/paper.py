@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from custom_components.losses.distillation import PRESETS
+from custom_components.losses import DistillationLoss
+from custom_components.losses.presets import PRESETS
 from custom_components.run_identity import flat, setting_differences
 from custom_components.run_settings import may_differ
 from experiments.report.comparison import compare, only_teacher
@@ -78,10 +79,22 @@ def _as_in_the_paper(row: RunRecord) -> bool:
 
 def _is_a_preset(settings: Mapping[str, Any]) -> bool:
     """Whether a student's loss is one of the presets in whole: with another alpha, beta or weighting it is none."""
-    options = {key.removeprefix("loss::"): value for key, value in settings.items() if key.startswith("loss::")}
-    preset = PRESETS.get(options.pop("preset", PRESET), {})
-    own = {**flat(preset), **{key: value for key, value in flat(options).items() if value is not None}}
-    return any(not setting_differences(flat(whole), own) for whole in PRESETS.values())
+    own = flat(DistillationLoss(**_loss_options(settings)).options)
+    return any(not setting_differences(flat(preset), own) for preset in PRESETS.values())
+
+
+def _loss_options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of the loss, from settings such as ``loss::terms::importance::weight``."""
+    options: dict[str, Any] = {"preset": PRESET}
+    for key, value in settings.items():
+        if not key.startswith("loss::"):
+            continue
+        _, *parents, last = key.split("::")
+        place = options
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = value
+    return options
 
 
 def table_1(study: StudyRecord) -> Table:

@@ -95,7 +95,9 @@ class Model:
     @property
     def with_cross_entropy(self) -> bool:
         """Whether the loss had cross-entropy beside the paper's equation 4."""
-        return float(self.rows[0].settings.get("loss::cross_entropy_weight", 0.5)) > 0  # 0.5 is the bundles' default
+        settings = {"loss::cross_entropy_weight": 0.5, **self.rows[0].settings}  # 0.5 is the bundles' default
+        flags = ("loss::terms::cross_entropy::weight", "loss::cross_entropy_weight")  # the first goes over the second
+        return float(next(settings[flag] for flag in flags if flag in settings)) > 0
 
     def mean_dice(self, cases: Sequence[str]) -> np.ndarray:
         """The Dice of each case, averaged over the seeds; shape (cases,)."""

@@ -11,6 +11,8 @@ import torch
 from monai.bundle import ConfigWorkflow
 
 from custom_components.bundle import read_bundle
+from custom_components.loss_terms import TERMS
+from custom_components.losses.presets import PRESETS
 
 BUNDLES = sorted(path.parent for path in Path(__file__).parents[2].glob("bundles/*/bundle.yaml"))
 NAMES = [bundle.name for bundle in BUNDLES]
@@ -73,6 +75,10 @@ def test_every_flag_of_the_guide_is_a_key_of_the_configs(repository):
     flags = {flag for flag, _ in documented_flags(repository)}
     # They have defaults in the trainer; tracking is MONAI's own.
     others = {"train::trainer::compile", "train::trainer::compile_kwargs", "tracking"}
+    # The options of a term are laid over the preset's; that they reach it is tested below.
+    options = {flag for flag in flags if flag.startswith("loss::terms::")}
+    assert {option.rpartition("::")[0] for option in options} <= {f"loss::terms::{term}" for term in TERMS}
+    flags -= options
     assert {flag for flag in flags if not any(flag in parser for parser in parsers)} == others
 
 
@@ -95,10 +101,33 @@ def test_the_usual_flags_do_what_they_say(untrained, workflow, tmp_path):
 
 
 def test_the_flags_of_a_distillation_reach_its_loss(untrained, workflow):
-    options = {"loss::preset": "emkd", "loss::weighting": "inverse", "loss::scope": "sample"}
+    options = {"loss::preset": "emkd", "loss::weighting": "softmin", "loss::scope": "sample", "loss::gate": "right"}
+    options |= {"loss::weighting_temperature": 0.05, "loss::judged_by": "cross_entropy", "loss::beta": 0.5}
+    options |= {"loss::terms::importance::weight": 0.2, "loss::terms::importance::power": 2}
+    options |= {"loss::terms::prediction::anneal": 0.1, "loss::terms::cross_entropy::weight": 0.5}
     run = workflow(untrained / "distillation", "train", student="enet", teachers=["espnet"], **options)
     loss = run.parser.get_parsed_content("loss")
-    assert (loss.weighting, loss.scope, loss.prediction.direction) == ("inverse", "sample", "teacher_student")
+    assert {name: loss.options[name] for name in loss.options if name != "terms"} == {
+        "weighting": "softmin",
+        "weighting_temperature": 0.05,
+        "judged_by": "cross_entropy",
+        "scope": "sample",
+        "gate": "right",
+    }
+    assert loss.options["terms"]["prediction"]["direction"] == "teacher_student"
+    assert (loss.parts["importance"].power, loss.parts["importance"].distance) == (2, "l2_squared")
+    assert list(loss.term_weights.values()) == [0.2, 0.3, 0.5, 0.2, 0.1, 0.5]
+
+
+def test_the_flags_of_a_networks_own_loss_reach_it(untrained, workflow):
+    options = {
+        "loss::cross_entropy_weight": 0,
+        "loss::terms::dice::generalized": True,
+        "loss::terms::lovasz::weight": 1,
+    }
+    loss = workflow(untrained / "enet", "train", **options).parser.get_parsed_content("loss")
+    assert loss.term_weights == {"dice": 0.2, "lovasz": 1}
+    assert type(loss.parts["dice"].dice).__name__ == "GeneralizedDiceLoss"
 
 
 def test_the_printed_distillation_is_one_flag_away(untrained, workflow):
@@ -107,9 +136,12 @@ def test_the_printed_distillation_is_one_flag_away(untrained, workflow):
         run = workflow(untrained / "distillation", "train", student="enet", teachers=["espnet"], **options)
         losses.append(run.parser.get_parsed_content("loss"))
     ours, printed = losses
-    assert ours.preset == "measured"
-    assert (printed.weighting, printed.scope, printed.prediction.direction) == ("loss", "batch", "student_teacher")
-    assert (printed.importance.distance, printed.region_contrast.distance) == ("l1", "l2")
+    assert ours.options == PRESETS["measured"]
+    assert printed.options == PRESETS["paper"]
+    parts = printed.parts
+    assert (printed.options["weighting"], printed.options["scope"]) == ("loss", "batch")
+    assert parts["prediction"].direction == "student_teacher"
+    assert (parts["importance"].distance, parts["region_contrast"].distance) == ("l1", "l2")
     weights = {"dice": 0.2, "lovasz": 0.3, "importance": 0.1, "region_contrast": 0.1, "prediction": 0.1}
     assert printed.term_weights == weights
 

@@ -22,6 +22,7 @@ from custom_components.bundle.packaging import package
 from custom_components.data import load_datalist
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, write_json
+from custom_components.loss_terms import TERMS
 from custom_components.teachers import load_teacher
 
 NAME = "prostate_mri_enet"
@@ -266,6 +267,8 @@ def test_all_that_a_package_imports_is_in_it_or_declared(make_trained, unpack):
     modules = {name for file in folder.rglob("*.py") for name in imported(file)}
     own = {name.replace(".", "/") for name in modules if name.startswith("custom_components")}
     assert "custom_components/losses/segmentation" in own
+    terms = {name.rpartition(".")[0].replace(".", "/") for name in TERMS.values()}
+    assert all((folder / f"{name}.py").is_file() for name in terms)
     assert [
         name for name in own if not any((folder / f"{name}{end}").is_file() for end in (".py", "/__init__.py"))
     ] == []

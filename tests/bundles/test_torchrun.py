@@ -24,7 +24,7 @@ NAMES = sorted(path.parent.name for path in Path(__file__).parents[2].glob("bund
 
 # Only means over samples fall apart into halves: Dice and Lovász pool the pixels of a process's own batch, and so do
 # weights of teachers adapted to a batch. Dropout differs from process to process.
-CROSS_ENTROPY = {"dice_weight": 0.0, "lovasz_weight": 0.0, "cross_entropy_weight": 1.0}
+CROSS_ENTROPY = {"dice": 0.0, "lovasz": 0.0, "cross_entropy": 1.0}
 DROPOUT = "$[setattr(m, 'p', {p}) for m in @network_def.modules() if isinstance(m, torch.nn.Dropout2d)]"
 RUN = "$@train#trainer.run()"
 COMMON = {
@@ -44,12 +44,12 @@ GO_ON = [
     "$setattr(@train#trainer.state, 'max_epochs', 4)",
     RUN,
 ]
-ENET = {**COMMON, **{f"loss::{name}": value for name, value in CROSS_ENTROPY.items()}}
+ENET = {**COMMON, **{f"loss::{name}_weight": value for name, value in CROSS_ENTROPY.items()}}
 DISTILLATION = {
     **COMMON,
     "student": "pupil",
     "teachers": TEACHERS,
-    "loss::segmentation": CROSS_ENTROPY,
+    **{f"loss::terms::{name}::weight": value for name, value in CROSS_ENTROPY.items()},
     "loss::scope": "sample",
 }
 # Two processes with half the batch each take the same samples as one, in the same order.

@@ -44,9 +44,26 @@ def test_logs_every_term_every_teachers_weight_and_every_gradient_norm(make_dist
     assert all(row[f"grad_{name}"] > 0 for name in TERMS)
 
 
+def test_a_terms_weight_falls_over_the_epochs(make_distillation, tiny):
+    """That of the predictions, to a fifth in the last of three epochs; the logged terms are as without weight."""
+    loss = {"alpha": 0.0, "terms": {"prediction": {"weight": 1.0, "anneal": 0.2}}}
+    run = make_distillation([tiny], epochs=3, loss=loss)
+    run.trainer.run()
+    for row, weight in zip(run.log.rows, (1.0, 0.6, 0.2), strict=True):
+        expected = 0.2 * row["dice"] + 0.3 * row["lovasz"] + weight * row["prediction"]
+        assert row["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("gate", ["right", "better"])
+def test_distils_through_a_gate(make_distillation, gate):
+    run = make_distillation([ESPNet, MobileNetV2], epochs=2, loss={"gate": gate, "weighting": "softmin"})
+    run.trainer.run()
+    assert [name for name in run.log.rows[0] if name in TERMS] == TERMS
+
+
 def test_the_only_terms_gradient_is_that_of_the_step(make_distillation, tiny):
     run = make_distillation(
-        [tiny], loss={"alpha": 0.0, "beta": 0.0, "segmentation": {"lovasz_weight": 0.0}}, batch_size=2
+        [tiny], loss={"alpha": 0.0, "beta": 0.0, "terms": {"lovasz": {"weight": 0.0}}}, batch_size=2
     )
     norms = []
     run.trainer.add_event_handler(

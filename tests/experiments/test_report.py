@@ -3,16 +3,19 @@ import csv
 import hashlib
 import json
 import re
+from dataclasses import replace
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
 import pytest
 
+from custom_components import loss_terms
 from custom_components.errors import InputError
 from custom_components.metrics import summarise, volume_scores
 from experiments.report import load_study, render_table, write_report
 from experiments.report.comparison import compare, comparisons, conclusions
-from experiments.report.figures import weights_by_site
+from experiments.report.figures import distillation_losses, segmentation_losses, weights_by_site
 from experiments.report.paper import table_1, table_2
 from experiments.report.pictures import chosen_cases
 from experiments.report.runs import run_table, shared_settings
@@ -300,6 +303,34 @@ def test_a_baseline_with_cross_entropy_is_another_baseline(small):
     lines = {line.cells[0]: line.cells for line in table_1(load_study(small)).lines}
     assert lines["ENet fair"][3] == "–"
     assert lines["ENet <distilled>"][4] == lines["ENet <distilled>"][6]  # the same scores as the other baseline's
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, True),
+        ({"loss::cross_entropy_weight": 0}, False),
+        ({"loss::terms::cross_entropy::weight": 0}, False),
+        ({"loss::terms::cross_entropy::weight": "0.1", "loss::cross_entropy_weight": 0}, True),
+    ],
+)
+def test_either_flag_says_whether_a_network_had_cross_entropy(sample, settings, expected):
+    row = replace(load_study(sample).rows[2], settings=settings)
+    assert Model([row]).with_cross_entropy == expected
+
+
+def test_the_terms_of_the_table_are_drawn_in_its_order(sample, monkeypatch):
+    monkeypatch.setitem(loss_terms.DISTILLING, "mean_logit", "a.new.Term")
+    row = load_study(sample).rows[3]
+    training = {**row.training, "mean_logit": row.training["prediction"]}
+    row = SimpleNamespace(label=row.label, seed=row.seed, training=training)
+    for draw, expected in (
+        (segmentation_losses, ["dice", "lovasz"]),
+        (distillation_losses, ["importance", "region contrast", "prediction", "mean logit"]),
+    ):
+        (axes,) = draw([row]).axes
+        assert [line.get_label() for line in axes.lines] == expected
+        assert len({line.get_color() for line in axes.lines}) == len(expected)
 
 
 def test_weights_are_shown_by_site_where_they_were_logged_so(sample):

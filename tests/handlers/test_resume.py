@@ -48,7 +48,7 @@ def test_a_resumed_training_equals_the_uninterrupted_one(train, tmp_path):
     assert_equal(tmp_path / "whole", tmp_path / "parts")
 
 
-def test_a_resumed_distillation_equals_the_uninterrupted_one(train, tmp_path):
+def test_a_resumed_distillation_equals_the_uninterrupted_one(train, one_error_line, tmp_path):
     train("teacher", 1, config="espnet", augmentation=0, models_dir=str(tmp_path / "bundles" / "espnet" / "models"))
     distillation = {"config": "distillation", "student": "enet", "teachers": ["espnet"], "loss::weighting": "inverse"}
     train("whole", 2, **distillation)
@@ -56,6 +56,9 @@ def test_a_resumed_distillation_equals_the_uninterrupted_one(train, tmp_path):
     torch.manual_seed(99)
     train("parts", 2, **distillation)
     assert_equal(tmp_path / "whole", tmp_path / "parts")
+    for changed in ({"loss::gate": "right"}, {"loss::terms::prediction::temperature": 2}):
+        line = one_error_line(lambda changed=changed: train("parts", 3, **distillation, **changed))
+        assert "last.pt: saved by a training with other loss" in line
 
 
 def assert_equal(whole: Path, parts: Path) -> None:

@@ -1,13 +1,21 @@
+from math import exp, log
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from custom_components.errors import InputError
-from custom_components.losses import SegmentationLoss, adaptive_weights, teacher_dice_losses
+from custom_components.losses import (
+    DistillationLoss,
+    SegmentationLoss,
+    adaptive_weights,
+    teacher_cross_entropies,
+    teacher_dice_losses,
+)
 
 few = settings(max_examples=15, deadline=None, derandomize=True)
-MODES = ["loss", "score", "inverse", "uniform"]
+MODES = ["loss", "score", "inverse", "softmin", "uniform"]
 dice_losses = st.lists(st.floats(0.01, 0.99), min_size=1, max_size=5).map(lambda x: torch.tensor(x).double())
 
 
@@ -19,6 +27,28 @@ def test_golden(golden, assert_golden, dtype):
             assert_golden(adaptive_weights(losses, mode), case[mode])
     assert_golden(adaptive_weights(torch.zeros(3, dtype=dtype)), g["all_zero_loss"])
     assert_golden(adaptive_weights(torch.tensor([0.0, 0.3, 0.3], dtype=dtype)), g["one_zero"])
+
+
+@pytest.mark.parametrize(("temperature", "own"), [(0.1, exp(-0.5)), (0.05, exp(-1.0)), (1.0, exp(-0.05))])
+def test_softmin_by_hand(temperature, own):
+    """A teacher of loss .05 beside two of .4."""
+    other = exp(-0.4 / temperature)
+    expected = torch.tensor([own, other, other]).double() / (own + 2 * other)
+    losses = torch.tensor([0.05, 0.4, 0.4]).double()
+    torch.testing.assert_close(adaptive_weights(losses, "softmin", temperature), expected)
+
+
+def test_softmin_parts_teachers_more_sharply_than_inverse():
+    losses = torch.tensor([0.05, 0.4, 0.4]).double()
+    rounded = [
+        [round(weight, 2) for weight in adaptive_weights(losses, mode).tolist()] for mode in ("softmin", "inverse")
+    ]
+    assert rounded == [[0.94, 0.03, 0.03], [0.8, 0.1, 0.1]]
+
+
+def test_softmin_is_blind_to_what_all_teachers_lose():
+    losses = torch.tensor([[0.1, 0.3], [0.2, 0.25]]).double()
+    torch.testing.assert_close(adaptive_weights(losses + 0.5, "softmin"), adaptive_weights(losses, "softmin"))
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -46,7 +76,7 @@ def test_scale_of_the_losses_does_not_matter(mode, losses, factor):
     torch.testing.assert_close(adaptive_weights(losses * factor, mode), adaptive_weights(losses, mode))
 
 
-@pytest.mark.parametrize(("mode", "sign"), [("loss", 1), ("score", -1), ("inverse", -1)])
+@pytest.mark.parametrize(("mode", "sign"), [("loss", 1), ("score", -1), ("inverse", -1), ("softmin", -1)])
 def test_a_worse_teacher_gains_or_loses(mode, sign):
     before, after = (adaptive_weights(torch.tensor([loss, 0.2, 0.4]), mode)[0] for loss in (0.3, 0.35))
     assert sign * (after - before) > 0.01
@@ -69,6 +99,28 @@ def test_dice_losses_are_those_of_the_segmentation_loss():
     torch.testing.assert_close(teacher_dice_losses(teachers, target, per_sample=True), torch.stack(samples))
 
 
+def test_cross_entropies_by_hand_and_on_a_slice_without_prostate():
+    """Two slices of two pixels, the second empty: Dice is 1 for both teachers there, and cross-entropy is not."""
+    target = torch.tensor([[[[1, 0]]], [[[0, 0]]]])
+    probs = [[[[0.8, 0.1]], [[0.5, 0.1]]], [[[0.3, 0.2]], [[0.1, 0.1]]]]  # of prostate, by teacher and slice
+    teachers = [torch.stack([1 - p, p], dim=1).log() for p in torch.tensor(probs).double()]
+    hand = [[(log(0.8) + log(0.9)) / 2, (log(0.3) + log(0.8)) / 2], [(log(0.5) + log(0.9)) / 2, log(0.9)]]
+    expected = -torch.tensor(hand).double()
+    torch.testing.assert_close(teacher_cross_entropies(teachers, target, per_sample=True), expected)
+    torch.testing.assert_close(teacher_cross_entropies(teachers, target), expected.mean(dim=0))
+    torch.testing.assert_close(
+        teacher_dice_losses(teachers, target, True)[1], torch.ones(2).double(), rtol=0, atol=1e-4
+    )
+
+    def weights(judged_by):
+        loss = DistillationLoss(alpha=0, weighting="softmin", scope="sample", judged_by=judged_by)
+        return loss(teachers[0], target, [], teachers, []).weights[1]
+
+    torch.testing.assert_close(weights("dice"), torch.full((2,), 0.5).double(), rtol=0, atol=1e-3)
+    own, other = (exp(value / 0.1) for value in hand[1])
+    torch.testing.assert_close(weights("cross_entropy"), torch.tensor([own, other]).double() / (own + other))
+
+
 def test_perfect_teachers_lose_nothing_and_never_less():
     target = torch.randint(0, 2, (2, 1, 6, 6))
     perfect = torch.cat([1 - target, target], dim=1).half() * 160 - 80
@@ -81,6 +133,8 @@ def test_perfect_teachers_lose_nothing_and_never_less():
 def test_wrong_arguments():
     with pytest.raises(InputError, match="weighting='best' is unknown"):
         adaptive_weights(torch.ones(2), "best")
+    with pytest.raises(InputError, match="weighting_temperature=0 must be a number above 0"):
+        adaptive_weights(torch.ones(2), "softmin", 0)
     for shape in ((), (0,), (1, 2, 3)):
         with pytest.raises(ValueError, match="teacher losses must be"):
             adaptive_weights(torch.ones(shape))

@@ -17,6 +17,8 @@ from custom_components.losses import (
     adaptive_weights,
     teacher_dice_losses,
 )
+from custom_components.losses.presets import PRESETS
+from custom_components.losses.weights import JUDGES
 
 TERMS = ["dice", "lovasz", "importance", "region_contrast", "prediction"]
 both_presets = pytest.mark.parametrize("preset", ["paper", "emkd"])
@@ -170,10 +172,24 @@ def test_only_the_student_learns():
     assert not any(t.requires_grad for t in [*output.terms.values(), output.weights])
 
 
+@pytest.mark.parametrize("size", [8, 64])
+def test_the_gradient_is_that_of_a_network_alone_and_of_the_predictions_to_the_last_bit(size):
+    student, target, _, teachers, _ = arguments(dtype=torch.float32)
+    student, target, *teachers = (x.repeat(1, 1, size // 8, size // 8) for x in (student, target, *teachers))
+    student.requires_grad_()
+    output = DistillationLoss("measured", alpha=0)(student, target, [], teachers, [])
+    total, prediction = (
+        torch.autograd.grad(value, student, retain_graph=True)[0]
+        for value in (output.loss, output.weighted_terms["prediction"])
+    )
+    (alone,) = torch.autograd.grad(SegmentationLoss(cross_entropy_weight=0.5)(student, target), student)
+    assert torch.equal(total, alone + prediction)
+
+
 def test_gradcheck():
     student, target, student_features, teachers, teacher_features = arguments()
     small = [f[:, :2, :4, :4] for f in student_features]
-    loss = DistillationLoss(importance={"power": 2})
+    loss = DistillationLoss(terms={"importance": {"power": 2}})
 
     def value(z, low, high):
         return loss(z, target[:, :, :4, :4], [low, high], crop(teachers), [crop(fs) for fs in teacher_features]).loss
@@ -235,27 +251,56 @@ def test_meta_tensors_give_plain_ones():
 
 def test_configured_from_json():
     text = """{"loss": {"_target_": "custom_components.losses.DistillationLoss", "preset": "emkd", "alpha": 0.3,
-        "weighting": [1, 2], "segmentation": {"cross_entropy_weight": 1.0}, "prediction": {"temperature": 2.0},
-        "importance": {"power": 2}, "region_contrast": {"mask_resize": "area"}}}"""
+        "weighting": [1, 2], "terms": {"cross_entropy": {"weight": 1.0}, "prediction": {"temperature": 2.0},
+        "importance": {"power": 2}, "region_contrast": {"mask_resize": "area"}}}}"""
     loss = ConfigParser(json.loads(text)).get_parsed_content("loss")
-    assert (loss.alpha, loss.beta, loss.prediction.temperature, loss.importance.power) == (0.3, 0.1, 2.0, 2)
+    weights = {"dice": 0.2, "lovasz": 0.3, "cross_entropy": 1.0, "importance": 0.3, "region_contrast": 0.3}
+    assert loss.term_weights == {**weights, "prediction": 0.1}
+    assert (loss.parts["prediction"].temperature, loss.parts["importance"].power) == (2.0, 2)
     # What the config does not name stays the preset's.
-    assert (loss.prediction.direction, loss.importance.distance) == ("teacher_student", "l2_squared")
-    assert (loss.region_contrast.distance, loss.region_contrast.mask_resize) == ("squared", "area")
+    assert (loss.parts["prediction"].direction, loss.parts["importance"].distance) == ("teacher_student", "l2_squared")
+    contrast = loss.parts["region_contrast"]
+    assert (contrast.distance, contrast.mask_resize) == ("squared", "area")
     assert list(loss(*arguments()).terms) == ["dice", "lovasz", "cross_entropy", *TERMS[2:]]
 
 
-def test_a_preset_is_a_set_of_options_and_what_is_given_goes_over_it():
+def test_a_preset_is_a_table_and_what_is_given_goes_over_it():
     args = arguments()
     spelled_out = DistillationLoss(
-        "emkd", beta=1, segmentation={"cross_entropy_weight": 0.5}, weighting="inverse", scope="sample"
+        "emkd", beta=1, terms={"cross_entropy": {"weight": 0.5}}, weighting="inverse", scope="sample"
     )
     torch.testing.assert_close(DistillationLoss("measured")(*args).loss, spelled_out(*args).loss)
     printed = DistillationLoss("paper")
-    assert (printed.alpha, printed.beta, printed.weighting, printed.scope) == (0.1, 0.1, "loss", "batch")
-    given = DistillationLoss("measured", alpha=0, weighting="uniform", segmentation={"cross_entropy_weight": 0})
-    assert (given.alpha, given.beta, given.weighting, given.scope) == (0, 1, "uniform", "sample")
+    assert printed.options == PRESETS["paper"]
+    weights = [printed.term_weights[name] for name in ("importance", "region_contrast", "prediction")]
+    assert (weights, printed.options["weighting"], printed.options["scope"]) == ([0.1] * 3, "loss", "batch")
+    given = DistillationLoss("measured", alpha=0, weighting="uniform", terms={"cross_entropy": {"weight": 0}})
+    assert given.term_weights == {"dice": 0.2, "lovasz": 0.3, "prediction": 1}
+    assert (given.options["weighting"], given.options["scope"]) == ("uniform", "sample")
     assert list(given(*args).terms) == ["dice", "lovasz", "prediction"]
+
+
+def test_importance_and_region_contrast_are_weighed_apart():
+    args = arguments()
+    apart = DistillationLoss(alpha=0.3, terms={"region_contrast": {"weight": 0.05}, "importance": {}})
+    assert (apart.term_weights["importance"], apart.term_weights["region_contrast"]) == (0.3, 0.05)
+    output, base = apart(*args), DistillationLoss()(*args)
+    torch.testing.assert_close(
+        output.loss - base.loss, 0.2 * base.terms["importance"] - 0.05 * base.terms["region_contrast"]
+    )
+    one = DistillationLoss(terms={"importance": {"weight": 0}})(*args)
+    assert list(one.terms) == ["dice", "lovasz", "region_contrast", "prediction"]
+
+
+def test_the_order_of_the_terms_is_the_tables_whatever_the_order_given():
+    shuffled = {name: {"weight": 1.0} for name in reversed(TERMS)}
+    output = DistillationLoss(terms=shuffled)(*arguments())
+    assert list(output.terms) == list(output.weighted_terms) == TERMS
+
+
+def test_a_distillation_without_a_supervised_term():
+    nothing = {name: {"weight": 0} for name in ("dice", "lovasz")}
+    assert list(DistillationLoss(terms=nothing)(*arguments()).terms) == TERMS[2:]
 
 
 @pytest.mark.parametrize(
@@ -268,8 +313,18 @@ def test_a_preset_is_a_set_of_options_and_what_is_given_goes_over_it():
         ({"weighting": [0, 0]}, "must hold a weight above 0"),
         ({"weighting": [1, -1]}, "weighting=-1"),
         ({"scope": "image"}, "scope='image'"),
-        ({"prediction": {"temprature": 2.0}}, "prediction=.*temprature"),
-        ({"importance": {"power": 0.5}}, r"power=0\.5"),
+        ({"terms": {"prediction": {"temprature": 2.0}}}, "prediction has no option 'temprature'; it has .*temperature"),
+        ({"terms": {"importance": {"power": 0.5}}}, r"power=0\.5"),
+        ({"terms": {"importance": {"weight": "much"}}}, r"terms\.importance\.weight='much' must be a number"),
+        ({"terms": {"importance": 0.2}}, r"terms\.importance=0\.2 must hold options by name"),
+        ({"terms": "importance"}, "terms='importance' must be a table"),
+        ({"terms": {"importanse": {"weight": 0.2}}}, "terms='importanse' is unknown; choose one of 'dice'"),
+        ({"terms": {name: {"weight": 0} for name in TERMS}}, "the loss has no term; give a weight above 0"),
+        ({"terms": {"prediction": {"anneal": 1.5}}}, r"prediction\.anneal=1\.5 must be a number of at least 0 and at"),
+        ({"judged_by": "iou"}, "judged_by='iou' is unknown; choose one of 'dice', 'cross_entropy'"),
+        ({"weighting": "score", "judged_by": "cross_entropy"}, "the weighting 'score' is 1 - Dice loss"),
+        ({"weighting_temperature": 0}, "weighting_temperature=0 must be a number above 0"),
+        ({"gate": "wrong"}, "gate='wrong' is unknown; choose one of 'right', 'better'"),
     ],
 )
 def test_wrong_options_in_one_line(options, message):
@@ -283,7 +338,7 @@ def test_networks_of_other_classes_than_the_region_contrast():
     _, target, student_features, _, teacher_features = arguments(n=1)
     with pytest.raises(InputError, match=r"region_contrast\.num_classes=2, but the student has 3 classes"):
         DistillationLoss()(three, target, student_features, [three], teacher_features)
-    fitting = DistillationLoss(region_contrast={"num_classes": 3})(
+    fitting = DistillationLoss(terms={"region_contrast": {"num_classes": 3}})(
         three, target, student_features, [three], teacher_features
     )
     assert fitting.loss.isfinite()
@@ -304,7 +359,7 @@ def test_wrong_counts():
 
 @pytest.mark.parametrize(("scope", "shape"), [("batch", (3,)), ("sample", (2, 3))])
 def test_equal_weights_need_no_dice_of_the_teachers(scope, shape, monkeypatch):
-    monkeypatch.setattr("custom_components.losses.distillation.teacher_dice_losses", None)
+    monkeypatch.setitem(JUDGES, "dice", None)
     args = arguments(b=2, n=3)
     output = DistillationLoss(weighting="uniform", scope=scope)(*args)
     torch.testing.assert_close(output.weights, torch.full(shape, 1 / 3, dtype=output.weights.dtype))
@@ -313,5 +368,5 @@ def test_equal_weights_need_no_dice_of_the_teachers(scope, shape, monkeypatch):
 
 @pytest.mark.parametrize("weighting", ["loss", "score", "inverse", "uniform"])
 def test_nor_does_a_teacher_alone(weighting, monkeypatch):
-    monkeypatch.setattr("custom_components.losses.distillation.teacher_dice_losses", None)
+    monkeypatch.setitem(JUDGES, "dice", None)
     assert DistillationLoss(weighting=weighting)(*arguments(n=1)).weights.tolist() == [1.0]

@@ -1,0 +1,30 @@
+"""The Dice loss, the first term of the paper's equation (4)."""
+
+from monai.losses import DiceLoss, GeneralizedDiceLoss
+from torch import Tensor
+
+from custom_components import flag
+from custom_components.losses.term import Output, SupervisedTerm, Taught
+
+
+class PooledDiceLoss(SupervisedTerm):
+    """1 - Dice of the foreground, pooled over the batch.
+
+    Taken per image, every slice without prostate would add a constant 1 with almost no gradient.
+
+    Args:
+        generalized: take the generalised Dice loss (Sudre et al. 2017, the paper's reference [32]) over background
+            and foreground. Its smoothing is 1e-12, since MONAI's 1e-5 is larger than the weighted sums of a full slice.
+    """
+
+    def __init__(self, generalized: bool = False) -> None:
+        super().__init__()
+        if flag("generalized", generalized):
+            self.dice = GeneralizedDiceLoss(
+                softmax=True, to_onehot_y=True, batch=True, smooth_nr=1e-12, smooth_dr=1e-12
+            )
+        else:
+            self.dice = DiceLoss(softmax=True, to_onehot_y=True, include_background=False, batch=True)
+
+    def values(self, student: Output, labels: Tensor, taught: Taught | None = None) -> Tensor:
+        return self.dice(student.logits, labels[:, None])

@@ -1,0 +1,85 @@
+"""Gates: where teachers that are wrong are not followed. Neither the paper nor EMKD has one."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from custom_components.losses._tensors import check_choice
+
+GATES = ("right", "better")
+
+
+class Gate:
+    """Where the distilling terms count, as a factor g of their values; what is left out adds 0 to their means.
+
+    The teachers are judged by their mixture p^t = Σ_j w_j p^j, y is the mask's class.
+
+    ``"right"``, for each pixel: g = 1 where argmax_c p^t_c = y, else 0. It keeps what teachers have right and drops
+    what they have wrong, as the bias elimination of Zhang et al. 2024 (arXiv 2412.09874). Features look at p^t at
+    temperature 1. Predictions look at it at their own temperature, and ask one more thing, p^t_y >= p^s_y: where the
+    student is surer than a right teacher, it would be drawn back from the mask's class. So no pixel's gradient points
+    away from that class.
+
+    ``"better"``, for each slice: g = 1 where the mixture's loss is below the student's, else 0.
+
+    Args:
+        pixels: whether the teachers are followed, (B, H, W), bool.
+        labels: (B, H, W), int64.
+        one_sided: whether predictions ask for the surer teacher too.
+    """
+
+    def __init__(self, pixels: Tensor, labels: Tensor, one_sided: bool) -> None:
+        self._pixels = pixels
+        self._labels = labels
+        self._one_sided = one_sided
+
+    @classmethod
+    def right(cls, log_mixture: Tensor, labels: Tensor) -> "Gate":
+        """
+        Args:
+            log_mixture: log p^t (B, C, H, W).
+            labels: (B, H, W).
+        """
+        return cls(_is_right(log_mixture, labels), labels, one_sided=True)
+
+    @classmethod
+    def better(cls, mixture_losses: Tensor, student_losses: Tensor, labels: Tensor) -> "Gate":
+        """
+        Args:
+            mixture_losses: of each slice (B,).
+            student_losses: likewise.
+            labels: (B, H, W).
+        """
+        pixels = (mixture_losses < student_losses)[:, None, None].expand_as(labels)
+        return cls(pixels, labels, one_sided=False)
+
+    @torch.no_grad()
+    def of_predictions(self, log_student: Tensor, log_mixture: Tensor) -> Tensor:
+        """g (B, H, W), bool, of predictions at one temperature: log p^s and log p^t, both (B, C, H, W)."""
+        if not self._one_sided:
+            return self._pixels
+        student, mixture = (
+            log_probs.gather(1, self._labels[:, None])[:, 0] for log_probs in (log_student, log_mixture)
+        )
+        return _is_right(log_mixture, self._labels) & (mixture >= student)
+
+    def of_map(self, size: torch.Size, dtype: torch.dtype) -> Tensor:
+        """g (B, h, w) of a map of another size: of each of its pixels, the share that is followed."""
+        return F.interpolate(self._pixels[:, None].to(dtype), size=size, mode="area")[:, 0]
+
+    def of_regions(self, num_classes: int, dtype: torch.dtype) -> Tensor:
+        """g (B,) of what compares the regions of a slice: the share that is followed of the region with the least."""
+        regions = F.one_hot(self._labels, num_classes).flatten(1, 2).to(dtype)
+        followed = self._pixels.flatten(1)[..., None] * regions
+        shares = followed.sum(dim=1) / regions.sum(dim=1)  # 0/0, no number, of an absent region
+        return shares.nan_to_num(nan=1.0).amin(dim=1)
+
+
+def check_gate(gate: str | None) -> None:
+    """Raises InputError unless ``gate`` is one of :data:`GATES` or None."""
+    if gate is not None:
+        check_choice("gate", gate, GATES)
+
+
+def _is_right(log_probs: Tensor, labels: Tensor) -> Tensor:
+    return log_probs.argmax(dim=1) == labels

@@ -1,0 +1,45 @@
+"""The presets of the distillation loss: tables of terms, and how the teachers are weighed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from custom_components.losses.sum_of_terms import lay_over
+
+# As printed; what the paper leaves open is as in EMKD's code.
+PAPER: dict[str, Any] = {
+    "terms": {
+        "dice": {"weight": 0.2},
+        "lovasz": {"weight": 0.3},
+        "cross_entropy": {"weight": 0.0},
+        "importance": {"weight": 0.1, "power": 4.0, "distance": "l1"},
+        "region_contrast": {"weight": 0.1, "distance": "l2", "mask_resize": "nearest"},
+        "prediction": {"weight": 0.1, "direction": "student_teacher", "temperature": 4.0, "scale_by_t2": True},
+    },
+    "weighting": "loss",
+    "weighting_temperature": 0.1,
+    "judged_by": "dice",
+    "scope": "batch",
+    "gate": None,
+}
+EMKD: dict[str, Any] = {
+    **PAPER,
+    "terms": lay_over(
+        PAPER["terms"],
+        {
+            "importance": {"distance": "l2_squared"},
+            "region_contrast": {"distance": "squared"},
+            "prediction": {"direction": "teacher_student"},
+        },
+    ),
+}
+# What did best on validation cases of real data: docs/adr/0006-defaults-by-measurement.md.
+MEASURED: dict[str, Any] = {
+    **EMKD,
+    "terms": lay_over(EMKD["terms"], {"cross_entropy": {"weight": 0.5}, "prediction": {"weight": 1.0}}),
+    "weighting": "inverse",
+    "scope": "sample",
+}
+PRESETS: dict[str, Mapping[str, Any]] = {"paper": PAPER, "emkd": EMKD, "measured": MEASURED}
+
+# The terms that the letters of equation (5) weigh.
+EQUATION_5 = {"alpha": ("importance", "region_contrast"), "beta": ("prediction",)}
