@@ -46,7 +46,7 @@ def voxel_mm3(affine: np.ndarray) -> float:
     return abs(float(np.linalg.det(affine[:3, :3])))
 
 
-def read_volume(path: Path, channel: int | None = None) -> Volume:
+def read_volume(path: Path, channel: int | None = None, upright: bool = True) -> Volume:
     """Read a scalar 3-D NIfTI: the stored type when the header does not scale, float32 when it does.
 
     The sform says where it lies, and the qform where there is no sform, as in nibabel and MONAI; metres and microns
@@ -55,6 +55,7 @@ def read_volume(path: Path, channel: int | None = None) -> Volume:
     Args:
         path: ``.nii`` or ``.nii.gz`` file.
         channel: which volume of a 4-D file; None for a file that must hold one.
+        upright: whether a sheared volume is refused; False where it is then held against one that is upright.
 
     Raises:
         InputError: when the file is missing, unreadable, truncated, no NIfTI, or not one upright 3-D scalar volume.
@@ -75,7 +76,7 @@ def read_volume(path: Path, channel: int | None = None) -> Volume:
     if voxels.ndim != 3:
         raise InputError(f"{path}: has {voxels.ndim} dimensions {voxels.shape}; export one 3-D volume (T2w)")
     affine = _affine_mm(path, image)
-    require_sane_affine(path, affine)
+    require_sane_affine(path, affine, upright)
     # nibabel scales in float64; an unscaled array keeps its type, in this machine's byte order.
     scaled = image.dataobj.slope != 1 or image.dataobj.inter != 0
     return Volume(voxels.astype(np.float32 if scaled else voxels.dtype.newbyteorder("=")), affine)
@@ -105,12 +106,13 @@ def volume_name(path: str | Path) -> str:
     return ENDING.sub("", Path(path).name)
 
 
-def require_sane_affine(path: Path, affine: np.ndarray) -> None:
+def require_sane_affine(path: Path, affine: np.ndarray, upright: bool = True) -> None:
     """Refuse an affine that no MRI has, or one that is sheared: rows, columns and slices must be at right angles.
 
     Args:
         path: the volume's file.
         affine: 4 x 4, from voxel indices to mm.
+        upright: whether to refuse shear.
 
     Raises:
         InputError: when it is not finite, flat or sheared, or voxels are not :data:`SHORTEST_EDGE_MM` to
@@ -124,7 +126,7 @@ def require_sane_affine(path: Path, affine: np.ndarray) -> None:
         raise InputError(f"{path}: has voxels of {_in_words(sizes)}, as no MRI has; {advice}")
     axes = affine[:3, :3] / sizes
     cosine = max(abs(axes[:, one] @ axes[:, other]) for one, other in ((0, 1), (0, 2), (1, 2)))
-    if cosine > SHEAR_TOLERANCE:
+    if upright and cosine > SHEAR_TOLERANCE:
         angle = math.degrees(math.acos(min(cosine, 1.0)))
         raise InputError(f"{path}: is sheared, two of its axes meet at {angle:.4g} degrees; resample it upright first")
 

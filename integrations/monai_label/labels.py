@@ -26,12 +26,11 @@ def read_label(label: str | Path, image: Volume) -> Volume:
         InputError: if it is damaged, lies on another grid, is empty, or holds other values than 0 and 1, but for the
             rounding of :mod:`data_prep.mask_values`.
     """
-    mask = on_grid_of(image, read_volume(Path(label)))
+    mask = on_grid_of(image, read_volume(Path(label), upright=False))
     voxels = whole_labels(mask.voxels)
     values = np.unique(voxels)
-    unknown = values[~np.isin(values, (0, 1))]
-    if unknown.size:
-        raise InputError(f"{label}: holds the values {in_words(unknown)}; save the prostate alone, as 1 on 0")
+    if not np.isin(values, (0, 1)).all():
+        raise InputError(f"{label}: holds the values {in_words(values)}; save the prostate alone, as 1 on 0")
     if not values.any():
         raise InputError(f"{label}: is empty; draw the prostate first")
     if not is_same_grid(image, mask):
