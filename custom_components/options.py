@@ -49,7 +49,19 @@ TEXT = frozenset(
 )
 TEXTS = frozenset(["teachers"])
 FLAGS = frozenset(
-    ["amp", "cache_teachers", "compile", "gland_slices_only", "keep_probs", "online", "resume", "save_execute_config"]
+    [
+        "amp",
+        "cache_teachers",
+        "compile",
+        "generalized",
+        "gland_slices_only",
+        "keep_probs",
+        "online",
+        "per_image",
+        "resume",
+        "save_execute_config",
+        "scale_by_t2",
+    ]
 )
 WHOLE_NUMBERS = frozenset(
     [

@@ -5,8 +5,7 @@ from custom_components.data.datasets import SliceDataset, VolumeDataset
 from custom_components.data.prepared import PreparedCase, prepare_cases
 from custom_components.data.random_transforms import PrepareSlices, RandomTransforms
 from custom_components.data.save_masks import SaveImaged
-from custom_components.data.volumes import check_volumes, list_volumes
-from custom_components.nifti import volume_name
+from custom_components.data.volumes import check_volumes, list_volumes, volume_names
 
 __all__ = [
     "PrepareSlices",
@@ -19,5 +18,5 @@ __all__ = [
     "list_volumes",
     "load_datalist",
     "prepare_cases",
-    "volume_name",
+    "volume_names",
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from custom_components.errors import InputError
-from custom_components.nifti import is_nifti_name, read_volume, require_millimetres
+from custom_components.nifti import is_nifti_name, read_volume, require_millimetres, volume_name
 
 
 def list_volumes(folder: str | Path) -> list[str]:
@@ -20,6 +20,11 @@ def list_volumes(folder: str | Path) -> list[str]:
         return sorted(str(path) for path in folder.iterdir() if is_nifti_name(path) and not path.is_dir())
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror or error}); give a folder of volumes") from error
+
+
+def volume_names(paths: Iterable[str | Path]) -> list[str]:
+    """What the masks of these volumes are called, without the ending."""
+    return [volume_name(path) for path in paths]
 
 
 def check_volumes(paths: Iterable[str | Path]) -> None:

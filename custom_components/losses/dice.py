@@ -3,7 +3,6 @@
 from monai.losses import DiceLoss, GeneralizedDiceLoss
 from torch import Tensor
 
-from custom_components import flag
 from custom_components.losses.term import Output, SupervisedTerm, Taught
 
 
@@ -19,7 +18,7 @@ class PooledDiceLoss(SupervisedTerm):
 
     def __init__(self, generalized: bool = False) -> None:
         super().__init__()
-        if flag("generalized", generalized):
+        if generalized:
             self.dice = GeneralizedDiceLoss(
                 softmax=True, to_onehot_y=True, batch=True, smooth_nr=1e-12, smooth_dr=1e-12
             )

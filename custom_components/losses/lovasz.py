@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from custom_components import flag
 from custom_components.errors import InputError
 from custom_components.losses.term import Output, SupervisedTerm, Taught
 
@@ -31,7 +30,7 @@ class LovaszSoftmaxLoss(SupervisedTerm):
         if classes not in ("present", "all") and not is_list:
             raise InputError(f"loss option classes={classes!r} must be 'present', 'all' or a list of class numbers")
         self.classes = classes
-        self.per_image = flag("per_image", per_image)
+        self.per_image = per_image
 
     def values(self, student: Output, labels: Tensor, taught: Taught | None = None) -> Tensor:
         """A scalar in [0, 1]; (B,) with ``per_image``.

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from custom_components import flag
 from custom_components.losses._tensors import check_choice, check_logits, check_number, in_full_precision
 from custom_components.losses.term import Output, Taught, Term
 
@@ -38,7 +37,7 @@ class PredictionDistillationLoss(Term):
         check_number("temperature", temperature, least=0, above=True)
         self.direction = direction
         self.temperature = temperature
-        self.scale_by_t2 = flag("scale_by_t2", scale_by_t2)
+        self.scale_by_t2 = scale_by_t2
 
     @in_full_precision
     def forward(
