@@ -11,7 +11,7 @@ from monai.data import DataLoader
 from monai.engines import SupervisedTrainer
 from monai.inferers import SimpleInferer
 
-from benchmarks.distillation_step import STEPS, random_batch, stepper, student
+from benchmarks.distillation_step import STEPS, random_batch, stepper, untrained_enet
 from benchmarks.measure import Figure, in_turn, ratios
 from custom_components.bundle import SHIPPED_BUNDLES
 from custom_components.data import PrepareSlices, SliceDataset
@@ -68,7 +68,7 @@ def _training(device: torch.device, batches: Any, prepare: PrepareSlices | None 
         device=device,
         max_epochs=STEPS,
         train_data_loader=batches if prepare else batches * STEPS,
-        **student(device),
+        **untrained_enet(device),
         loss_function=SegmentationLoss(),
         inferer=SimpleInferer(),
         prepare_batch=prepare or PrepareSlices(),

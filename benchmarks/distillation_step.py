@@ -39,8 +39,8 @@ def _compare(label: str, names: list[str], device: torch.device, quick: bool) ->
         "inferer": SimpleInferer(),
         "decollate": False,
     }
-    supervised = SupervisedTrainer(**common, **student(device), loss_function=SegmentationLoss())
-    learner = student(device)
+    supervised = SupervisedTrainer(**common, **untrained_enet(device), loss_function=SegmentationLoss())
+    learner = untrained_enet(device)
     distillation = DistillationTrainer(
         **common,
         **learner,
@@ -98,7 +98,7 @@ def random_teachers(names: list[str], keys: list[str]) -> TeacherEnsemble:
     return TeacherEnsemble(teachers, keys)
 
 
-def student(device: torch.device) -> dict[str, Any]:
+def untrained_enet(device: torch.device) -> dict[str, Any]:
     """An untrained ENet with its optimizer, as a trainer takes them."""
     network = read_bundle("enet", SHIPPED_BUNDLES).build_network().to(device, memory_format=torch.channels_last)
     return {"network": network, "optimizer": torch.optim.Adam(network.parameters(), 1e-4)}

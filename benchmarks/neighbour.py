@@ -17,9 +17,9 @@ import sys, time
 import torch
 import custom_components
 from custom_components.losses import SegmentationLoss
-from benchmarks.distillation_step import random_batch, student
+from benchmarks.distillation_step import random_batch, untrained_enet
 
-learner, batch, loss = student(torch.device("cpu")), random_batch(8, 64), SegmentationLoss()
+learner, batch, loss = untrained_enet(torch.device("cpu")), random_batch(8, 64), SegmentationLoss()
 network, optimizer = learner["network"], learner["optimizer"]
 print(torch.get_num_threads(), flush=True)
 for steps in map(int, sys.stdin):

@@ -158,7 +158,7 @@ class _CachedTeacher:
 
     def room_for(self, count: int) -> list[Tensor]:
         """Where to read so many records into: one tensor for the logits, and one for each tap."""
-        pinned = self._device.type == "cuda"
+        pinned = torch.device(self._device).type == "cuda"
         return [
             torch.empty((count, *kind.shape), dtype=TYPES[kind.base], pin_memory=pinned)
             for kind, _ in self._record.fields.values()

@@ -155,3 +155,14 @@ def test_a_plain_kill_stops_as_ctrl_c_does(study, monkeypatch, capsys):
     monkeypatch.setattr(StudyRunner, "run", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     assert run(study) == 130
     assert "the same command goes on from here" in capsys.readouterr().err
+
+
+def test_rows_side_by_side_share_the_cores_and_the_last_one_has_them_all(study, monkeypatch):
+    monkeypatch.setattr("experiments.runner.usable_cores", lambda: 5)
+    trained = Study(plan=None, dataset=None, folder=study, lock=-1)
+    granted = []
+    for running in (["big"], ["big", "alone"], ["big", "alone", "distilled"], ["distilled"]):
+        trained.running = dict.fromkeys(running)
+        trained._share_cores()
+        granted.append(trained.threads.read_text())
+    assert granted == ["5", "2", "1", "5"]

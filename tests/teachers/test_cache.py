@@ -54,7 +54,7 @@ def written(cache_dir: Path) -> dict[Path, int]:
 
 
 def test_cached_teachers_say_what_the_ensemble_says(ensemble, slices, cache_dir):
-    cached = CachedTeachers(ensemble, slices, CPU, cache_dir, batch_size=3)
+    cached = CachedTeachers(ensemble, slices, "cpu", cache_dir, batch_size=3)  # as --device gives it
     torch.testing.assert_close(said(cached, slices), said(ensemble, slices), rtol=2e-3, atol=2e-3)
     # Logits are not rounded.
     torch.testing.assert_close(said(cached, slices)[:2], said(ensemble, slices)[:2], rtol=1e-4, atol=1e-5)
