@@ -27,10 +27,10 @@ help:  ## show this list
 venv: $(READY)  ## make .venv with everything in it
 
 # torch first and pinned: nothing that follows may bring another build of it.
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt tests/requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
@@ -67,22 +67,21 @@ fuzz: $(READY)  ## 2,000 damaged files through validate and import
 lint: $(READY)  ## ruff, and whether the generated configs are up to date
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) bundles/build.py --check
+	$(PY) -m custom_components.bundle build --check
 
 configs: $(READY)  ## write every bundle's configs from bundles/_base and bundle.yaml
-	$(PY) bundles/build.py
+	$(PY) -m custom_components.bundle build
 
 # make card BUNDLE=enet [TRAINED=runs/mine/bundles/enet_kd]
 card: bundle-given $(READY)  ## take a trained bundle's evaluation into the model card of BUNDLE
-	$(PY) bundles/facts.py $(BUNDLE) $(TRAINED)
-	$(PY) bundles/build.py
+	$(PY) -m custom_components.bundle card $(BUNDLE) $(TRAINED)
 
 package: bundle-given $(READY)  ## one zip of the trained BUNDLE (name or folder) that runs with MONAI alone
-	$(PY) bundles/package.py $(BUNDLE)
+	$(PY) -m custom_components.bundle package $(BUNDLE)
 
 # make export BUNDLE=enet [CALIBRATE=<dataset> [DATALIST=<the split trained with>]]
 export: bundle-given $(READY)  ## TorchScript, ONNX and a Triton repository of the trained BUNDLE; with CALIBRATE also INT8
-	$(PY) bundles/export.py $(BUNDLE) $(if $(CALIBRATE),--calibrate $(CALIBRATE)) $(if $(DATALIST),--datalist $(DATALIST))
+	$(PY) -m custom_components.bundle export $(BUNDLE) $(if $(CALIBRATE),--calibrate $(CALIBRATE)) $(if $(DATALIST),--datalist $(DATALIST))
 
 # Before a first .venv is made, which takes minutes.
 bundle-given:

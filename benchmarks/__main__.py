@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.figure_table import render, to_json
 from benchmarks.measure import Figure
-from benchmarks.page import render, to_json
 from custom_components.files import write_json, write_text
 from experiments.complexity import describe_machine
 

@@ -1,7 +1,6 @@
 """A distillation step against its unavoidable parts: the teachers' forward pass and the student's supervised step."""
 
 import statistics
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,11 +9,11 @@ from monai.engines import SupervisedTrainer, Trainer
 from monai.inferers import SimpleInferer
 
 from benchmarks.measure import Figure, in_turn, ratios
+from custom_components.bundle import SHIPPED_BUNDLES, read_bundle
 from custom_components.engines import DistillationTrainer
 from custom_components.losses import DistillationLoss, SegmentationLoss
-from custom_components.teachers import Taps, Teacher, TeacherEnsemble, read_bundle
+from custom_components.teachers import Taps, Teacher, TeacherEnsemble
 
-BUNDLES = Path(__file__).resolve().parents[1] / "bundles"
 TEACHERS = {"PSPNet": ["pspnet"], "three teachers": ["deeplabv3plus", "pspnet", "fcn_resnet101"]}
 SMALL = {"ESPNet": ["espnet"], "two teachers": ["espnet", "mobilenetv2"]}  # for --quick
 STEPS = 1000  # more than are taken: the first batch of an epoch also measures gradients, and is left to the warm-up
@@ -31,7 +30,7 @@ def _compare(label: str, names: list[str], device: torch.device, quick: bool) ->
     torch.manual_seed(0)
     size, batch_size = (64, 2) if quick else (384, 4)
     batch = random_batch(batch_size, size)
-    student = read_bundle("enet", BUNDLES)
+    student = read_bundle("enet", SHIPPED_BUNDLES)
     teachers = random_teachers(names, list(student.taps))
     common = {
         "device": device,
@@ -93,14 +92,14 @@ def random_teachers(names: list[str], keys: list[str]) -> TeacherEnsemble:
     """Untrained: what a network has learnt does not change how long it takes."""
     teachers = []
     for name in names:
-        bundle = read_bundle(name, BUNDLES)
+        bundle = read_bundle(name, SHIPPED_BUNDLES)
         network = bundle.build_network()
         teachers.append(Teacher(bundle, network, Taps(network, bundle.taps), weights_sha256=""))
     return TeacherEnsemble(teachers, keys)
 
 
 def _student(device: torch.device) -> dict[str, Any]:
-    network = read_bundle("enet", BUNDLES).build_network().to(device, memory_format=torch.channels_last)
+    network = read_bundle("enet", SHIPPED_BUNDLES).build_network().to(device, memory_format=torch.channels_last)
     return {"network": network, "optimizer": torch.optim.Adam(network.parameters(), 1e-4)}
 
 

@@ -23,15 +23,16 @@ import nibabel
 import numpy as np
 import torch
 
+from custom_components.bundle import copy_bundle, read_bundle
 from custom_components.checkpoint import write_checkpoint
 from custom_components.errors import InputError
 from custom_components.export import export_onnx, export_torchscript, quantise
 from custom_components.files import write_json, write_text
-from custom_components.teachers import read_bundle
-from experiments.bundle_copy import copy_bundle
-from experiments.complexity import describe_machine
+from custom_components.tables import markdown_table
+from experiments.complexity import describe_machine, render_machine
 
 STUDENT, TEACHER = "enet", "pspnet"
+COLUMNS = ("variant", "file to mask", "ratio", "network", "ratio", "peak memory", "ratio")
 # label: bundle, file of its models
 VARIANTS = {
     "ENet, MONAI bundle": (STUDENT, "model.pt"),
@@ -92,29 +93,30 @@ def _ask(label: str, worker: subprocess.Popen) -> dict[str, float]:
 
 
 def render(rows: Sequence[Mapping[str, Any]], machine: Mapping[str, Any], size: int, slices: int, rounds: int) -> str:
-    """The table in Markdown; ratios are to the first row."""
+    """The page in Markdown; each ratio is that of a row to the first row."""
     first = rows[0]
-    rounded = [
-        f"| {row['variant']:<23} | {row['seconds']:10.2f} s | {row['seconds'] / first['seconds']:6.2f} "
-        f"| {row['network_seconds']:6.2f} s | {row['network_seconds'] / first['network_seconds']:6.2f} "
-        f"| {row['peak_mb']:8.0f} MB | {row['peak_mb'] / first['peak_mb']:6.2f} |"
+    cells = [
+        [
+            row["variant"],
+            f"{row['seconds']:.2f} s",
+            f"{row['seconds'] / first['seconds']:.2f}",
+            f"{row['network_seconds']:.2f} s",
+            f"{row['network_seconds'] / first['network_seconds']:.2f}",
+            f"{row['peak_mb']:.0f} MB",
+            f"{row['peak_mb'] / first['peak_mb']:.2f}",
+        ]
         for row in rows
     ]
-    table = "\n".join(rounded)
     return f"""# Inference on the CPU
 
-One volume of {size}x{size}x{slices}, from NIfTI file to mask through the bundle's `inference.json`, the program already
-started; "network" is the part spent in forward passes. Each variant is a process of its own, and they took turns;
-rounds: {rounds}, of which the median counts. Ratios are to the first row. Written by `python -m benchmarks.inference
---out docs/results`.
+Each variant segments one volume of {size}x{size}x{slices} by the bundle's `inference.json`. "file to mask" is the time
+from the NIfTI file to the mask, without the start of the program; "network" is the time of the forward passes. Each
+variant runs in a process of its own, and the variants take turns. Each time is the median of {rounds} rounds; each
+ratio is that to the first row. `python -m benchmarks.inference --out docs/results` writes this page.
 
-| variant                 | file to mask |  ratio |  network |  ratio | peak memory |  ratio |
-|-------------------------|-------------:|-------:|---------:|-------:|------------:|-------:|
-{table}
+{markdown_table(COLUMNS, cells, aligned=True)}
 
-{machine["processor"]}, {machine["cores"]} cores, {machine["threads"]} threads, torch {machine["torch"]}, no GPU.
-The load average before the start was {machine["load_before"]}: well above 0 means that other work shared the cores,
-and that the times are too long.
+{render_machine(machine)}
 """
 
 

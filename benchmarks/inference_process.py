@@ -14,8 +14,9 @@ import torch
 from monai.bundle import ConfigParser
 from torch import nn
 
+from custom_components.bundle import read_bundle
 from custom_components.errors import InputError
-from custom_components.teachers import load_weights, read_bundle
+from custom_components.teachers import load_weights
 
 
 class TimedNetwork(nn.Module):

@@ -8,10 +8,11 @@ from pathlib import Path
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.distillation_step import BUNDLES, SMALL, TEACHERS, random_batch, random_teachers
+from benchmarks.distillation_step import SMALL, TEACHERS, random_batch, random_teachers
 from benchmarks.measure import Figure
+from custom_components.bundle import SHIPPED_BUNDLES, read_bundle
 from custom_components.losses import DistillationLoss
-from custom_components.teachers import Taps, read_bundle
+from custom_components.teachers import Taps
 
 
 def measure(quick: bool = False) -> list[Figure]:
@@ -25,7 +26,7 @@ def _of(label: str, names: list[str], quick: bool) -> Figure:
     size, batch_size = (64, 2) if quick else (384, 4)
     batch = random_batch(batch_size, size)
     image, target = batch["image"].to(device), batch["label"].to(device)
-    bundle = read_bundle("enet", BUNDLES)
+    bundle = read_bundle("enet", SHIPPED_BUNDLES)
     student = bundle.build_network().to(device)
     taps = Taps(student, bundle.taps)
     taps.arm()

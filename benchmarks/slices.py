@@ -14,8 +14,8 @@ from monai.data import CacheDataset, PersistentDataset
 from monai.transforms import Compose
 from torch.utils.data import DataLoader, Dataset
 
-from benchmarks.distillation_step import BUNDLES
 from benchmarks.measure import Figure, in_turn, ratios, seconds
+from custom_components.bundle import SHIPPED_BUNDLES
 from custom_components.data import SliceDataset
 from data_prep.phantom.command import make_phantom
 
@@ -121,7 +121,7 @@ def _under_other_names(cases: list[dict[str, str]], count: int, folder: Path) ->
 
 def _preprocessing(size: int) -> Compose:
     parser = ConfigParser()
-    parser.read_config(BUNDLES / "enet" / "configs" / "train.json")
+    parser.read_config(SHIPPED_BUNDLES / "enet" / "configs" / "train.json")
     parser["image_size"] = size
     return parser.get_parsed_content("preprocessing")
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from monai.transforms import Compose
 
+from custom_components.bundle import Bundle, read_bundle
 from custom_components.data.datalist import case_name
 from custom_components.data.describe import describe
 from custom_components.data.prepared import PreparedCase
@@ -23,7 +24,7 @@ from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json
 from custom_components.run_identity import case_identities, run_identity
 from custom_components.run_settings import Settings
-from custom_components.teachers import Bundle, OnlineTeachers, TeacherEnsemble, read_bundle
+from custom_components.teachers import OnlineTeachers, TeacherEnsemble
 
 CASE_KEYS = ("case", "site", "patient", "voxel_sha256", "label_sha256")
 # Everything else stays at home: paths and user names in the command, and what other keys may hold one day.

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from custom_components.errors import InputError
 from custom_components.files import read_json, sha256_of, write_json
+from custom_components.tables import text_lines
 from data_prep.dataset_file import read_dataset
 
 LISTS = ("training", "validation", "test")
@@ -180,6 +181,5 @@ def _table(split: dict) -> str:
     for site in sites:
         rows.append((site, *(str(sum(item["site"] == site for item in split[key])) for key in LISTS)))
     rows.append(("all", *(str(len(split[key])) for key in LISTS)))
-    width = max(len(row[0]) for row in rows)
-    lines = [f"  {row[0]:<{width}}  {row[1]:>8}  {row[2]:>10}  {row[3]:>4}" for row in rows]
+    lines = [f"  {line}" for line in text_lines(rows)]
     return "\n".join([f"{split['name']} (sha256 {split['sha256'][:12]})", *lines])

@@ -11,16 +11,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from custom_components.bundle import SHIPPED_BUNDLES, read_bundle
 from custom_components.errors import InputError
-from custom_components.teachers import read_bundle
 from data_prep.dataset_file import read_dataset
 from experiments import complexity
-from experiments.bundle_copy import BUNDLES
 from experiments.describe import keep_description
 from experiments.lock import lock_study
 from experiments.plan import load_plan
 from experiments.report import load_study, render_table, write_report
-from experiments.runner import Study
+from experiments.runner import StudyRunner
 from experiments.splits import write_splits
 from experiments.status import render_status
 
@@ -62,7 +61,7 @@ def run(options: argparse.Namespace) -> None:
     with lock_study(out) as lock:
         write_splits(plan, dataset, out)
         keep_description(plan, dataset, out)
-        complete = Study(plan, dataset, out, lock).run(rows, options.jobs, options.time_budget)
+        complete = StudyRunner(plan, dataset, out, lock).run(rows, options.jobs, options.time_budget)
         report(options)
     if not complete:
         print("the time is over; the same command goes on from here")
@@ -80,13 +79,16 @@ def report(options: argparse.Namespace) -> None:
 
 
 def measure_complexity(options: argparse.Namespace) -> None:
-    """Print what each network costs, and write it to ``complexity.md`` and ``complexity.json``."""
+    """Print what each network costs, and write the page and the data that reports take it from."""
     machine = complexity.describe_machine()
-    exported = complexity.measure_exported(read_bundle(options.exported, BUNDLES)) if options.exported else []
+    exported = complexity.measure_exported(read_bundle(options.exported, SHIPPED_BUNDLES)) if options.exported else []
     rows = [complexity.measure(name) for name in tqdm(complexity.NETWORKS, desc="complexity", unit="network")]
-    written = complexity.write_page(rows + exported, machine, options.out)
+    page, data = Path("docs/reference/complexity.md"), complexity.MEASURED
+    if options.out:
+        page, data = options.out / page.name, options.out / data.name
+    complexity.write_page(rows + exported, machine, page, data)
     print(complexity.render_page(rows + exported, machine))
-    print("written:", *written)
+    print("written:", page, data)
 
 
 def _interrupt_on_signals() -> None:
@@ -134,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     for subparser in (run_, status_, report_):
         subparser.add_argument("--out", type=Path, required=True, help="folder of the study")
     costs = commands.add_parser("complexity", help="count and time the networks, beside the paper's Table 1")
-    costs.add_argument("--out", type=Path, default=BUNDLES.parent / "docs" / "reference", help="folder of the table")
+    costs.add_argument("--out", type=Path, help="folder of page and data (the checked-in ones are replaced)")
     costs.add_argument("--exported", metavar="BUNDLE", help="also the ONNX files of this exported bundle")
     costs.set_defaults(command=measure_complexity)
     return parser

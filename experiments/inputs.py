@@ -4,13 +4,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from custom_components.bundle import SHIPPED_BUNDLES, read_bundle
 from custom_components.data import load_datalist
 from custom_components.data.file_hashes import FileHashes
 from custom_components.files import file_sha256, read_json
 from custom_components.run_identity import differences, in_one_line, is_comparable, run_identity
 from custom_components.run_settings import Settings, settings_of
-from custom_components.teachers import read_bundle
-from experiments.bundle_copy import BUNDLES
 from experiments.plan import DISTILLATION, EPOCHS, Plan, Row
 
 
@@ -55,7 +54,7 @@ class Inputs:
                 self._settings(DISTILLATION if row.teachers else row.bundle, "train", settings),
                 parts,
                 file_sha256(pretrained) if pretrained.is_file() else None,
-                read_bundle(row.bundle, BUNDLES).identity if row.teachers else None,
+                read_bundle(row.bundle, SHIPPED_BUNDLES).identity if row.teachers else None,
                 {teacher: self._teacher(teacher) for teacher in row.teachers},
             ),
             "scored": run_identity(self._settings(row.bundle, "evaluate", {"part": self.plan.scored_on}), scored),
@@ -63,7 +62,7 @@ class Inputs:
         }
 
     def _settings(self, bundle: str, config: str, changes: Mapping[str, Any]) -> Settings:
-        content = read_json(BUNDLES / bundle / "configs" / f"{config}.json")
+        content = read_json(SHIPPED_BUNDLES / bundle / "configs" / f"{config}.json")
         return Settings({**settings_of(content).values, **settings_of({**self.plan.image, **changes}).values})
 
     def _cases(self, datalist: Path, part: str) -> list[tuple[str, str, str]]:
@@ -75,7 +74,7 @@ class Inputs:
     def _teacher(self, name: str) -> dict[str, Any]:
         model = self.folder / "bundles" / name / "models" / "model.pt"
         weights_sha256 = file_sha256(model) if model.is_file() else None
-        return {**read_bundle(self._by_name[name].bundle, BUNDLES).identity, "weights_sha256": weights_sha256}
+        return {**read_bundle(self._by_name[name].bundle, SHIPPED_BUNDLES).identity, "weights_sha256": weights_sha256}
 
 
 def what_changed(was: Mapping[str, Any], now: Mapping[str, Any], kinds: Iterable[str] = ("trained", "scored")) -> str:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from custom_components.bundle import copy_bundle
 from custom_components.errors import InputError
 from custom_components.files import read_json, write_json
 from experiments import commands
-from experiments.bundle_copy import copy_bundle
 from experiments.describe import former_rows
 from experiments.inputs import Inputs, what_changed
 from experiments.plan import DISTILLATION, EPOCHS, Plan, Row
@@ -26,8 +26,8 @@ PATIENCE = 30  # seconds that a stopped process has to end by itself
 
 
 @dataclass
-class Study:
-    """A plan on a dataset, with its folder and the descriptor of its lock."""
+class StudyRunner:
+    """Runs a plan on a dataset in a folder; ``lock`` is the descriptor of the folder's lock."""
 
     plan: Plan
     dataset: Path
@@ -107,7 +107,7 @@ class Study:
 class Job:
     """One row on its way: its training, then its evaluation, each a process with a log."""
 
-    def __init__(self, row: Row, study: Study, threads: int) -> None:
+    def __init__(self, row: Row, study: StudyRunner, threads: int) -> None:
         self.row = row
         self.bundle = study.bundles / row.name
         self.inputs = study.inputs.of(row)

@@ -9,7 +9,10 @@ LABEL_VENV := .venv-label
 LABEL_PY := $(LABEL_VENV)/bin/python
 LABEL_READY := $(LABEL_VENV)/ready
 
-# make label STUDIES=<folder or DICOMweb URL> MODELS="enet espnet" [TEACHERS="pspnet"] [PORT=8000]
+# Of several axial T2w series of a study, SERIES=<description or UID> or TIE=finest|last takes one, for both hosts. They
+# reach them as variables of the environment.
+
+# make label STUDIES=<folder or DICOMweb URL> MODELS="enet espnet" [TEACHERS="pspnet"] [PORT=8000] [SERIES=] [TIE=]
 label: label-given $(LABEL_READY)  ## serve bundles to 3D Slicer and OHIF through MONAI Label, on 127.0.0.1
 	$(LABEL_PY) -m integrations.monai_label --studies $(STUDIES) --models $(MODELS) --teachers $(TEACHERS) --port $(or $(PORT),8000)
 
@@ -46,7 +49,7 @@ $(DEPLOY_READY): integrations/monai_deploy/requirements.txt
 	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check --no-deps $(HOLOSCAN) monai-deploy-app-sdk==4.0.0
 	@touch $@
 
-# make deploy BUNDLE=enet IN=<DICOM folder, or URL of a study> OUT=<folder> [PSA=<ng/ml>]
+# make deploy BUNDLE=enet IN=<DICOM folder, or URL of a study> OUT=<folder> [PSA=<ng/ml>] [SERIES=] [TIE=]
 deploy: bundle-given study-given out-given $(DEPLOY_READY) $(DEPLOY_BUNDLE)/models/model.ts  ## segment a DICOM study: SEG, report, picture
 	@PYTHONPATH=. PSA="$(PSA)" HOLOSCAN_INPUT_PATH="$(IN)" HOLOSCAN_OUTPUT_PATH="$(OUT)" \
 		HOLOSCAN_MODEL_PATH=$(DEPLOY_BUNDLE)/models/model.ts $(DEPLOY_PY) integrations/monai_deploy
@@ -87,10 +90,11 @@ FEDERATION := runs/flare
 HOSPITALS := RUNMC BMC
 DISTILLER := UCL
 
-$(FLARE)/ready: integrations/flare/requirements.txt requirements.txt pyproject.toml
+$(FLARE)/ready: integrations/flare/requirements.txt requirements.txt tests/requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(FLARE)
 	$(FLARE_PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
-	$(FLARE_PY) -m pip install --quiet --disable-pip-version-check -r integrations/flare/requirements.txt
+	$(FLARE_PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt \
+		-r integrations/flare/requirements.txt
 	$(FLARE_PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 

@@ -1,4 +1,4 @@
-"""Axial slices as a radiologist sees them, drawn in mm."""
+"""Axial slices in the view that radiologists use, drawn in mm."""
 
 from dataclasses import dataclass
 
@@ -9,8 +9,8 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 
 
 @dataclass(frozen=True)
-class Slice:
-    """One axial slice of an image or mask, seen from the feet: the patient's front above, his right on the left."""
+class AxialSlice:
+    """One axial slice of an image or mask, seen from the feet: front at the top, the patient's right at the left."""
 
     pixels: np.ndarray  # (rows, columns)
     pixel_mm: tuple[float, float]  # height and width
@@ -18,21 +18,21 @@ class Slice:
 
 @dataclass(frozen=True)
 class Stack:
-    """The axial slices of a volume, from the feet up."""
+    """The axial slices of a volume, in the order from the feet to the head."""
 
     pixels: np.ndarray  # (rows, columns, slices)
     pixel_mm: tuple[float, float]  # height and width
-    slice_mm: float  # from one slice to the next
+    slice_mm: float  # distance from one slice to the next
 
-    def __getitem__(self, number: int) -> Slice:
-        return Slice(self.pixels[:, :, number], self.pixel_mm)
+    def __getitem__(self, number: int) -> AxialSlice:
+        return AxialSlice(self.pixels[:, :, number], self.pixel_mm)
 
 
 def axial(voxels: np.ndarray, affine: np.ndarray) -> Stack:
-    """The slices of a volume; an oblique one is turned to the nearest axes, no voxel is resampled.
+    """The axial slices of a volume. An oblique volume is not resampled: each axis is taken as the nearest world axis.
 
     Args:
-        voxels: (H, W, D) in any order and direction.
+        voxels: (H, W, D); the axes may have any order and direction.
         affine: 4 x 4, from voxel indices to mm in right-anterior-superior world coordinates.
     """
     orientation = io_orientation(affine)
@@ -41,9 +41,16 @@ def axial(voxels: np.ndarray, affine: np.ndarray) -> Stack:
     return Stack(canonical[::-1, ::-1].transpose(1, 0, 2), (height, width), thickness)
 
 
-def show(axes: Axes, image: Slice, view: tuple[float, float, float] | None = None) -> None:
-    """Draw a slice; ``view`` is the centre (row, column) and the width, in mm, of the square to see, else all."""
-    low, high = np.percentile(image.pixels, (1, 98))  # the near field of an endorectal coil would darken the rest
+def show(axes: Axes, image: AxialSlice, view: tuple[float, float, float] | None = None) -> None:
+    """Draws a slice.
+
+    Args:
+        axes: to draw on.
+        image: the slice.
+        view: centre (row, column) and width, in mm, of the square to show; None shows the whole slice.
+    """
+    # An endorectal coil makes a few voxels so bright that they would leave the rest dark.
+    low, high = np.percentile(image.pixels, (1, 98))
     extent = _extent(image)
     axes.imshow(image.pixels, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="bilinear")
     row, column, width = view or (extent[2] / 2, extent[1] / 2, max(extent))
@@ -55,18 +62,18 @@ def show(axes: Axes, image: Slice, view: tuple[float, float, float] | None = Non
     axes.spines[:].set_visible(False)
 
 
-def outline(axes: Axes, mask: Slice, colour: str, width: float = 1.7) -> None:
-    """Draw the border of a mask in a colour."""
+def outline(axes: Axes, mask: AxialSlice, colour: str, width: float = 1.7) -> None:
+    """Draws the border of a mask; ``width`` is that of the line in points."""
     if (mask.pixels > 0).any():
         (rows, columns), (height, width) = mask.pixels.shape, mask.pixel_mm
-        # A border of background closes the outline of what touches the image's edge.
+        # A border of background closes the outline of a mask that touches the edge of the image.
         filled = np.pad((mask.pixels > 0).astype(float), 1)
         x, y = (np.arange(-1, columns + 1) + 0.5) * width, (np.arange(-1, rows + 1) + 0.5) * height
         axes.contour(x, y, filled, [0.5], colors=colour, linewidths=width)
 
 
 def note(axes: Axes, text: str, side: str, colour: str = "black") -> None:
-    """Write on a colour at the "top" or "bottom" left of a slice."""
+    """Writes a text on a coloured box in a left corner of a slice; ``side`` is "top" or "bottom"."""
     axes.text(
         0.03,
         0.03 if side == "bottom" else 0.97,
@@ -80,6 +87,6 @@ def note(axes: Axes, text: str, side: str, colour: str = "black") -> None:
     )
 
 
-def _extent(image: Slice) -> tuple[float, float, float, float]:
+def _extent(image: AxialSlice) -> tuple[float, float, float, float]:
     (rows, columns), (height, width) = image.pixels.shape, image.pixel_mm
     return 0, columns * width, rows * height, 0

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import monai
 import pytest
 
+from custom_components.bundle import read_bundle
 from custom_components.data import prepare_cases
 from custom_components.data.describe import describe
 from custom_components.provenance import _git_revision, provenance, public_provenance
-from custom_components.teachers import read_bundle
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import onnx
 import torch
 from monai.bundle import ckpt_export, onnx_export
 
-from custom_components.teachers import Bundle
+from custom_components.bundle import Bundle
 
 # It lists its arguments.
 logging.getLogger("monai.bundle.scripts").setLevel(logging.WARNING)

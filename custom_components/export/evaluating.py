@@ -7,8 +7,8 @@ from typing import Any
 from monai.bundle import ConfigParser
 from torch import nn
 
+from custom_components.bundle import Bundle
 from custom_components.files import read_json
-from custom_components.teachers import Bundle
 
 
 def evaluate(bundle: Bundle, network: nn.Module, dataset_dir: Path, datalist: Path) -> dict[str, Any]:

@@ -7,9 +7,11 @@ from ignite.engine import Engine, Events
 from torch import nn
 
 from custom_components.errors import InputError
+from custom_components.evaluation_table import EVALUATION_COLUMNS, evaluation_rows
 from custom_components.files import file_sha256, read_json, write_csv, write_json
 from custom_components.metrics.calibration import Calibration
 from custom_components.metrics.volume import summarise, volume_scores
+from custom_components.tables import text_table
 
 COLUMNS = ("case", "site", "dice", "hd95_mm", "asd_mm", "missed", "truth_ml", "prediction_ml")
 
@@ -84,19 +86,7 @@ class EvaluationReport:
         }
         write_csv(self.output_dir / "evaluation.csv", self.cases, COLUMNS)
         write_json(self.output_dir / "evaluation.json", report)
-        print(summary_table(report["summary"]))
-
-
-def summary_table(summary: dict[str, Any]) -> str:
-    """The text table of a ``summarise``, one line per site and one for all."""
-    lines = [f"{'site':<12} {'cases':>5} {'Dice':>15} {'HD95 mm':>15} {'ASD mm':>13} {'missed':>6}"]
-    for name, group in [*summary["sites"].items(), ("all", summary["all"])]:
-        dice, hd95, asd = (
-            f"{group[f'{score}_mean']:.{digits}f} ± {group[f'{score}_std']:.{digits}f}"
-            for score, digits in (("dice", 3), ("hd95_mm", 1), ("asd_mm", 1))
-        )
-        lines.append(f"{name:<12} {group['n']:>5} {dice:>15} {hd95:>15} {asd:>13} {group['missed']:>6}")
-    return "\n".join(lines)
+        print(text_table(EVALUATION_COLUMNS, evaluation_rows(report["summary"])))
 
 
 def _split_identity(datalist: Path) -> dict[str, str]:

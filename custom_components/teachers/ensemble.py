@@ -9,9 +9,9 @@ from monai.transforms import Compose
 from monai.utils import ensure_tuple
 from torch import Tensor, nn
 
+from custom_components.bundle import Bundle
 from custom_components.errors import InputError
 from custom_components.files import sha256_of
-from custom_components.teachers.bundle import Bundle
 from custom_components.teachers.load import Teacher, load_teacher
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -8,13 +8,13 @@ from typing import Any
 from monai.transforms import Compose
 from torch import nn
 
+from custom_components.bundle import Bundle, read_bundle
 from custom_components.checkpoint import read_checkpoint
 from custom_components.data.describe import describe
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json
 from custom_components.run_identity import in_one_line, setting_differences
 from custom_components.state_dict import difference
-from custom_components.teachers.bundle import Bundle, read_bundle
 from custom_components.teachers.taps import Taps
 
 RETRAIN = "train this teacher again"

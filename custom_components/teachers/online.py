@@ -9,12 +9,12 @@ from monai.utils import ensure_tuple
 from torch import Tensor, distributed, nn
 from torch.nn.utils import get_total_norm
 
+from custom_components.bundle import read_bundle
 from custom_components.checkpoint import write_checkpoint
 from custom_components.errors import InputError
 from custom_components.files import replace_file
 from custom_components.losses import SegmentationLoss
 from custom_components.not_finite import LOWER
-from custom_components.teachers.bundle import read_bundle
 from custom_components.teachers.ensemble import require_one, require_taps, unique_names
 from custom_components.teachers.load import check_classes
 from custom_components.teachers.taps import Taps

@@ -32,9 +32,11 @@ def run(options: argparse.Namespace) -> int:
         print(study.patient_id or "no patient id", study.uid)
         width = max(len(series.name) for series in study.series)
         for series, reason in selection.reasons:
-            print(f"{'->' if series is selection.picked else '  '} {series.name:{width}}  {reason}")
+            # Series of one description differ in their UID alone.
+            uid = f"  {series.first.series_uid}" if selection.problem else ""
+            print(f"{'->' if series is selection.picked else '  '} {series.name:{width}}  {reason}{uid}")
         if selection.problem:
-            problems.append(f"{study.patient_id}: {selection.problem}; choose with --series or --tie")
+            problems.append(f"{study.patient_id}: {selection.problem}; {choice.advice}")
     studies = "1 study" if len(scan.studies) == 1 else f"{len(scan.studies)} studies"
     found = "1 problem" if len(problems) == 1 else f"{len(problems) or 'no'} problems"
     for problem in problems:

@@ -1,14 +1,37 @@
-"""RTSTRUCT contours -> voxels: closed polygons, slice by slice; a polygon inside another is a hole."""
+"""RTSTRUCT contours -> voxels, slice by slice (DICOM PS3.3 C.8.8.6).
+
+A contour of type CLOSEDPLANAR_XOR takes away what earlier ones of its slice hold, and adds the rest (C.8.8.6.3). For
+CLOSED_PLANAR the standard leaves open how several contours of a slice go together; here each means what its annotator
+must have meant: one inside another is a hole, one inside a hole is an island, and any other adds its area.
+"""
+
+from collections import defaultdict
+from dataclasses import dataclass
 
 import numpy as np
 from pydicom.dataset import Dataset
 from skimage.draw import polygon2mask
+from skimage.measure import points_in_poly
 
 from custom_components.errors import InputError
 from data_prep.dicom.geometry import LPS_TO_RAS
+from data_prep.dicom.values import text
 
+# The second is no word of the standard; planning systems write it for contours between those that were drawn.
+CLOSED, XOR, POINT = ("CLOSED_PLANAR", "INTERPOLATED_PLANAR"), "CLOSEDPLANAR_XOR", "POINT"
 # In slices; contours are drawn in the plane of a slice, so what is over comes from rounding.
 PLANE_TOLERANCE = 0.1
+# Of the area around it; a contour that leaves less than the rest is the same outline again, drawn a bit smaller.
+LARGEST_HOLE = 0.8
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A closed polygon of one slice: points (points, 2) in voxels (column, row), and the voxels inside it."""
+
+    points: np.ndarray
+    inside: np.ndarray
+    is_xor: bool
 
 
 def rasterise(
@@ -26,13 +49,17 @@ def rasterise(
         uint8 0/1 (columns, rows, slices).
 
     Raises:
-        InputError: when a contour leaves its slice, lies on none, or slices in between have none.
+        InputError: when a contour is open, leaves its slice or its image; when one nearly repeats another; when slices
+            in between have none.
     """
     to_voxels = np.linalg.inv(LPS_TO_RAS @ affine)
-    filled = np.zeros(shape, bool)
+    contours: dict[int, list[Dataset]] = defaultdict(list)
     for structure in dataset.get("ROIContourSequence") or []:
-        if int(structure.ReferencedROINumber) in structures:
-            filled |= _fill(structure.get("ContourSequence") or [], to_voxels, shape)
+        contours[int(structure.ReferencedROINumber)] += structure.get("ContourSequence") or []
+    filled = np.zeros(shape, bool)
+    for number in structures:
+        for index, outlines in _outlines(contours[number], to_voxels, shape).items():
+            filled[:, :, index] |= _combine(outlines)
     drawn = np.flatnonzero(filled.any(axis=(0, 1)))
     if drawn.size and drawn.size != np.ptp(drawn) + 1:
         gaps = int(np.ptp(drawn)) + 1 - drawn.size
@@ -40,16 +67,47 @@ def rasterise(
     return filled.astype(np.uint8)
 
 
-def _fill(contours: list[Dataset], to_voxels: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    filled = np.zeros(shape, bool)
+def _outlines(contours: list[Dataset], to_voxels: np.ndarray, shape: tuple[int, int, int]) -> dict[int, list[Outline]]:
+    """Slice -> its outlines that hold a voxel."""
+    outlines: dict[int, list[Outline]] = defaultdict(list)
     for contour in contours:
+        kind = text(contour, "ContourGeometricType").upper() or CLOSED[0]
+        if kind not in (*CLOSED, XOR, POINT):
+            raise InputError(f"has a contour that bounds no area ({kind}); export closed planar contours")
         points = np.array(contour.ContourData, dtype=float).reshape(-1, 3)
-        if contour.get("ContourGeometricType", "CLOSED_PLANAR") != "CLOSED_PLANAR" or len(points) < 3:
+        if kind == POINT or len(points) < 3:  # no area either, and none is meant
             continue
         columns, rows, heights = (to_voxels @ np.column_stack([points, np.ones(len(points))]).T)[:3]
         index = np.rint(np.median(heights))
         if not (np.abs(heights - index).max() <= PLANE_TOLERANCE and 0 <= index < shape[2]):
             raise InputError("has a contour that lies in none of its image's slices; draw it on the image's slices")
-        # Even-odd: what two polygons of a slice share is a hole.
-        filled[:, :, int(index)] ^= polygon2mask(shape[:2], np.column_stack([columns, rows]))
+        polygon = np.column_stack([columns, rows])
+        if (polygon < -1).any() or (polygon > shape[:2]).any():
+            raise InputError("has a contour that reaches beyond its image; export it on the image's grid")
+        inside = polygon2mask(shape[:2], polygon)
+        if inside.any():
+            outlines[int(index)].append(Outline(polygon, inside, kind == XOR))
+    return outlines
+
+
+def _combine(outlines: list[Outline]) -> np.ndarray:
+    """The voxels of all outlines of a slice, from the largest to the smallest."""
+    filled = np.zeros_like(outlines[0].inside)
+    done: list[Outline] = []
+    for outline in sorted(outlines, key=lambda one: one.inside.sum(), reverse=True):
+        is_again = any(np.array_equal(one.inside, outline.inside) for one in done)
+        around = [one for one in done if points_in_poly(outline.points, one.points).all()]
+        if outline.is_xor:
+            if is_again:
+                raise InputError(f"has a contour twice on a slice, which wipes it out ({XOR}); keep one")
+            filled ^= outline.inside
+        elif is_again:
+            continue
+        elif around and filled[outline.inside].all():
+            if outline.inside.sum() > LARGEST_HOLE * around[-1].inside.sum():
+                raise InputError("has two contours on a slice that nearly are one; keep one")
+            filled &= ~outline.inside
+        else:
+            filled |= outline.inside
+        done.append(outline)
     return filled

@@ -1,19 +1,23 @@
 """DICOM headers -> one small record for each image slice, classic and enhanced multi-frame alike."""
 
 import logging
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pydicom
+from pydicom.datadict import dictionary_has_tag
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 from pydicom.tag import Tag
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from custom_components.errors import InputError
+from data_prep.dicom.b_values import PRIVATE_TAGS, b_value
+from data_prep.dicom.frames import frames_of
+from data_prep.dicom.values import drop_blanks, number, numbers, text, texts
 
 IMAGE_TAGS = (
     *("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "PatientID", "Modality", "SeriesNumber"),
@@ -23,23 +27,11 @@ IMAGE_TAGS = (
     *("EchoPlanarPulseSequence", "InversionRecovery", "SpectrallySelectedSuppression"),
     *("DiffusionBValue", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 )
-# Where Siemens, GE and Philips put the b-value before there was a standard tag for it: group, element, creator.
-VENDOR_B_VALUES = (
-    (0x0019, 0x0C, "SIEMENS MR HEADER"),
-    (0x0043, 0x39, "GEMS_PARM_01"),
-    (0x2001, 0x03, "Philips Imaging DD 001"),
-)
-# A creator reserves the first free block of its group; more than a few blocks of one group are not seen.
-PRIVATE_BLOCKS = range(0x10, 0x20)
-# GE adds multiples of a thousand million to the b-value.
-GE_B_VALUE_OFFSET = 1_000_000_000
-PRIVATE_TAGS = [
-    tag
-    for group, element, _ in VENDOR_B_VALUES
-    for block in PRIVATE_BLOCKS
-    for tag in ((group, block), (group, block << 8 | element))
-]
 TAGS = [*map(Tag, (*IMAGE_TAGS, *PRIVATE_TAGS))]
+# A file begins with 128 bytes for other programs, then this mark.
+PREAMBLE, MARK = 128, b"DICM"
+# The groups that a file without them begins with: its own description, or the patient's identity.
+FIRST_GROUPS = (0x0002, 0x0008)
 
 
 class NotDicomError(InputError):
@@ -109,7 +101,7 @@ def parsing(path: Path) -> Iterator[None]:
 
 
 def read_dataset(path: Path, tags: list | None = None, pixels: bool = False) -> Dataset:
-    """Read a DICOM file.
+    """Read a DICOM file, without its blank elements.
 
     Args:
         path: a file.
@@ -120,15 +112,47 @@ def read_dataset(path: Path, tags: list | None = None, pixels: bool = False) -> 
         NotDicomError: when it is no DICOM file.
         InputError: when it is one, but missing or damaged.
     """
+    options = {"stop_before_pixels": not pixels, "specific_tags": tags}
     try:
         with quietly():
-            return pydicom.dcmread(path, stop_before_pixels=not pixels, specific_tags=tags)
+            try:
+                return drop_blanks(pydicom.dcmread(path, **options))
+            except pydicom.errors.InvalidDicomError:
+                if not begins_as_dicom(path):
+                    raise
+                return drop_blanks(_with_encoding(pydicom.dcmread(path, force=True, **options)))
     except pydicom.errors.InvalidDicomError as error:
         raise NotDicomError(f"{path}: is no DICOM file; export it again") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or 'truncated'}); copy it again") from error
     except Exception as error:  # pydicom raises nearly anything at broken bytes
         raise InputError(f"{path}: its DICOM header is damaged ({type(error).__name__}); copy it again") from error
+
+
+def begins_as_dicom(path: Path) -> bool:
+    """Whether a file's first bytes are those of DICOM, with or without the preamble; False if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(PREAMBLE + len(MARK))
+    except OSError:
+        return False
+    return start[PREAMBLE:] == MARK or any(_is_first_element(start, order) for order in "<>")
+
+
+def _is_first_element(start: bytes, byte_order: str) -> bool:
+    if len(start) < 8:
+        return False
+    group, element = struct.unpack(f"{byte_order}HH", start[:4])
+    return group in FIRST_GROUPS and (element == 0 or dictionary_has_tag(group << 16 | element))
+
+
+def _with_encoding(dataset: Dataset) -> Dataset:
+    """Says how the file is encoded where its bytes alone do: a decoder of pixels asks for it."""
+    if not dataset.file_meta.get("TransferSyntaxUID"):
+        implicit, little_endian = dataset.original_encoding
+        explicit = ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+    return dataset
 
 
 def slices_of(dataset: Dataset, path: Path) -> list[Slice]:
@@ -145,104 +169,44 @@ def slices_of(dataset: Dataset, path: Path) -> list[Slice]:
         return [_slice(frame, path, index) for index, frame in enumerate(frames_of(dataset))]
 
 
-def frames_of(dataset: Dataset) -> Iterator[Dataset]:
-    """One flat header for each frame: shared and per-frame functional groups lifted to the top level.
-
-    Raises:
-        InputError: when several frames have no functional groups, so that nothing says where they lie.
-    """
-    groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    number = int(dataset.get("NumberOfFrames") or 1)
-    if number != len(groups) and (number > 1 or groups):
-        raise InputError(f"has {number} frames, and functional groups for {len(groups)}; export it again")
-    if not groups:
-        yield dataset
-    for group in groups:
-        flat = Dataset()
-        flat.update({element.tag: element for element in dataset if element.VR != "SQ"})
-        for part in (*(dataset.get("SharedFunctionalGroupsSequence") or []), group):
-            for element in part:
-                if element.VR == "SQ" and element.value:
-                    flat.update(element.value[0])
-        yield flat
-
-
 def _slice(header: Dataset, path: Path, index: int) -> Slice:
+    series_number, effective = number(header, "SeriesNumber"), number(header, "EffectiveEchoTime")
     return Slice(
         path=path,
         frame=index,
-        uid=str(header.get("SOPInstanceUID") or ""),
+        uid=text(header, "SOPInstanceUID"),
         study_uid=_required(header, "StudyInstanceUID"),
         series_uid=_required(header, "SeriesInstanceUID"),
-        stack=str(header.get("StackID") or ""),
-        patient_id=str(header.get("PatientID") or "").strip(),
-        modality=str(header.get("Modality") or ""),
-        number=None if header.get("SeriesNumber") is None else int(header.SeriesNumber),
-        description=str(header.get("SeriesDescription") or header.get("ProtocolName") or "").strip(),
-        image_type=_texts(header.get("FrameType") or header.get("ImageType")),
-        rows=int(header.get("Rows") or 0),
-        columns=int(header.get("Columns") or 0),
-        spacing_mm=_numbers(header.get("PixelSpacing"), 2),
-        orientation=_numbers(header.get("ImageOrientationPatient"), 6),
-        position_mm=_numbers(header.get("ImagePositionPatient"), 3),
-        echo_time_ms=_number(header.get("EffectiveEchoTime", header.get("EchoTime"))),
-        repetition_time_ms=_number(header.get("RepetitionTime")),
+        stack=text(header, "StackID"),
+        patient_id=text(header, "PatientID"),
+        modality=text(header, "Modality"),
+        number=None if series_number is None else int(series_number),
+        description=text(header, "SeriesDescription") or text(header, "ProtocolName"),
+        image_type=texts(header, "FrameType") or texts(header, "ImageType"),
+        rows=int(number(header, "Rows") or 0),
+        columns=int(number(header, "Columns") or 0),
+        spacing_mm=numbers(header, "PixelSpacing", 2),
+        orientation=numbers(header, "ImageOrientationPatient", 6),
+        position_mm=numbers(header, "ImagePositionPatient", 3),
+        echo_time_ms=number(header, "EchoTime") if effective is None else effective,
+        repetition_time_ms=number(header, "RepetitionTime"),
         sequence=_sequence(header),
-        fat_suppressed="FS" in _texts(header.get("ScanOptions"))
-        or str(header.get("SpectrallySelectedSuppression") or "").startswith("FAT"),
-        b_value=_b_value(header),
+        fat_suppressed="FS" in texts(header, "ScanOptions")
+        or text(header, "SpectrallySelectedSuppression").startswith("FAT"),
+        b_value=b_value(header),
     )
 
 
 def _required(header: Dataset, keyword: str) -> str:
-    if not header.get(keyword):
+    said = text(header, keyword)
+    if not said:
         raise InputError(f"has no {keyword}; export it again")
-    return str(header[keyword].value)
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    return tuple(str(part) for part in value) if isinstance(value, MultiValue | list) else (str(value),)
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None or value == "" else float(value)
-
-
-def _numbers(value: Any, count: int) -> tuple[float, ...] | None:
-    if value is None or not isinstance(value, MultiValue | list) or len(value) != count:
-        return None
-    return tuple(float(number) for number in value)
+    return said
 
 
 def _sequence(header: Dataset) -> frozenset[str]:
-    kinds = set(_texts(header.get("ScanningSequence")))
-    kinds |= {"SPIN": {"SE"}, "GRADIENT": {"GR"}, "BOTH": {"SE", "GR"}}.get(header.get("EchoPulseSequence"), set())
-    kinds |= {"EP"} if header.get("EchoPlanarPulseSequence") == "YES" else set()
-    kinds |= {"IR"} if header.get("InversionRecovery") == "YES" else set()
+    kinds = set(texts(header, "ScanningSequence"))
+    kinds |= {"SPIN": {"SE"}, "GRADIENT": {"GR"}, "BOTH": {"SE", "GR"}}.get(text(header, "EchoPulseSequence"), set())
+    kinds |= {"EP"} if text(header, "EchoPlanarPulseSequence") == "YES" else set()
+    kinds |= {"IR"} if text(header, "InversionRecovery") == "YES" else set()
     return frozenset(kinds)
-
-
-def _b_value(header: Dataset) -> int | None:
-    value = header.get("DiffusionBValue")
-    for private in VENDOR_B_VALUES:
-        if value is None:
-            value = _private_value(header, *private)
-    if isinstance(value, bytes):
-        value = value.decode("ascii", "ignore").strip("\0 ").split("\\")[0]
-    elif isinstance(value, MultiValue | list):
-        value = value[0] if value else None
-    try:
-        number = -1 if value is None else int(float(value))
-    except ValueError:
-        return None
-    return number % GE_B_VALUE_OFFSET if number >= 0 else None
-
-
-def _private_value(header: Dataset, group: int, element: int, creator: str) -> Any:
-    """The same number means something else under another creator."""
-    try:
-        return header.get_private_item(group, element, creator).value
-    except KeyError:
-        return None

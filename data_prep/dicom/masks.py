@@ -1,7 +1,7 @@
 """Which DICOM mask (SEG or RTSTRUCT) belongs to a series, and which of its segments make up the prostate."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from data_prep.dicom.geometry import stack
 from data_prep.dicom.headers import parsing, quietly, read_dataset
 from data_prep.dicom.segments import place_segments
 from data_prep.dicom.series import Series
+from data_prep.dicom.values import text
 
 # Everything that names segments and references, without pixels and contours.
 TAGS = [
@@ -68,8 +69,7 @@ def read_mask_file(path: Path) -> MaskFile:
     """
     dataset = read_dataset(path, tags=TAGS)
     with parsing(path):
-        references = {str(element.value) for element in dataset.iterall() if element.keyword in REFERENCES}
-        return MaskFile(path, str(dataset.get("Modality")), _names(dataset), frozenset(references))
+        return MaskFile(path, text(dataset, "Modality"), _names(dataset), frozenset(_references(dataset)))
 
 
 def choose_mask(series: Series, files: Iterable[MaskFile]) -> Mask | None:
@@ -127,13 +127,23 @@ def read_mask(mask: Mask) -> Volume:
     return Volume(voxels, affine)
 
 
+def _references(dataset: Dataset) -> Iterator[str]:
+    """UIDs anywhere in the public part; what a vendor notes in private sequences is its own affair."""
+    for element in dataset:
+        if element.VR == "SQ" and not element.tag.is_private:
+            for item in element.value:
+                yield from _references(item)
+        elif element.keyword in REFERENCES and text(dataset, element.keyword):
+            yield text(dataset, element.keyword)
+
+
 def _names(dataset: Dataset) -> dict[int, str]:
     names = {}
     for segment in dataset.get("SegmentSequence") or []:
         kinds = segment.get("SegmentedPropertyTypeCodeSequence") or [Dataset()]
-        names[int(segment.SegmentNumber)] = f"{segment.get('SegmentLabel', '')} {kinds[0].get('CodeMeaning', '')}"
+        names[int(segment.SegmentNumber)] = f"{text(segment, 'SegmentLabel')} {text(kinds[0], 'CodeMeaning')}"
     for structure in dataset.get("StructureSetROISequence") or []:
-        names[int(structure.ROINumber)] = str(structure.get("ROIName", ""))
+        names[int(structure.ROINumber)] = text(structure, "ROIName")
     return names
 
 

@@ -9,9 +9,17 @@ from pydicom.uid import ImplicitVRLittleEndian
 
 from custom_components.errors import InputError
 from custom_components.nifti import Volume
+from data_prep.dicom.frames import frames_of
 from data_prep.dicom.geometry import stack
-from data_prep.dicom.headers import frames_of, quietly, read_dataset
+from data_prep.dicom.headers import quietly, read_dataset
 from data_prep.dicom.series import Series
+from data_prep.dicom.values import is_blank, number, parts, text
+
+# What a decoder must know (DICOM PS3.3 C.7.6.3).
+REQUIRED = (
+    *("SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns"),
+    *("BitsAllocated", "BitsStored", "PixelRepresentation"),
+)
 
 
 def read_series(series: Series) -> Volume:
@@ -42,36 +50,46 @@ def _read_frames(path: Path) -> list[np.ndarray]:
     dataset = read_dataset(path, pixels=True)
     try:
         with quietly():
-            _require_readable(dataset, path)
+            _require_readable(dataset)
             pixels = dataset.pixel_array.reshape(-1, dataset.Rows, dataset.Columns)
             return [_values(frame, header) for frame, header in zip(pixels, frames_of(dataset), strict=True)]
-    except InputError:
-        raise
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
     except Exception as error:  # every decoder has its own way to fail at broken bytes
         raise InputError(f"{path}: its pixels are truncated or damaged; copy it again") from error
 
 
-def _require_readable(dataset: Dataset, path: Path) -> None:
+def _require_readable(dataset: Dataset) -> None:
     if "PixelData" not in dataset:
-        raise InputError(f"{path}: has no pixel data, or lost it; copy or export it again")
-    if dataset.get("SamplesPerPixel", 1) != 1:
-        raise InputError(f"{path}: holds colour pixels, no grey values; export the original series")
+        raise InputError("has no pixel data, or lost it; copy or export it again")
+    lacking = [keyword for keyword in REQUIRED if not parts(dataset, keyword)]
+    if lacking:
+        raise InputError(f"has no {lacking[0]}, without which pixels mean nothing; export it again")
+    if number(dataset, "SamplesPerPixel") != 1:
+        raise InputError("holds colour pixels, no grey values; export the original series")
     syntax = dataset.file_meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
     try:
         readable = get_decoder(syntax).is_available
     except NotImplementedError:
         readable = False
     if not readable:
-        raise InputError(f"{path}: is compressed in a way that is not read here ({syntax.name}); decompress it first")
+        raise InputError(f"is compressed in a way that is not read here ({syntax.name}); decompress it first")
 
 
 def _values(stored: np.ndarray, header: Dataset) -> np.ndarray:
     """Stored values, turned so that larger is brighter, and rescaled where the header asks for it."""
-    if header.get("PhotometricInterpretation") == "MONOCHROME1":
+    if text(header, "PhotometricInterpretation") == "MONOCHROME1":
         # Unsigned values 0 .. 2^n - 1, signed ones -2^(n-1) .. 2^(n-1) - 1: ends add up to 2^n - 1 and to -1.
         ends = -1 if header.PixelRepresentation else 2**header.BitsStored - 1
         stored = (ends - stored.astype(np.int64)).astype(stored.dtype)
-    slope, intercept = float(header.get("RescaleSlope", 1)), float(header.get("RescaleIntercept", 0))
+    slope, intercept = _only_number(header, "RescaleSlope", 1), _only_number(header, "RescaleIntercept", 0)
     if (slope, intercept) == (1, 0):
         return stored
     return (stored * slope + intercept).astype(np.float32)
+
+
+def _only_number(header: Dataset, keyword: str, default: float) -> float:
+    said = {float(part) for part in parts(header, keyword) if not is_blank(part)}
+    if len(said) > 1:
+        raise InputError(f"has {len(said)} values of {keyword} for one image; export it again")
+    return said.pop() if said else default

@@ -45,5 +45,6 @@ def _add_spacing(dataset: Dataset, spacing_mm: float) -> None:
     """Say how far slices are apart where the file leaves it open: frames that are left out hide it."""
     for shared in dataset.get("SharedFunctionalGroupsSequence") or []:
         for measures in shared.get("PixelMeasuresSequence") or []:
-            if "SpacingBetweenSlices" not in measures:
-                measures.SpacingBetweenSlices = f"{spacing_mm:.10g}"
+            for keyword in ("SpacingBetweenSlices", "SliceThickness"):
+                if keyword not in measures:
+                    setattr(measures, keyword, f"{spacing_mm:.10g}")

@@ -5,6 +5,7 @@ spin echo, axial or oblique axial to the prostate. Descriptions differ from hosp
 only where the physics is not in the header.
 """
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,9 +29,10 @@ class SeriesChoice:
     """What a user can tell the selection.
 
     Attributes:
-        match: regular expression for description or UID. Of the series that hold it the rules pick one; when it is
-            one only, that one is picked whatever the rules say.
+        match: regular expression for description, UID or ``stack <StackID>``. Of the series that hold it the rules pick
+            one; when it is one only, that one is picked whatever the rules say.
         tie: of several that fit, take the one of the ``finest`` pixels or the ``last`` by number; None refuses.
+        names: what the user calls the two.
 
     Raises:
         InputError: when ``match`` is no regular expression, or ``tie`` is unknown.
@@ -38,14 +40,25 @@ class SeriesChoice:
 
     match: str | None = None
     tie: str | None = None
+    names: tuple[str, str] = ("--series", "--tie")
 
     def __post_init__(self):
         if self.tie not in (None, *TIES):
-            raise InputError(f"--tie {self.tie}: unknown; give {' or '.join(TIES)}")
+            raise InputError(f"{self.names[1]} {self.tie}: unknown; give {' or '.join(TIES)}")
         try:
             re.compile(self.match or "")
         except re.error as error:
-            raise InputError(f"--series {self.match}: not a regular expression ({error})") from error
+            raise InputError(f"{self.names[0]} {self.match}: not a regular expression ({error})") from error
+
+    @classmethod
+    def from_environment(cls) -> "SeriesChoice":
+        """The choice of a host, which has no command line of this project: the variables SERIES and TIE."""
+        return cls(os.environ.get("SERIES") or None, os.environ.get("TIE") or None, ("SERIES", "TIE"))
+
+    @property
+    def advice(self) -> str:
+        """How to come to a choice."""
+        return f"choose with {self.names[0]} or {self.names[1]}"
 
 
 @dataclass(frozen=True)
@@ -71,15 +84,15 @@ def select_series(series: Sequence[Series], choice: SeriesChoice | None = None) 
         choice: what overrides the rules.
     """
     choice = choice or SeriesChoice()
-    objections = _objections(series, choice.match)
+    objections = _objections(series, choice)
     fitting = [one for one, objection in zip(series, objections, strict=True) if not objection]
     picked = _untie(fitting, choice.tie)
     reasons = tuple(
-        (one, objection or _verdict(one, picked)) for one, objection in zip(series, objections, strict=True)
+        (one, objection or _verdict(one, picked, choice)) for one, objection in zip(series, objections, strict=True)
     )
     if picked:
         return Selection(picked, "", reasons)
-    among = " that --series names" if choice.match else ""
+    among = f" that {choice.names[0]} names" if choice.match else ""
     if not fitting:
         return Selection(None, f"has no axial T2w series{among} ({len(series)} series)", reasons)
     numbers = ", ".join(str(one.first.number) for one in fitting)
@@ -103,14 +116,14 @@ def plane(series: Series) -> str | None:
     return nearest.pop() if len(nearest) == 1 else None
 
 
-def _objections(series: Sequence[Series], match: str | None) -> list[str | None]:
-    if match is None:
+def _objections(series: Sequence[Series], choice: SeriesChoice) -> list[str | None]:
+    if choice.match is None:
         return [_objection(one) for one in series]
-    texts = [f"{one.first.description}\n{one.first.series_uid}" for one in series]
-    named = [re.search(match, text, re.IGNORECASE) is not None for text in texts]
+    texts = [f"{one.first.description}\n{one.first.series_uid}\nstack {one.first.stack}" for one in series]
+    named = [re.search(choice.match, text, re.IGNORECASE) is not None for text in texts]
     rules_decide = sum(named) > 1
     return [
-        "not named by --series" if not hit else _objection(one) if rules_decide else None
+        f"not named by {choice.names[0]}" if not hit else _objection(one) if rules_decide else None
         for one, hit in zip(series, named, strict=True)
     ]
 
@@ -123,17 +136,21 @@ def _untie(fitting: list[Series], tie: str | None) -> Series | None:
     if len(fitting) == 1:
         return fitting[0]
     if fitting and tie == "last":
-        return max(fitting, key=lambda one: one.first.number or 0)
+        # Stacks of one file, such as repetitions, share its number.
+        places = [(one.first.number or 0, len(one.first.stack), one.first.stack) for one in fitting]
+        return fitting[places.index(max(places))] if places.count(max(places)) == 1 else None
     if fitting and tie == "finest":
         pixel_mm = [max(one.first.spacing_mm or (np.inf,)) for one in fitting]
         return fitting[int(np.argmin(pixel_mm))] if pixel_mm.count(min(pixel_mm)) == 1 else None
     return None
 
 
-def _verdict(series: Series, picked: Series | None) -> str:
+def _verdict(series: Series, picked: Series | None, choice: SeriesChoice) -> str:
     if picked is None:
         return f"fits: {contrast(series)}"
-    return f"picked: {contrast(series)}" if series is picked else f"fits too, but --tie took {picked.first.number}"
+    if series is picked:
+        return f"picked: {contrast(series)}"
+    return f"fits too, but {choice.names[1]} took {picked.first.number}"
 
 
 def _no_image(series: Series) -> str | None:

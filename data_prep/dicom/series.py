@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from custom_components.errors import InputError
 from data_prep.dicom.headers import TAGS, NotDicomError, Slice, parsing, read_dataset, slices_of
+from data_prep.dicom.values import text
 from data_prep.findings import Finding, findings_of
 
 # Files of these names that are not DICOM are damaged.
@@ -74,7 +75,7 @@ def scan_folder(folder: Path) -> Scan:
         try:
             header = read_dataset(path, tags=TAGS)
             with parsing(path):
-                is_mask = header.get("Modality") in MASK_MODALITIES
+                is_mask = text(header, "Modality") in MASK_MODALITIES
             if is_mask:
                 scan.mask_files.append(path)
             else:
@@ -88,8 +89,7 @@ def scan_folder(folder: Path) -> Scan:
         except InputError as error:
             scan.findings += findings_of(error, [path])
     for uid, pieces in slices.items():
-        series = sorted(group_series(pieces), key=lambda one: (one.first.number or 0, one.first.stack))
-        scan.studies.append(Study(uid, pieces[0].patient_id, tuple(series)))
+        scan.studies.append(Study(uid, pieces[0].patient_id, tuple(group_series(pieces))))
     return scan
 
 
@@ -108,11 +108,12 @@ def find_series(folder: Path) -> list[Series]:
 
 
 def group_series(slices: Iterable[Slice]) -> list[Series]:
-    """Slices in any order -> their series, in the order of their first slices."""
+    """Slices in any order -> their series, by number and stack."""
     groups: dict[tuple[str, str], list[Slice]] = {}
     for piece in slices:
         groups.setdefault((piece.series_uid, piece.stack), []).append(piece)
-    return [Series(tuple(group)) for group in groups.values()]
+    series = [Series(tuple(group)) for group in groups.values()]
+    return sorted(series, key=lambda one: (one.first.number or 0, one.first.stack))
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -1,1 +1,1 @@
-"""A look at a dataset: what its sites' images and masks measure, which cases stand out, a picture of each."""
+"""The fingerprint of a dataset: sizes and intensities by site, the outliers, and a picture of each case."""

@@ -1,6 +1,6 @@
-"""Look at a dataset: its sites in figures and plots, the cases that stand out, a picture of each case.
+"""Describe a dataset: figures and plots of each site, the outliers, and a picture of each case.
 
-Writes fingerprint.html, which needs nothing beside it, fingerprint.json with the numbers, and contact_sheet.png.
+Writes the page fingerprint.html, which loads no other file, fingerprint.json with the numbers, and contact_sheet.png.
 """
 
 import argparse
@@ -14,16 +14,16 @@ from tqdm import tqdm
 from custom_components.errors import InputError
 from custom_components.files import replace_file, write_json, write_text
 from data_prep.dataset_file import read_dataset
-from data_prep.fingerprint import page
 from data_prep.fingerprint.contact_sheet import PER_SHEET, Tile, contact_sheet, largest_slice
+from data_prep.fingerprint.dataset_sections import dataset_sections, dataset_summary
 from data_prep.fingerprint.measuring import GROUPS, Case, by_site, measure, read_case, summarise
 from data_prep.fingerprint.outliers import Outlier, find_outliers
-from data_prep.fingerprint.plots import site_colours
-from reporting import Picture, html_page
+from data_prep.fingerprint.spread_plots import site_colours
+from reporting.blocks import Picture
+from reporting.html_page import html_page
 from reporting.plots import png
 
-# A page of a thousand cases stays small enough to open.
-SHEETS_ON_PAGE = 3
+SHEETS_ON_PAGE = 3  # more pictures would make the page of a thousand cases too large to open
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,10 +40,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def fingerprint(dataset: Path, out: Path) -> str:
-    """Write the fingerprint of a dataset; an earlier one is replaced. Memory holds one case and one sheet at a time.
+    """Writes the fingerprint of a dataset and replaces an earlier one. Memory holds one case and one sheet at a time.
 
     Returns:
-        How many cases, sites, masks and outliers there are, in words.
+        A sentence with the numbers of cases, sites, masks and outliers.
 
     Raises:
         InputError: when dataset.json has no case, a file of a case cannot be read, or ``out`` is a file.
@@ -63,12 +63,12 @@ def fingerprint(dataset: Path, out: Path) -> str:
         if len(shown) < SHEETS_ON_PAGE:
             shown.append(Picture(figure, f"Contact sheet {len(names)}"))
         else:
-            figure.clear()  # its cycles would hold the pictures until the garbage collector comes by
+            figure.clear()  # reference cycles would keep the pictures in memory until the next garbage collection
     for left_over in {path.name for path in out.glob("contact_sheet_*.png")} - set(names):
         (out / left_over).unlink()
     write_json(out / "fingerprint.json", _numbers(dataset, sites, outliers))
-    sections = page.sections(sites, outliers, shown, unseen=names[SHEETS_ON_PAGE:])
-    summary = page.summary(sites, outliers)
+    sections = dataset_sections(sites, outliers, shown, further_sheets=names[SHEETS_ON_PAGE:])
+    summary = dataset_summary(sites, outliers)
     write_text(out / "fingerprint.html", html_page(f"Fingerprint of {_name(dataset)}", summary, sections))
     return summary
 

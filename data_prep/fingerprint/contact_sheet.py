@@ -1,4 +1,4 @@
-"""Contact sheets: a tile for each case, at the slice with the largest gland, its mask outlined."""
+"""Contact sheets: one tile for each case, with its largest slice of gland and the outline of the mask."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from reporting.slices import Slice, Stack, note, outline, show
+from reporting.slices import AxialSlice, Stack, note, outline, show
 
 ACROSS, DOWN = 7, 6
 PER_SHEET = ACROSS * DOWN
@@ -17,30 +17,38 @@ MASK_COLOUR, OUTLIER_COLOUR = "#FFD166", "#C1121F"
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of a contact sheet; ``marks`` say in what the case stands out."""
+    """One picture of a contact sheet.
+
+    Attributes:
+        name: of the case.
+        colour: of the label with the name; it stands for the site.
+        image: the slice to show.
+        mask: the mask of that slice; None for a case without mask.
+        marks: names of the groups of quantities in which the case is an outlier.
+    """
 
     name: str
     colour: str
-    image: Slice
-    mask: Slice | None
+    image: AxialSlice
+    mask: AxialSlice | None
     marks: Sequence[str]
 
 
-def largest_slice(stack: Stack, mask: Stack | None) -> tuple[Slice, Slice | None]:
-    """The slice with the largest area of gland, of image and mask; the middle one of an image without mask."""
+def largest_slice(stack: Stack, mask: Stack | None) -> tuple[AxialSlice, AxialSlice | None]:
+    """The slice of the image, and of its mask, with the largest area of gland; the middle slice without a mask."""
     if mask is None:
         return _kept(stack[stack.pixels.shape[2] // 2]), None
     largest = int(np.argmax((mask.pixels > 0).sum(axis=(0, 1))))
     return _kept(stack[largest]), _kept(mask[largest])
 
 
-def _kept(part: Slice) -> Slice:
-    """A copy, so that a sheet does not hold on to the whole volume."""
-    return Slice(part.pixels.copy(), part.pixel_mm)
+def _kept(part: AxialSlice) -> AxialSlice:
+    """A copy of the slice; a view would keep the whole volume in memory."""
+    return AxialSlice(part.pixels.copy(), part.pixel_mm)
 
 
 def contact_sheet(tiles: Sequence[Tile]) -> Figure:
-    """At most :data:`PER_SHEET` tiles in rows."""
+    """Draws at most :data:`PER_SHEET` tiles, in rows."""
     across, down = min(ACROSS, len(tiles)), -(-len(tiles) // ACROSS)
     figure = Figure(figsize=(TILE * across, TILE * down), facecolor="white")
     grid = figure.subplots(down, across, squeeze=False, gridspec_kw={"wspace": 0.03, "hspace": 0.03})

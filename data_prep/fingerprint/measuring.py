@@ -1,4 +1,4 @@
-"""What is measured of each case, and of the cases of a site together."""
+"""Measures each case, and summarises the cases of a site."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,14 @@ from reporting.slices import Stack, axial
 
 @dataclass(frozen=True)
 class Quantity:
-    """Something measured; one that is ``skewed`` spreads in ratios rather than in differences."""
+    """A quantity that is measured on each case.
+
+    Attributes:
+        key: its name in ``fingerprint.json``.
+        title: its name on the page.
+        digits: number of decimals on the page.
+        skewed: whether its values differ by factors, so that outliers are found on their logarithms.
+    """
 
     key: str
     title: str
@@ -22,7 +29,7 @@ class Quantity:
     skewed: bool = False
 
     def in_words(self, value: float) -> str:
-        """A value with the digits that matter."""
+        """A value as text, with the decimals of the quantity."""
         return f"{value:.{self.digits}f}"
 
 
@@ -53,7 +60,7 @@ QUANTITIES = tuple(quantity for group in GROUPS.values() for quantity in group)
 
 @dataclass(frozen=True)
 class Case:
-    """A case in numbers: a value for each quantity, None for those of the gland where there is no mask."""
+    """The values of a case, by the key of the quantity; None for the gland's quantities of a case without mask."""
 
     name: str
     site: str
@@ -128,7 +135,7 @@ def read_case(dataset: Path, entry: dict[str, Any]) -> tuple[Volume, Stack, Stac
 
 
 def by_site(cases: Iterable[Case]) -> dict[str, list[Case]]:
-    """The cases of each site, sites in alphabetical order."""
+    """The cases of each site; sites and cases are in alphabetical order."""
     sites: dict[str, list[Case]] = {}
     for case in sorted(cases, key=lambda case: (case.site, case.name)):
         sites.setdefault(case.site, []).append(case)
@@ -136,12 +143,12 @@ def by_site(cases: Iterable[Case]) -> dict[str, list[Case]]:
 
 
 def known(cases: Iterable[Case], quantity: Quantity) -> list[float]:
-    """The values of a quantity, without the cases that have none."""
+    """The values of a quantity, for the cases that have one."""
     return [case.values[quantity.key] for case in cases if case.values[quantity.key] is not None]
 
 
 def summarise(cases: Sequence[Case]) -> dict[str, dict[str, float] | None]:
-    """Mean, median, smallest and largest value of each quantity over some cases; None where no case has one."""
+    """Number of values, mean, median, minimum and maximum of each quantity; None for a quantity without values."""
     summary: dict[str, dict[str, float] | None] = {}
     for quantity in QUANTITIES:
         values = known(cases, quantity)

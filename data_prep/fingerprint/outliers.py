@@ -1,8 +1,8 @@
-"""Cases that are unlike the others of their site, by the modified z-score.
+"""Finds the values that differ from the other cases of the same site, by the modified z-score.
 
-B. Iglewicz and D. C. Hoaglin, How to Detect and Handle Outliers (ASQC, 1993): z = (x - median) / (1.4826 MAD), MAD the
-median absolute deviation, and |z| > 3.5 stands out. Where more than half of the values are equal, MAD is 0, and the
-mean absolute deviation times 1.2533 takes its place.
+B. Iglewicz and D. C. Hoaglin, How to Detect and Handle Outliers (ASQC, 1993): z = (x - median) / (1.4826 MAD), where
+MAD is the median absolute deviation. A value with |z| > 3.5 is an outlier. When more than half of the values are
+equal, MAD is 0; then 1.2533 times the mean absolute deviation replaces 1.4826 MAD.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,21 @@ import numpy as np
 from data_prep.fingerprint.measuring import QUANTITIES, Case, Quantity
 
 LIMIT = 3.5
-# Fewer cases have no range that could be called usual.
-FEWEST_CASES = 5
+FEWEST_CASES = 5  # a site with fewer cases has no usual range
 
 
 @dataclass(frozen=True)
 class Outlier:
-    """A value outside the usual range of its site."""
+    """A value outside the usual range of its site.
+
+    Attributes:
+        case: name of the case.
+        site: of the case.
+        quantity: that the value belongs to.
+        value: of the case.
+        usual: lower and upper end of the usual range: the values whose score is -3.5 and 3.5.
+        z: modified z-score of the value.
+    """
 
     case: str
     site: str
@@ -30,7 +38,7 @@ class Outlier:
 
 
 def find_outliers(sites: Mapping[str, Sequence[Case]]) -> list[Outlier]:
-    """Every value that stands out of its site, the farthest first."""
+    """Every outlier of every site; the one with the largest |z| comes first."""
     found = []
     for site, cases in sites.items():
         for quantity in QUANTITIES:
@@ -48,9 +56,9 @@ def find_outliers(sites: Mapping[str, Sequence[Case]]) -> list[Outlier]:
 
 
 def modified_z_scores(values: Sequence[float], skewed: bool) -> tuple[np.ndarray, tuple[float, float]]:
-    """The modified z-score of each value, and the range whose ends have the score :data:`LIMIT`.
+    """The modified z-score of each value, and the usual range: the values whose scores are -LIMIT and LIMIT.
 
-    Skewed values that are all positive are judged by their logarithms; the range is of the values themselves.
+    The scores of skewed values that are all positive are those of their logarithms; the range is never logarithmic.
     """
     logarithmic = skewed and min(values) > 0
     scale = np.log(values) if logarithmic else np.asarray(values, float)

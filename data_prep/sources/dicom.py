@@ -24,6 +24,7 @@ from data_prep.dicom import (
     scan_folder,
     select_series,
 )
+from data_prep.dicom.headers import begins_as_dicom
 from data_prep.findings import Finding, findings_of
 from data_prep.sources.case import Listing, SourceCase, SourceOptions, require_site
 
@@ -32,10 +33,10 @@ FILES_TO_TRY = 20
 
 
 def recognises(folder: Path) -> bool:
-    """Whether one of the first files is DICOM, by the mark that every DICOM file has after its first 128 bytes."""
+    """Whether one of the first files begins as DICOM does."""
     paths = (Path(parent, name) for parent, _, names in os.walk(folder) for name in sorted(names))
     # Only regular files: a link may lead nowhere, and a pipe would be waited for.
-    return any(_is_dicom(path) for path in islice(filter(os.path.isfile, paths), FILES_TO_TRY))
+    return any(begins_as_dicom(path) for path in islice(filter(os.path.isfile, paths), FILES_TO_TRY))
 
 
 def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listing:
@@ -69,14 +70,6 @@ def find_cases(folder: Path, site: str | None, options: SourceOptions) -> Listin
         if not any(file.is_of(series) for series in picked):
             listing.notes.append(f"{file.path.name}: {file.modality} of a series that was not picked")
     return listing
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
 
 
 def _scan_masks(folder: Path) -> Scan:
@@ -123,7 +116,7 @@ def _pick(study: Study, choice: SeriesChoice, listing: Listing) -> Series | None
         if series is not selection.picked
     ]
     if selection.problem:
-        advice = "look with 'python -m data_prep series', then choose with --series or --tie"
+        advice = f"look with 'python -m data_prep series', then {choice.advice}"
         listing.findings.append(Finding(str(study.series[0].files[0]), f"its study {selection.problem}", advice))
     return selection.picked
 

@@ -16,15 +16,15 @@ from monai.data import DataLoader
 from monai.engines import SupervisedTrainer
 from monai.inferers import SimpleInferer
 
+from custom_components.bundle import SHIPPED_BUNDLES, read_bundle
 from custom_components.data import SliceDataset
 from custom_components.engines import DistillationTrainer
 from custom_components.losses import DistillationLoss, SegmentationLoss, teacher_dice_losses
-from custom_components.teachers import CachedTeachers, Taps, Teacher, TeacherEnsemble, read_bundle
+from custom_components.teachers import CachedTeachers, Taps, Teacher, TeacherEnsemble
 from data_prep.phantom.command import make_phantom
 
 HERE = Path(__file__).resolve().parent
 NUMBERS = HERE / "short_run.npz"
-BUNDLES = HERE.parents[1] / "bundles"
 PAIRS = (("RUNMC", "BMC"), ("I2CVB", "UCL"), ("BIDMC", "HK"))  # of sites, one a teacher, as in the paper
 SIZE, BATCH_SIZE = 64, 8
 TEACHER_EPOCHS, STUDENT_EPOCHS = 8, 3
@@ -65,7 +65,7 @@ def _cases(site: Path) -> list[dict[str, Any]]:
 
 def _preprocessing():
     parser = ConfigParser()
-    parser.read_config(BUNDLES / "enet" / "configs" / "train.json")
+    parser.read_config(SHIPPED_BUNDLES / "enet" / "configs" / "train.json")
     parser["image_size"] = SIZE
     return parser.get_parsed_content("preprocessing")
 
@@ -101,7 +101,7 @@ class _EveryIteration:
 
 def _train_teacher(sites: tuple[str, str], slices: SliceDataset) -> Teacher:
     torch.manual_seed(0)
-    bundle = read_bundle("enet", BUNDLES)
+    bundle = read_bundle("enet", SHIPPED_BUNDLES)
     network = bundle.build_network()
     setup = _setup(slices, network, 0.004, TEACHER_EPOCHS)
     SupervisedTrainer(**setup, loss_function=SegmentationLoss(cross_entropy_weight=0.5)).run()
@@ -112,7 +112,7 @@ def _train_teacher(sites: tuple[str, str], slices: SliceDataset) -> Teacher:
 def _distil(ensemble: TeacherEnsemble, slices: SliceDataset, cache_dir: Path):
     """The student, its taps, and the teachers' Dice losses on every batch of the run."""
     torch.manual_seed(0)
-    bundle = read_bundle("espnet", BUNDLES)
+    bundle = read_bundle("espnet", SHIPPED_BUNDLES)
     student = bundle.build_network()
     taps = Taps(student, bundle.taps)
     teachers = CachedTeachers(ensemble, slices, CPU, cache_dir)
@@ -140,7 +140,7 @@ def _look(sample: dict[str, Any], teacher: Teacher, student: torch.nn.Module, ta
     """One unseen slice through the teacher, the distilled student, and the student before it learnt anything."""
     image = torch.as_tensor(sample["image"])[None].float()
     torch.manual_seed(0)
-    bundle = read_bundle("espnet", BUNDLES)
+    bundle = read_bundle("espnet", SHIPPED_BUNDLES)
     untrained = bundle.build_network()
     numbers = {"image": image[0, 0].numpy(), "label": torch.as_tensor(sample["label"])[0].numpy()}
     networks = {

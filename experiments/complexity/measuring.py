@@ -1,4 +1,4 @@
-"""Counting a network's operations, and timing it on the CPU as inference runs it."""
+"""Counts the parameters and operations of a network, and times the network on the CPU."""
 
 import statistics
 import time
@@ -10,10 +10,9 @@ from monai.inferers import SliceInferer
 from ptflops import get_model_complexity_info
 from torch import nn
 
+from custom_components.bundle import SHIPPED_BUNDLES, Bundle, read_bundle
 from custom_components.errors import InputError
 from custom_components.export import OnnxNetwork, read_notes
-from custom_components.teachers import Bundle, read_bundle
-from experiments.bundle_copy import BUNDLES
 
 SIZE = 384
 SLICES = 24
@@ -36,14 +35,14 @@ VARIANTS = {"deeplabv3plus_resnet50": ("deeplabv3plus", {"backbone": "resnet50"}
 class Complexity:
     """The cost of one network.
 
-    Args:
-        network: a key of ``NETWORKS``: a bundle, or a variant of its network; or ``<bundle>_onnx``, ``<bundle>_int8``.
-        label: how the table calls it.
+    Attributes:
+        network: a key of ``NETWORKS``, or ``<bundle>_onnx`` or ``<bundle>_int8`` for an exported network.
+        label: name of the network in the table.
         params: number of parameters.
         macs: multiply-accumulate operations for one slice, as ptflops counts them.
-        slice_ms: CPU time of one slice in ms, median.
-        volume_ms: CPU time of a volume of 24 slices in ms, slice by slice as in inference, median.
-        note: what is special about the row, as a sentence for a footnote.
+        slice_ms: median CPU time of one slice in ms.
+        volume_ms: median CPU time of a volume of 24 slices in ms; the slices are run one by one, as in inference.
+        note: text of a footnote on this row; empty without one.
     """
 
     network: str
@@ -56,34 +55,37 @@ class Complexity:
 
     @property
     def flops(self) -> int:
+        """Floating-point operations: two for each multiply-accumulate."""
         return 2 * self.macs
 
 
 def build_network(name: str) -> nn.Module:
-    """The network of a bundle's ``network_def``, or a variant of it, untrained and in eval mode."""
+    """Builds the untrained network of a key of ``NETWORKS``, in eval mode."""
     bundle_name, options = VARIANTS.get(name, (name, {}))
-    bundle = read_bundle(str(BUNDLES / bundle_name))
+    bundle = read_bundle(str(SHIPPED_BUNDLES / bundle_name))
     return replace(bundle, network_def={**bundle.network_def, **options}).build_network().eval()
 
 
 def count_macs(network: nn.Module) -> int:
-    """Multiply-accumulates of one slice (1,1,384,384), functional operations included."""
+    """Multiply-accumulate operations for one slice (1, 1, 384, 384), calls of torch.nn.functional included."""
     with torch.inference_mode():
         macs, _ = get_model_complexity_info(network, (1, SIZE, SIZE), print_per_layer_stat=False, as_strings=False)
     return macs
 
 
 def measure(name: str) -> Complexity:
-    """Count and time one of ``NETWORKS`` on the CPU, with as many threads as torch is set to."""
+    """Counts and times a key of ``NETWORKS`` on the CPU, with the number of threads that torch is set to."""
     network = build_network(name)
     return Complexity(name, NETWORKS[name], *_counts(network), *_times_ms(network))
 
 
 def measure_exported(bundle: Bundle) -> list[Complexity]:
-    """As :func:`measure`, of the ONNX files that ``make export`` wrote, float and INT8; counted as their network is.
+    """Times the float and the INT8 ONNX file that ``make export`` wrote for a bundle.
+
+    The numbers of parameters and operations are those of the bundle's PyTorch network.
 
     Raises:
-        InputError: if one of the files does not exist, or was not written by ``make export``.
+        InputError: when one of the two files does not exist, or ``make export`` did not write it.
     """
     exported, int8 = (bundle.model_file.with_name(name) for name in ("model.onnx", "model.int8.onnx"))
     for file in (exported, int8):
@@ -118,7 +120,7 @@ def _times_ms(network: nn.Module) -> tuple[float, float]:
 
 
 def _median_ms(run: Callable[[], object], repeats: int) -> float:
-    """The median of the calls: with some repeats, a slow first one does not count."""
+    """The median time of a call in ms; the median ignores a slow first call."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()

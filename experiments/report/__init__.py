@@ -1,32 +1,35 @@
-"""The report of a study: a table for the terminal, a page to read, the same as Markdown, and the figures as JSON."""
+"""The report of a study: a table for the terminal, an HTML page, a Markdown page, and a JSON file for programs."""
 
 from pathlib import Path
 
 from custom_components.files import write_json, write_text
-from experiments.report.content import sections, summary
-from experiments.report.markdown import markdown_page
-from experiments.report.results import results
+from experiments.report.results_json import results
 from experiments.report.scores import score_table
-from experiments.report.study import Row, load_study
-from reporting import html_page
+from experiments.report.study import RunRecord, load_study
+from experiments.report.study_sections import study_sections, study_summary
+from reporting.html_page import html_page
+from reporting.markdown_page import markdown_page
 
 __all__ = ["load_study", "render_table", "write_report"]
 
 
-def render_table(rows: list[Row]) -> str:
-    """The scores of every run, for the terminal."""
+def render_table(rows: list[RunRecord]) -> str:
+    """The scores of every run as a table for the terminal."""
     return score_table(rows).as_text()
 
 
 def write_report(folder: Path) -> Path:
-    """Writes ``report.html``, ``report.md`` and ``results.json`` into a study's folder; returns the page's path.
+    """Writes ``report.html``, ``report.md`` and ``results.json`` into a study's folder.
+
+    Returns:
+        The path of ``report.html``.
 
     Raises:
-        InputError: When the study's files are missing or do not fit together.
+        InputError: when a file of the study is missing, or when its files do not fit together.
     """
     study = load_study(folder)
-    parts = sections(study)
-    write_text(folder / "report.html", html_page(study.title, summary(study), parts))
-    write_text(folder / "report.md", markdown_page(study, parts))
+    title, summary, sections = study.title, study_summary(study), study_sections(study)
+    write_text(folder / "report.html", html_page(title, summary, sections))
+    write_text(folder / "report.md", markdown_page(title, summary, sections))
     write_json(folder / "results.json", results(study))
     return folder / "report.html"

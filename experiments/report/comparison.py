@@ -1,21 +1,28 @@
-"""Students against their baselines and their teachers, case by case."""
+"""Compares each student with its baselines and with its teacher, case by case."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.report.study import Model, Study
+from experiments.report.study import Model, StudyRecord
 
 RESAMPLES = 10_000
-# More comparisons than this are counted instead of told one by one.
-TOLD = 4
+# A report with more comparisons counts them instead of listing each.
+MOST_LISTED = 4
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A student's Dice minus its baseline's, or its teacher's, on the same cases, in Dice points (percent).
+    """The Dice of a student minus the Dice of another model on the same cases, in Dice points (percent).
 
-    Where one of the two has fewer seeds, ``seeds`` is that number.
+    Attributes:
+        student: the distilled model.
+        baseline: the model that the student is compared with: its network trained alone, or its teacher.
+        difference: mean over the cases.
+        low: lower end of the 95 % interval of the difference.
+        high: upper end of the 95 % interval of the difference.
+        cases: number of cases.
+        seeds: number of seeds of the student or of the baseline, whichever is smaller.
     """
 
     student: Model
@@ -35,7 +42,7 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """What the interval allows to say."""
+        """A sentence that says what the interval shows."""
         if self.low > 0:
             return "The whole interval is above zero."
         if self.high < 0:
@@ -43,10 +50,10 @@ class Comparison:
         return "The interval includes zero: these cases cannot tell the two apart."
 
 
-def findings(study: Study) -> list[str]:
-    """The result of a study in sentences: each comparison, or of many how they came out."""
+def conclusions(study: StudyRecord) -> list[str]:
+    """The result of a study in sentences: one for each comparison, or a count of the outcomes of many comparisons."""
     found = comparisons(study)
-    if len(found) <= TOLD:
+    if len(found) <= MOST_LISTED:
         return [f"{one}. {one.verdict}" for one in found]
     sentences = []
     for fair, against in ((False, "alone"), (True, "alone with cross-entropy")):
@@ -54,17 +61,17 @@ def findings(study: Study) -> list[str]:
         if group:
             better, worse = sum(one.low > 0 for one in group), sum(one.high < 0 for one in group)
             students = len({(one.student.network, one.student.label) for one in group})
-            what = "distilled students" if len(group) == students else "pairs of distilled student and baseline"
+            subject = "distilled students" if len(group) == students else "pairs of distilled student and baseline"
             sentences.append(
-                f"Against the same network trained {against}: of {len(group)} {what}, {better} come out better "
+                f"Against the same network trained {against}: of {len(group)} {subject}, {better} come out better "
                 f"(95 % interval above zero), {worse} worse, and {len(group) - better - worse} cannot be told apart on "
                 f"{group[0].cases} cases."
             )
     return sentences
 
 
-def comparisons(study: Study) -> list[Comparison]:
-    """Compares each kind of student with each kind of baseline of its network."""
+def comparisons(study: StudyRecord) -> list[Comparison]:
+    """Compares each student with each baseline of the same network."""
     return [
         compare(student, baseline)
         for student in study.models("student")
@@ -73,15 +80,15 @@ def comparisons(study: Study) -> list[Comparison]:
     ]
 
 
-def over_teachers(study: Study) -> list[Comparison]:
-    """Compares each kind of student that has one teacher with that teacher."""
+def over_teachers(study: StudyRecord) -> list[Comparison]:
+    """Compares each student that has only one teacher with this teacher."""
     return [
         compare(student, teacher) for student in study.models("student") for teacher in only_teacher(student, study)
     ]
 
 
-def only_teacher(student: Model, study: Study) -> list[Model]:
-    """The evaluated teacher of a student that has one alone, else none."""
+def only_teacher(student: Model, study: StudyRecord) -> list[Model]:
+    """The teacher in a list, if the student has only one teacher and it is evaluated; else an empty list."""
     teachers = study.teachers_of(student.rows[0])
     return [Model(teachers)] if len(teachers) == 1 and teachers[0].evaluation else []
 
@@ -89,11 +96,11 @@ def only_teacher(student: Model, study: Study) -> list[Model]:
 def compare(student: Model, baseline: Model) -> Comparison:
     """The paired difference of two models.
 
-    A case's difference is that of its mean Dice over the seeds; the interval is a percentile bootstrap over the cases,
-    and so says how the result may vary with the patients, not with the seeds.
+    The Dice of a case is its mean over the seeds. The interval is a percentile bootstrap over the cases, so it shows
+    how the result varies with the patients and not how it varies with the seeds.
 
     Raises:
-        ValueError: When the two have no case in common.
+        ValueError: when the two models have no case in common.
     """
     cases = sorted(set.intersection(*(set(row.cases) for row in student.rows + baseline.rows)))
     if not cases:

@@ -1,4 +1,4 @@
-"""The curves of a report as PNG: validation Dice, loss terms and adaptive weights over the epochs."""
+"""The curves of a report: validation Dice, loss terms, adaptive weights and calibration."""
 
 from collections.abc import Callable, Mapping, Sequence
 from math import nan
@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from experiments.report.study import Row
-from reporting.plots import COLOURS, INK, styled
+from experiments.report.study import RunRecord
+from reporting.plots import COLOURS, INK, as_written, styled
 
 SEGMENTATION_TERMS = ("dice", "lovasz", "cross_entropy")
 DISTILLATION_TERMS = ("prediction", "importance", "region_contrast")
@@ -26,9 +26,9 @@ PANEL_WIDTH, PANEL_HEIGHT = 3.5, 2.3  # inches
 Draw = Callable[[Axes, Any], None]  # puts a panel's content on axes
 
 
-def validation_dice(rows: Sequence[Row]) -> Figure:
+def validation_dice(rows: Sequence[RunRecord]) -> Figure:
     """The validation Dice (%) over the epochs: a panel for the teachers, and one for each student network."""
-    groups: dict[str, list[Row]] = {}
+    groups: dict[str, list[RunRecord]] = {}
     for row in rows:
         if np.isfinite(row.training.get("val_mean_dice", [nan])).any():
             groups.setdefault("teachers" if row.role == "teacher" else row.network, []).append(row)
@@ -38,7 +38,7 @@ def validation_dice(rows: Sequence[Row]) -> Figure:
     ):
         styled(axes, "epoch", "validation Dice %")
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set_title(title, fontsize=9, loc="left", color=INK, fontweight="bold")
+        axes.set_title(as_written(title), fontsize=9, loc="left", color=INK, fontweight="bold")
         labels = list(dict.fromkeys(row.label for row in group))
         for row in group:
             scores = 100 * np.asarray(row.training["val_mean_dice"])
@@ -50,28 +50,28 @@ def validation_dice(rows: Sequence[Row]) -> Figure:
                 "--" if row.role == "baseline" else "-",
                 color=COLOURS[labels.index(row.label) % len(COLOURS)],
                 linewidth=1.6,
-                label=row.label if first else None,
+                label=as_written(row.label) if first else None,
             )
         axes.set_ylim(0, 100)
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8, labelcolor=INK)
     return figure
 
 
-def segmentation_losses(rows: Sequence[Row]) -> Figure:
-    """The unweighted segmentation terms of each run, one panel a run."""
+def segmentation_losses(rows: Sequence[RunRecord]) -> Figure:
+    """The unweighted segmentation terms over the epochs: a panel for each run."""
     figure = _panels(_trainings(rows), _draw_terms(SEGMENTATION_TERMS, log=False), "loss term")
-    # The panels share their scale; fixed before the last one is drawn it would cut off what is larger there.
+    # The panels share their scale. A limit that is set before the last panel is drawn would cut off larger values.
     figure.axes[0].set_ylim(bottom=0)
     return figure
 
 
-def distillation_losses(rows: Sequence[Row]) -> Figure:
-    """The unweighted distillation terms of each distilled run, one panel a run, on a log axis."""
+def distillation_losses(rows: Sequence[RunRecord]) -> Figure:
+    """The unweighted distillation terms over the epochs, on a log axis: a panel for each distilled run."""
     return _panels(_trainings(rows), _draw_terms(DISTILLATION_TERMS, log=True), "loss term")
 
 
-def reliability(rows: Sequence[Row]) -> Figure:
-    """Observed frequency over predicted probability (both in %), a panel for each row; dots grow with their voxels."""
+def reliability(rows: Sequence[RunRecord]) -> Figure:
+    """Observed frequency over predicted probability (both in %): a panel for each row; larger dots are more voxels."""
 
     def draw(axes: Axes, bins: Sequence[Mapping[str, float]]) -> None:
         voxels = np.array([bin["voxels"] for bin in bins])
@@ -87,15 +87,15 @@ def reliability(rows: Sequence[Row]) -> Figure:
     return _panels(panels, draw, "prostate %", "probability %")
 
 
-def adaptive_weights(rows: Sequence[Row]) -> Figure:
-    """The weight of each teacher, a panel for each distilled run and, where they were logged by site, each site.
+def adaptive_weights(rows: Sequence[RunRecord]) -> Figure:
+    """The weight of each teacher over the epochs: a panel for each distilled run, or for each of its sites.
 
-    Dotted: the weight that all would share.
+    A run has a panel for each site when its weights were logged by site. The dotted line marks equal weights.
     """
 
     def draw(axes: Axes, weights: Mapping[str, Sequence[float]]) -> None:
         for (teacher, values), colour in zip(weights.items(), _cycle(COLOURS, len(weights)), strict=True):
-            axes.plot(range(1, len(values) + 1), values, color=colour, linewidth=1.8, label=teacher)
+            axes.plot(range(1, len(values) + 1), values, color=colour, linewidth=1.8, label=as_written(teacher))
         axes.axhline(1 / len(weights), color=INK, linewidth=0.8, linestyle=":")
 
     panels = {}
@@ -106,7 +106,7 @@ def adaptive_weights(rows: Sequence[Row]) -> Figure:
 
 
 def weights_by_site(training: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Sequence[float]]]:
-    """The weights of each teacher over the epochs, by site; by "" alone where they were not logged by site."""
+    """The weights of each teacher over the epochs, by site. The only key is "" when they were not logged by site."""
     sites: dict[str, dict[str, Sequence[float]]] = {}
     for column, values in training.items():
         if column.startswith("weight_"):
@@ -115,12 +115,12 @@ def weights_by_site(training: Mapping[str, Sequence[float]]) -> dict[str, dict[s
     return {site: weights for site, weights in sites.items() if site or len(sites) == 1}
 
 
-def has_distillation_terms(row: Row) -> bool:
+def has_distillation_terms(row: RunRecord) -> bool:
     """Whether a run logged a distillation term."""
     return any(term in row.training for term in DISTILLATION_TERMS)
 
 
-def _trainings(rows: Sequence[Row]) -> dict[str, Mapping[str, Sequence[float]]]:
+def _trainings(rows: Sequence[RunRecord]) -> dict[str, Mapping[str, Sequence[float]]]:
     return {_name(row, rows): row.training for row in rows}
 
 
@@ -140,7 +140,7 @@ def _draw_terms(terms: Sequence[str], log: bool) -> Draw:
 
 
 def _panels(panels: Mapping[str, Any], draw: Draw, ylabel: str, xlabel: str = "epoch") -> Figure:
-    """Titled panels, three beside each other on one scale, one legend above; ``draw`` gets each panel's content."""
+    """Titled panels on one scale, three in a row, with one legend above; ``draw`` puts the content on each panel."""
     across = min(3, len(panels))
     down = -(-len(panels) // across)
     figure = Figure(figsize=(PANEL_WIDTH * across, PANEL_HEIGHT * down + 0.35), layout="constrained")
@@ -149,7 +149,7 @@ def _panels(panels: Mapping[str, Any], draw: Draw, ylabel: str, xlabel: str = "e
     for place, (axes, (title, content)) in enumerate(zip(grid.flat, panels.items(), strict=False)):
         styled(axes, xlabel if place + across >= len(panels) else "", ylabel if place % across == 0 else "")
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set_title(title, fontsize=9, loc="left", color=INK, fontweight="bold")
+        axes.set_title(as_written(title), fontsize=9, loc="left", color=INK, fontweight="bold")
         draw(axes, content)
         handles, names = axes.get_legend_handles_labels()
         labels.update(zip(names, handles, strict=True))
@@ -162,7 +162,7 @@ def _panels(panels: Mapping[str, Any], draw: Draw, ylabel: str, xlabel: str = "e
     return figure
 
 
-def _name(row: Row, rows: Sequence[Row]) -> str:
+def _name(row: RunRecord, rows: Sequence[RunRecord]) -> str:
     """A row's label, with its seed where several rows share the label."""
     shared = sum(other.label == row.label for other in rows) > 1
     return f"{row.label}, seed {row.seed}" if shared else row.label

@@ -1,4 +1,4 @@
-"""The paper's tables 1 and 2, with its figures beside the study's."""
+"""Tables 1 and 2 of the paper: the figures of the study beside the figures of the paper."""
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
@@ -8,8 +8,8 @@ from custom_components.losses.distillation import PRESETS
 from custom_components.run_identity import flat, setting_differences
 from custom_components.run_settings import may_differ
 from experiments.report.comparison import compare, only_teacher
-from experiments.report.study import Model, Row, Study
-from reporting import NOTHING, Line, Table
+from experiments.report.study import Model, RunRecord, StudyRecord
+from reporting.table import NOTHING, Line, Table
 
 # Volume Dice in percent.
 TEACHERS = {"deeplabv3plus": 89.01, "fcn_resnet101": 90.0, "pspnet": 86.3, "resnext101": 85.02}
@@ -52,8 +52,8 @@ COLUMNS = (
 )
 
 
-def paper_dice(row: Row, study: Study) -> float | None:
-    """The paper's Dice (%) of a row's counterpart; None where it has none."""
+def paper_dice(row: RunRecord, study: StudyRecord) -> float | None:
+    """The Dice (%) that the paper gives for the same training as a row's; None where the paper has no such training."""
     if not _as_in_the_paper(row):
         return None
     teachers = study.teachers_of(row)
@@ -68,7 +68,7 @@ def paper_dice(row: Row, study: Study) -> float | None:
     return None
 
 
-def _as_in_the_paper(row: Row) -> bool:
+def _as_in_the_paper(row: RunRecord) -> bool:
     """Whether none of a row's settings makes it another experiment than the paper's."""
     special = {key for key in row.settings if not may_differ(key) and not any(fnmatchcase(key, own) for own in NEUTRAL)}
     if row.role != "student":
@@ -84,18 +84,18 @@ def _is_a_preset(settings: Mapping[str, Any]) -> bool:
     return any(not setting_differences(flat(whole), own) for whole in PRESETS.values())
 
 
-def table_1(study: Study) -> Table:
-    """One teacher that has seen all sites: each teacher, each student alone and distilled."""
+def table_1(study: StudyRecord) -> Table:
+    """The teachers trained on all sites, and each student network trained alone and from one teacher."""
     return _table(study, limited=False)
 
 
-def table_2(study: Study) -> Table:
-    """Several teachers of some sites each, together."""
+def table_2(study: StudyRecord) -> Table:
+    """The teachers trained on some sites, and each student network trained alone and from several teachers."""
     return _table(study, limited=True)
 
 
-def _table(study: Study, limited: bool) -> Table:
-    """Empty when the study has no such student."""
+def _table(study: StudyRecord, limited: bool) -> Table:
+    """The table is empty when the study has no student of this kind."""
     students = [model for model in study.models("student") if (len(model.rows[0].teachers) > 1) == limited]
     if not students:
         return Table(COLUMNS, [])
@@ -109,7 +109,7 @@ def _table(study: Study, limited: bool) -> Table:
     return Table(COLUMNS, lines)
 
 
-def _cells(model: Model, study: Study, baselines: list[Model]) -> list[str]:
+def _cells(model: Model, study: StudyRecord, baselines: list[Model]) -> list[str]:
     printed = paper_dice(model.rows[0], study)
     alone = [one for one in baselines if not one.with_cross_entropy and _as_in_the_paper(one.rows[0])]
     fair = [baseline for baseline in baselines if baseline.with_cross_entropy]
@@ -127,14 +127,14 @@ def _cells(model: Model, study: Study, baselines: list[Model]) -> list[str]:
 
 
 def _dice(model: Model) -> str:
-    """The mean over the seeds and, in brackets, the seeds' range."""
+    """The mean Dice over the seeds; the lowest and the highest seed follow in brackets."""
     seeds = [100 * dice for dice in model.dice_by_seed]
     mean = f"{sum(seeds) / len(seeds):.1f}"
     return f"{mean} ({min(seeds):.1f} to {max(seeds):.1f})" if len(seeds) > 1 else mean
 
 
 def _gain(model: Model, others: list[Model]) -> str:
-    """The difference to the first of the others, if there is one."""
+    """The difference to the first of the other models, or a dash without such a model."""
     if not others:
         return NOTHING
     found = compare(model, others[0])

@@ -1,4 +1,4 @@
-"""The picture grid of a report: slice, ground truth, and what the models drew on it."""
+"""The picture grid of a report: slices with the ground truth and the predictions of the models."""
 
 from pathlib import Path
 from typing import Any
@@ -9,16 +9,17 @@ from matplotlib.figure import Figure
 from custom_components.errors import InputError
 from custom_components.files import read_json
 from custom_components.nifti import read_volume
-from experiments.report.study import Row
-from reporting.slices import Slice, Stack, axial, note, outline, show
+from experiments.report.study import RunRecord
+from reporting.plots import as_written
+from reporting.slices import AxialSlice, Stack, axial, note, outline, show
 
 TRUTH_COLOUR = "#FFD166"
 ROLE_COLOURS = {"baseline": "#FF7043", "student": "#4FC3F7"}
 MARGIN_MM, SMALLEST_VIEW_MM = 15.0, 70.0
 
 
-def chosen_cases(row: Row) -> dict[str, str]:
-    """The best, median and worst test case of a row by Dice, worst last; fewer where there are fewer cases."""
+def chosen_cases(row: RunRecord) -> dict[str, str]:
+    """The cases of a row with the best, the median and the worst Dice, in this order; no case appears twice."""
     ranked = sorted(row.cases, key=lambda case: (row.cases[case]["dice"], case), reverse=True)
     places = {"best": 0, "median": (len(ranked) - 1) // 2, "worst": len(ranked) - 1}
     chosen: dict[str, str] = {}
@@ -28,12 +29,15 @@ def chosen_cases(row: Row) -> dict[str, str]:
     return chosen
 
 
-def picture_grid(rows: list[Row], dataset: Path) -> Figure:
-    """Draws the best, median and worst case of the last row, each at the slice with most prostate.
+def picture_grid(rows: list[RunRecord], dataset: Path) -> Figure:
+    """Draws the best, the median and the worst case of the last row, each at the slice with the most prostate.
 
     Args:
-        rows: the evaluated rows that get a column, in this order, baselines before students.
+        rows: the evaluated rows; each gets a column, in this order.
         dataset: the canonical dataset that holds the images and the ground truth.
+
+    Raises:
+        InputError: when ``dataset.json`` lacks a case that the last row was evaluated on, or a volume cannot be read.
     """
     files = {case["case"]: case for case in read_json(dataset / "dataset.json")["cases"]}
     cases = chosen_cases(rows[-1])
@@ -58,7 +62,7 @@ def picture_grid(rows: list[Row], dataset: Path) -> Figure:
             note(axes, _score(row.cases[case]), "bottom")
         note(line[0], f"{rank}: {case}", "bottom")
     for axes, head in zip(grid[0], ["slice", "ground truth", *(row.label for row in rows)], strict=True):
-        axes.set_title(head, fontsize=9, color="#334155", fontweight="bold", wrap=True)
+        axes.set_title(as_written(head), fontsize=9, color="#334155", fontweight="bold", wrap=True)
     return figure
 
 
@@ -71,8 +75,8 @@ def _stack(path: Path) -> Stack:
     return axial(volume.voxels, volume.affine)
 
 
-def _view(masks: list[Slice]) -> tuple[float, float, float]:
-    """Centre (row, column) and width, all in mm, of a square that holds what any mask marks, and a margin."""
+def _view(masks: list[AxialSlice]) -> tuple[float, float, float]:
+    """Centre (row, column) and width, in mm, of a square that encloses all masks with a margin."""
     inside = np.argwhere(np.any([mask.pixels > 0 for mask in masks], axis=0))
     if not len(inside):
         inside = np.array([[0, 0], masks[0].pixels.shape])

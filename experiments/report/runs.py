@@ -1,46 +1,46 @@
-"""What each run was made with, from its provenance."""
+"""The settings of each run, and the hashes of its weights and its code."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.report.study import Row, Study
-from reporting import NOTHING, Line, Table
+from experiments.report.study import RunRecord, StudyRecord
+from reporting.table import NOTHING, Line, Table
 
-SHORT = 12  # characters of a hash, enough to find it
+SHORT = 12  # characters of a hash that identify it
 
 
-def shared_settings(rows: Sequence[Row]) -> dict[str, Any]:
-    """The settings that every run has, and the same."""
+def shared_settings(rows: Sequence[RunRecord]) -> dict[str, Any]:
+    """The settings that have the same value in every run."""
     first, *others = (row.settings for row in rows)
     return {name: value for name, value in first.items() if all(name in own and own[name] == value for own in others)}
 
 
-def run_table(study: Study) -> Table:
-    """One line a run: its epochs, what is special in its settings, and its hashes."""
+def run_table(study: StudyRecord) -> Table:
+    """One line for each run: the settings that other runs do not share, the seed, the epochs and the hashes."""
     columns = ("run", "settings", "seed", "epochs", "best epoch", "weights", "git")
     shared = shared_settings(study.rows)
     return Table(columns, [Line(_cells(row, shared), row.role) for row in study.rows], texts=2)
 
 
 def settings_text(settings: Mapping[str, Any]) -> str:
-    """``name value, name value``, each name without the path to it."""
+    """``name value, name value``, where each name is the last part of its config path."""
     return ", ".join(f"{name.split('::')[-1]} {value}" for name, value in settings.items())
 
 
-def _cells(row: Row, shared: Mapping[str, Any]) -> list[str]:
-    made = row.provenance or {}
+def _cells(row: RunRecord, shared: Mapping[str, Any]) -> list[str]:
+    provenance = row.provenance or {}
     epochs = len(row.training.get("epoch", ())) or NOTHING
     return [
         row.name,
         settings_text({name: value for name, value in row.settings.items() if name not in shared}) or NOTHING,
         str(row.seed),
         str(epochs),
-        str(made.get("epoch", NOTHING)),
-        str(made.get("weights_sha256", NOTHING))[:SHORT],
-        _revision(made.get("git_revision")),
+        str(provenance.get("epoch", NOTHING)),
+        str(provenance.get("weights_sha256", NOTHING))[:SHORT],
+        _revision(provenance.get("git_revision")),
     ]
 
 
 def _revision(text: str | None) -> str:
     commit, *changes = (text or NOTHING).split("+")
-    return "+".join([commit[:SHORT], *changes])  # code that was in no commit must show
+    return "+".join([commit[:SHORT], *changes])  # the suffix "+changes" marks code that is in no commit

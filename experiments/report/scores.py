@@ -1,15 +1,15 @@
-"""The scores of every run of a study, over all sites and at each."""
+"""The scores of every run of a study, over all sites and for each site."""
 
 from collections.abc import Mapping, Sequence
 
-from experiments.report.study import Row
-from reporting import NOTHING, Line, Table
+from experiments.report.study import RunRecord
+from reporting.table import NOTHING, Line, Table
 
 MEASURES = ("Dice %", "HD95 mm", "ASD mm", "missed")
 
 
-def score_table(rows: Sequence[Row]) -> Table:
-    """Every run with its scores. The columns named after a site hold that site's mean Dice in percent."""
+def score_table(rows: Sequence[RunRecord]) -> Table:
+    """The scores of every run. A column that is named after a site holds the mean Dice of its cases in percent."""
     seeds = ["seed"] if len({row.seed for row in rows}) > 1 else []
     sites = sorted({site for row in rows if row.evaluation for site in row.evaluation["summary"]["sites"]})
     columns = ["model", "role", "trained on", *seeds, *MEASURES, *sites, "params"]
@@ -21,8 +21,8 @@ def score_table(rows: Sequence[Row]) -> Table:
     return Table(columns, lines, texts=3)
 
 
-def site_tables(rows: Sequence[Row]) -> dict[str, Table]:
-    """The scores of every evaluated run on the cases of each site, by site."""
+def site_tables(rows: Sequence[RunRecord]) -> dict[str, Table]:
+    """For each site, the scores of every evaluated run on the cases of this site."""
     seeds = ["seed"] if len({row.seed for row in rows}) > 1 else []
     lines: dict[str, list[Line]] = {}
     for row in rows:
@@ -32,7 +32,7 @@ def site_tables(rows: Sequence[Row]) -> dict[str, Table]:
     return {site: Table(["model", "role", *seeds, *MEASURES], lines[site], texts=2) for site in sorted(lines)}
 
 
-def _scores(row: Row, sites: Sequence[str]) -> list[str]:
+def _scores(row: RunRecord, sites: Sequence[str]) -> list[str]:
     by_site = row.evaluation["summary"]["sites"]
     return [
         *_measures(row.evaluation["summary"]["all"]),
@@ -51,5 +51,5 @@ def _measures(summary: Mapping[str, float]) -> list[str]:
 
 
 def count(params: int) -> str:
-    """A number of parameters in words: 46.71 M, 354 k."""
+    """A number of parameters with its unit, such as ``46.71 M`` or ``354 k``."""
     return f"{params / 1e6:.2f} M" if params >= 1_000_000 else f"{params / 1000:.0f} k"

@@ -1,4 +1,4 @@
-"""A study as its report reads it: ``study.json`` and what the runs of its rows left in their folders.
+"""Reads a study from its folder: ``study.json`` and the files that each run wrote into its own folder.
 
 ``study.json``::
 
@@ -8,8 +8,9 @@
                "role": "teacher" | "baseline" | "student", "network": "enet",
                "sites": ["RUNMC", ...], "teachers": ["<name of a row>", ...], "seed": 0, "settings": {...}}, ...]}
 
-No sites means all sites. Rows that differ in the seed alone share a label. A row without ``output/done.json``, which
-a run writes last, has not been run yet, or is on its way. Other keys are for other readers.
+An empty list of sites means all sites. Rows that differ only in the seed share a label. A run writes
+``output/done.json`` last, so a row without this file has not been run, or its run has not ended. The report ignores
+other keys.
 """
 
 import csv
@@ -28,8 +29,8 @@ from experiments.plan import ROLES
 
 
 @dataclass(frozen=True)
-class Row:
-    """One run of a study."""
+class RunRecord:
+    """One row of ``study.json``, with the files that its run wrote."""
 
     name: str
     label: str
@@ -43,24 +44,24 @@ class Row:
 
     @cached_property
     def evaluation(self) -> dict[str, Any] | None:
-        """The content of ``evaluation.json``; None while the row is not done."""
+        """The content of ``evaluation.json``; None until the run has ended."""
         output = self.folder / "output"
         return read_json(output / "evaluation.json") if (output / "done.json").is_file() else None
 
     @cached_property
     def cases(self) -> dict[str, dict[str, Any]]:
-        """The scores of each test case, by the case's name."""
+        """The scores of each case that the run was evaluated on, by the name of the case."""
         return {case["case"]: case for case in self.evaluation["cases"]} if self.evaluation else {}
 
     @cached_property
     def provenance(self) -> dict[str, Any] | None:
-        """The content of ``provenance.json``; None while there are no weights."""
+        """The content of ``provenance.json``; None until the run has saved weights."""
         path = self.folder / "models" / "provenance.json"
         return read_json(path) if path.is_file() else None
 
     @cached_property
     def training(self) -> dict[str, list[float]]:
-        """The columns of ``training.csv``, NaN where a cell is blank; empty without the file."""
+        """The columns of ``training.csv``; a blank cell is NaN. Empty when the run has no such file."""
         path = self.folder / "output" / "training.csv"
         if not path.is_file():
             return {}
@@ -73,15 +74,15 @@ class Row:
             raise InputError(f"{path}: a cell is not a number ({error}); remove the file and train again") from None
 
     def prediction(self, case: str) -> Path:
-        """The predicted mask of a case."""
+        """The file of the mask that the run predicted for a case."""
         return self.folder / "output" / "predictions" / f"{case}.nii.gz"
 
 
 @dataclass(frozen=True)
 class Model:
-    """The evaluated rows that differ in the seed alone, lowest seed first."""
+    """The evaluated rows that differ only in the seed, in the order of their seeds."""
 
-    rows: list[Row]
+    rows: list[RunRecord]
 
     @property
     def label(self) -> str:
@@ -93,22 +94,22 @@ class Model:
 
     @property
     def with_cross_entropy(self) -> bool:
-        """Whether it was trained with more than equation 4."""
-        return float(self.rows[0].settings.get("loss::cross_entropy_weight", 0.5)) > 0  # the bundles' own is 0.5
+        """Whether the loss had cross-entropy beside the paper's equation 4."""
+        return float(self.rows[0].settings.get("loss::cross_entropy_weight", 0.5)) > 0  # 0.5 is the bundles' default
 
     def mean_dice(self, cases: Sequence[str]) -> np.ndarray:
-        """The Dice of each case, as the mean over the seeds."""
+        """The Dice of each case, averaged over the seeds; shape (cases,)."""
         return np.mean([[row.cases[case]["dice"] for case in cases] for row in self.rows], axis=0)
 
     @property
     def dice_by_seed(self) -> list[float]:
-        """The mean Dice over the cases, one a seed."""
+        """For each seed, the mean Dice over the cases."""
         return [row.evaluation["summary"]["all"]["dice_mean"] for row in self.rows]
 
 
 @dataclass(frozen=True)
-class Study:
-    """A study: its runs, those of a label one after the other by seed, and what they have in common."""
+class StudyRecord:
+    """A study: its rows, sorted by label and then by seed, and the data that all rows share."""
 
     folder: Path
     title: str
@@ -116,52 +117,52 @@ class Study:
     split: Mapping[str, Any]
     machine: Mapping[str, Any]
     settings: Mapping[str, Any]
-    rows: list[Row]
+    rows: list[RunRecord]
 
     @property
-    def evaluated(self) -> list[Row]:
+    def evaluated(self) -> list[RunRecord]:
         """The rows that have scores."""
         return [row for row in self.rows if row.evaluation]
 
     def models(self, role: str) -> list[Model]:
-        """The evaluated rows of a role, those of one network and label together."""
-        groups: dict[tuple[str, str], list[Row]] = {}
+        """The models of a role: its evaluated rows, grouped by network and label."""
+        groups: dict[tuple[str, str], list[RunRecord]] = {}
         for row in self.evaluated:
             if row.role == role:
                 groups.setdefault((row.network, row.label), []).append(row)
         return [Model(rows) for rows in groups.values()]
 
-    def teachers_of(self, row: Row) -> list[Row]:
-        """The rows that a row was distilled from."""
+    def teachers_of(self, row: RunRecord) -> list[RunRecord]:
+        """The rows of the teachers that a row was distilled from."""
         by_name = {other.name: other for other in self.rows}
         return [by_name[name] for name in row.teachers]
 
     def networks_of(self, role: str) -> list[str]:
-        """The networks that have rows of a role, in the order of the rows."""
+        """The networks of the rows that have a role, in the order of the rows."""
         return list(dict.fromkeys(row.network for row in self.rows if row.role == role))
 
 
-def load_study(folder: Path) -> Study:
-    """Reads a study.
+def load_study(folder: Path) -> StudyRecord:
+    """Reads a study from its folder.
 
     Raises:
-        InputError: When ``study.json`` is missing or lacks a key, names an unknown role, or when a row was evaluated
-            on another split or part than the study's, so that its scores cannot stand beside the others.
+        InputError: when ``study.json`` is missing, lacks a key or names an unknown role; or when a row was evaluated
+            on other cases than the study's, so that its scores cannot be compared with the others.
     """
     path = folder / "study.json"
     content = read_json(path)
     try:
         rows = [
-            Row(
+            RunRecord(
                 folder=folder / "bundles" / row["name"],
-                **{key: row[key] for key in Row.__annotations__ if key != "folder"},
+                **{key: row[key] for key in RunRecord.__annotations__ if key != "folder"},
             )
             for row in content["rows"]
         ]
         labels = list(dict.fromkeys(row.label for row in rows))
         rows.sort(key=lambda row: (labels.index(row.label), row.seed))
         shared = {key: content[key] for key in ("title", "split", "machine", "settings")}
-        study = Study(folder=folder, dataset=Path(content["dataset"]), rows=rows, **shared)
+        study = StudyRecord(folder=folder, dataset=Path(content["dataset"]), rows=rows, **shared)
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: {error} is missing or misplaced; run the study again to write it anew") from None
     for row in study.rows:
@@ -174,7 +175,7 @@ def load_study(folder: Path) -> Study:
     return study
 
 
-def _require_same_cases(row: Row, study: Study) -> None:
+def _require_same_cases(row: RunRecord, study: StudyRecord) -> None:
     file = row.folder / "output" / "evaluation.json"
     if row.evaluation["split"]["sha256"] != study.split["sha256"]:
         raise InputError(

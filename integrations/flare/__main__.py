@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from custom_components.bundle import copy_bundle
 from custom_components.errors import InputError
 from custom_components.files import read_json
-from experiments.bundle_copy import copy_bundle
 from integrations.flare.hospital import StudentHospital, TeacherHospital, check_settings
 from integrations.flare.server import FederatedAveraging, TeacherCollection
 from integrations.flare.simulation import check_dataset, simulate

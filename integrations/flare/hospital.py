@@ -16,11 +16,11 @@ from nvflare.apis.signal import Signal
 from nvflare.app_common.abstract.fl_model import FLModel
 from nvflare.app_common.utils.fl_model_utils import FLModelUtils
 
+from custom_components.bundle import read_bundle
 from custom_components.checkpoint import read_checkpoint
 from custom_components.errors import InputError
 from custom_components.files import read_json
 from custom_components.provenance import public_provenance
-from custom_components.teachers import read_bundle
 from integrations.flare.weights import load_arrays, to_arrays
 
 TRAIN, SCORE = "train", "validate"

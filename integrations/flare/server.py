@@ -8,9 +8,9 @@ from nvflare.app_common.abstract.fl_model import FLModel
 from nvflare.app_common.workflows.base_fedavg import BaseFedAvg
 from nvflare.app_common.workflows.model_controller import ModelController
 
+from custom_components.bundle import Bundle, read_bundle
 from custom_components.checkpoint import write_weights
 from custom_components.errors import InputError
-from custom_components.teachers import Bundle, read_bundle
 from integrations.flare.hospital import PROVENANCE, SCORE, TRAIN
 from integrations.flare.provenance import check_alike, federated_provenance
 from integrations.flare.weights import load_arrays, to_arrays

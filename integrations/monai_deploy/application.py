@@ -9,6 +9,7 @@ from monai.deploy.core import Application
 from operators import REPORT_FILE, SEG_FILE, SegmentOperator, SelectSeriesOperator, WriteResultsOperator
 
 from custom_components.errors import InputError
+from data_prep.dicom import SeriesChoice
 
 
 def segment_study() -> None:
@@ -39,6 +40,8 @@ def segment_study() -> None:
 class ProstateSegmentation(Application):
     """Reads its folders from ``-i -o -m`` or HOLOSCAN_INPUT_PATH, _OUTPUT_PATH, _MODEL_PATH; PSA in ng/ml from PSA.
 
+    SERIES and TIE say which of several axial T2w series is taken, as ``--series`` and ``--tie`` of the import do.
+
     Args:
         study: folder that takes the place of the input.
     """
@@ -58,7 +61,7 @@ class ProstateSegmentation(Application):
             raise InputError(f"{study}: no such folder")
         # Without a count an operator that has no input runs for ever.
         once = CountCondition(self, 1)
-        select = SelectSeriesOperator(self, once, name="select", folder=study)
+        select = SelectSeriesOperator(self, once, name="select", folder=study, choice=SeriesChoice.from_environment())
         segment = SegmentOperator(self, name="segment", model_file=Path(context.models.get().path))
         write = WriteResultsOperator(self, name="write", folder=self.results, psa_ng_per_ml=_psa_ng_per_ml())
         self.add_flow(select, segment, {("image", "image")})

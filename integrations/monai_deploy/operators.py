@@ -7,12 +7,12 @@ from pathlib import Path
 from monai.deploy.core import ConditionType, Fragment, Operator, OperatorSpec
 from overlay import overlay
 from PIL import Image
-from results import dicom_seg, read_sources, volume_report
+from results import dicom_seg, volume_report
 from segmentation import load_student, segment
 
 from custom_components.errors import InputError
-from data_prep.dicom import Study, read_series, scan_folder, select_series
-from data_prep.dicom.headers import quietly
+from data_prep.dicom import SeriesChoice, Study, read_series, scan_folder, select_series
+from data_prep.dicom.derived import deriving_from, read_source_images
 
 MM3_PER_ML = 1000
 SEG_FILE, REPORT_FILE, PICTURE_FILE = "prostate_seg.dcm", "prostate_report.dcm", "prostate.png"
@@ -21,8 +21,9 @@ SEG_FILE, REPORT_FILE, PICTURE_FILE = "prostate_seg.dcm", "prostate_report.dcm",
 class SelectSeriesOperator(Operator):
     """Emits the axial T2w series of the one study below a folder, chosen as in ``python -m data_prep import``."""
 
-    def __init__(self, fragment: Fragment, *args, folder: Path, **kwargs):
+    def __init__(self, fragment: Fragment, *args, folder: Path, choice: SeriesChoice, **kwargs):
         self.folder = folder
+        self.choice = choice
         super().__init__(fragment, *args, **kwargs)
 
     def setup(self, spec: OperatorSpec) -> None:
@@ -31,9 +32,10 @@ class SelectSeriesOperator(Operator):
 
     def compute(self, op_input, op_output, context) -> None:
         study = self._only_study()
-        selection = select_series(study.series)
+        selection = select_series(study.series, self.choice)
         if selection.problem:
-            raise InputError(f"{self.folder}: its study {selection.problem}; look with 'python -m data_prep series'")
+            advice = f"look with 'python -m data_prep series', then {self.choice.advice}"
+            raise InputError(f"{self.folder}: its study {selection.problem}; {advice}")
         print(f"series {selection.picked.name}")
         op_output.emit(selection.picked, "series")
         op_output.emit(read_series(selection.picked), "image")
@@ -88,8 +90,8 @@ class WriteResultsOperator(Operator):
             raise InputError(f"{series.files[0]}: {student.name} found no prostate in its series; nothing was written")
         spacing_mm = image.spacing_mm
         volume_ml = float(mask.sum()) * spacing_mm[0] * spacing_mm[1] * spacing_mm[2] / MM3_PER_ML
-        sources = read_sources(series)
-        with quietly():
+        with deriving_from(series):
+            sources = read_source_images(series)
             seg = dicom_seg(mask, series, sources, student)
             report = volume_report(volume_ml, self.psa_ng_per_ml, seg, sources, student)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from highdicom import AlgorithmIdentificationSequence
-from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
+from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentDescription
 from highdicom.sr import (
     AlgorithmIdentification,
     CodedConcept,
@@ -30,18 +30,11 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 from segmentation import Student
 
-from custom_components.errors import InputError
 from data_prep.dicom import Series
-from data_prep.dicom.geometry import stack
-from data_prep.dicom.headers import read_dataset
+from data_prep.dicom.derived import make_seg
 
 MANUFACTURER = "Prostate distillation"
 DEVICE_SERIAL_NUMBER = "none"
-# DICOM types 1 and 2 that de-identified studies lack, and that results must show, be it empty.
-EMPTY_IF_MISSING = (
-    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
-    *("AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator"),
-)
 SERIES_DESCRIPTIONS = {"SEG": "Prostate segmentation, research use", "SR": "Prostate volume, research use"}
 # Above those of the scanner.
 SERIES_NUMBERS = {"SEG": 9001, "SR": 9002}
@@ -49,32 +42,13 @@ NG_PER_ML = CodedConcept("ng/ml", "UCUM", "nanogram per milliliter")
 NG_PER_ML_PER_CM3 = CodedConcept("ng/ml/cm3", "UCUM", "nanogram per milliliter per cubic centimeter")
 
 
-def read_sources(series: Series) -> list[Dataset]:
-    """The headers of a series' files in the order of its slices.
-
-    Raises:
-        InputError: when results cannot refer to it: no frame of reference, or several multi-frame files.
-    """
-    slices, _ = stack(series)
-    sources = [read_dataset(path) for path in dict.fromkeys(piece.path for piece in slices)]
-    if len(sources) > 1 and len(sources) != len(slices):
-        raise InputError(f"{series.files[0]}: its series has several multi-frame files; export it as one")
-    for source in sources:
-        if not source.get("FrameOfReferenceUID"):
-            raise InputError(f"{series.files[0]}: its series has no FrameOfReferenceUID; export it again")
-        for keyword in EMPTY_IF_MISSING:
-            if keyword not in source:
-                setattr(source, keyword, "")
-    return sources
-
-
 def dicom_seg(mask: np.ndarray, series: Series, sources: Sequence[Dataset], student: Student) -> Segmentation:
-    """A binary SEG with a frame for every frame of the source.
+    """A binary SEG with a frame for every slice of the series.
 
     Args:
         mask: 0 and 1 (columns, rows, slices), on the grid of ``read_series``.
         series: the segmented series.
-        sources: its headers, from :func:`read_sources`.
+        sources: its headers, from :func:`data_prep.dicom.derived.read_source_images`.
         student: named as the algorithm.
     """
     images = [source.SOPInstanceUID for source in sources]
@@ -92,12 +66,11 @@ def dicom_seg(mask: np.ndarray, series: Series, sources: Sequence[Dataset], stud
         tracking_id="prostate",
         tracking_uid=_uid("tracking", *content),
     )
-    return Segmentation(
-        source_images=sources,
-        pixel_array=_frames(mask, series, sources),
-        segmentation_type=SegmentationTypeValues.BINARY,
+    return make_seg(
+        mask,
+        series,
+        sources,
         segment_descriptions=[prostate],
-        omit_empty_frames=False,
         content_label="PROSTATE",
         content_description="Prostate gland, automatic, not for diagnosis",
         manufacturer_model_name=student.name,
@@ -154,17 +127,6 @@ def volume_report(
     )
     identity = _identity("SR", seg.SOPInstanceUID, str(psa_ng_per_ml))
     return Comprehensive3DSR(evidence=[seg, *sources], content=report, is_complete=True, **identity)
-
-
-def _frames(mask: np.ndarray, series: Series, sources: Sequence[Dataset]) -> np.ndarray:
-    """(frames, rows, columns) in the order of the sources; a multi-frame file orders its frames as it likes."""
-    planes = mask.transpose(2, 1, 0)
-    if len(sources) > 1:
-        return planes
-    slices, _ = stack(series)
-    frames = np.zeros((int(sources[0].NumberOfFrames), *planes.shape[1:]), mask.dtype)
-    frames[[piece.frame for piece in slices]] = planes
-    return frames
 
 
 def _identity(modality: str, *content: str) -> dict[str, object]:

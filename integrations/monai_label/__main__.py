@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from custom_components.bundle import find_bundle
 from custom_components.errors import InputError
-from custom_components.teachers import find_bundle
+from data_prep.dicom import SeriesChoice
 
 APP_DIR = Path(__file__).resolve().parent
 REPOSITORY = APP_DIR.parents[1]
@@ -46,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
 def _settings(options: argparse.Namespace, work_dir: Path) -> dict[str, str]:
     """MONAI Label's own, which its child processes inherit."""
     studies = options.studies
+    SeriesChoice.from_environment()  # a fault of it ends the start, not the first request
     if "://" not in studies:
         if not Path(studies).is_dir():
             raise InputError(f"{studies}: no such folder; give the studies' folder, or the DICOMweb URL of a PACS")

@@ -3,31 +3,32 @@
 from pathlib import Path
 
 import highdicom
-import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
-from data_prep.dicom.geometry import stack
-from data_prep.dicom.pixels import read_series
-from data_prep.dicom.series import Series, find_series
+from custom_components.errors import InputError
+from data_prep.dicom import Series, SeriesChoice, find_series, read_series, select_series
+from data_prep.dicom.derived import deriving_from, make_seg, read_source_images
 from integrations.monai_label.labels import read_label
 
-# Type 2 of the patient and study modules: they may be empty, and some archives leave them out.
-MAY_BE_EMPTY = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID")
-MAY_BE_EMPTY += ("StudyDate", "StudyTime", "PositionReferenceIndicator")
 SERIES_NUMBER = 300
 
 
 def read_one_series(folder: str | Path) -> Series:
-    """The series in a folder that holds one.
+    """The series in a folder that holds one; of the stacks that an enhanced image may have, the axial T2w one.
 
     Raises:
-        InputError: as :func:`data_prep.dicom.series.find_series`.
+        InputError: as :func:`data_prep.dicom.series.find_series`, or when no stack, or more than one, is axial T2w.
     """
-    (series,) = find_series(Path(folder))
-    return series
+    stacks = find_series(Path(folder))
+    if len(stacks) == 1:
+        return stacks[0]
+    choice = SeriesChoice.from_environment()
+    selection = select_series(stacks, choice)
+    if selection.picked is None:
+        raise InputError(f"{folder}: {selection.problem}; {choice.advice}")
+    return selection.picked
 
 
 def make_dicom_seg(series: Series, label: str | Path, model: str | None = None) -> Dataset:
@@ -39,30 +40,26 @@ def make_dicom_seg(series: Series, label: str | Path, model: str | None = None) 
         model: the bundle that drew it; None is an annotator.
 
     Raises:
-        InputError: if the label is no mask on this series, as :func:`integrations.monai_label.labels.read_label`.
+        InputError: if the label is no mask on this series, as :func:`integrations.monai_label.labels.read_label`; if no
+            SEG can refer to the series, as :mod:`data_prep.dicom.derived`.
     """
     mask = read_label(label, read_series(series))
-    slices, _ = stack(series)
-    frames = mask.voxels.transpose(2, 1, 0)
-    paths = list(dict.fromkeys(piece.path for piece in slices))
-    if len(paths) == 1:  # multi-frame: in the order of its frames
-        frames = frames[np.argsort([piece.frame for piece in slices])]
-    return highdicom.seg.Segmentation(
-        source_images=[_complete(pydicom.dcmread(path)) for path in paths],
-        pixel_array=np.ascontiguousarray(frames),
-        segmentation_type="BINARY",
-        segment_descriptions=[_segment(model)],
-        series_instance_uid=generate_uid(),
-        series_number=SERIES_NUMBER,
-        sop_instance_uid=generate_uid(),
-        instance_number=1,
-        manufacturer="prostate-distillation",
-        manufacturer_model_name="MONAI Label",
-        software_versions=highdicom.__version__,
-        device_serial_number="none",
-        series_description="Prostate, research use only",
-        omit_empty_frames=False,
-    )
+    with deriving_from(series):
+        return make_seg(
+            mask.voxels,
+            series,
+            read_source_images(series),
+            segment_descriptions=[_segment(model)],
+            series_instance_uid=generate_uid(),
+            series_number=SERIES_NUMBER,
+            sop_instance_uid=generate_uid(),
+            instance_number=1,
+            manufacturer="prostate-distillation",
+            manufacturer_model_name="MONAI Label",
+            software_versions=highdicom.__version__,
+            device_serial_number="none",
+            series_description="Prostate, research use only",
+        )
 
 
 def nifti_to_dicom_seg(series_dir: str, label: str, label_info: list[dict] | None = None, **_: object) -> str:
@@ -86,10 +83,3 @@ def _segment(model: str | None) -> highdicom.seg.SegmentDescription:
         algorithm_type="AUTOMATIC" if model else "MANUAL",
         algorithm_identification=algorithm,
     )
-
-
-def _complete(image: Dataset) -> Dataset:
-    for keyword in MAY_BE_EMPTY:
-        if keyword not in image:
-            setattr(image, keyword, "")
-    return image

@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from custom_components.errors import InputError
 from data_prep.dicom.headers import slices_of
 from data_prep.dicom.pixels import read_series
-from data_prep.dicom.selection import Selection, select_series
+from data_prep.dicom.selection import Selection, SeriesChoice, select_series
 from data_prep.dicom.series import group_series
 from data_prep.files import new_folder
 from data_prep.volumes import write_volume
@@ -31,9 +31,9 @@ logger = logging.getLogger(__name__)
 class Pacs(DICOMWebDatastore):
     """The axial T2w series of every study of a PACS, by SeriesInstanceUID.
 
-    Series are chosen by the rules of ``data_prep``. Images and labels are kept in a folder, for training. What counts
-    as labelled was labelled through this server. Where the PACS does not answer, or refuses, a ``RequestException`` of
-    requests is raised.
+    Series are chosen by the rules of ``data_prep`` and the variables SERIES and TIE. Images and labels are kept in a
+    folder, for training. What counts as labelled was labelled through this server. Where the PACS does not answer, or
+    refuses, a ``RequestException`` of requests is raised.
 
     Args:
         url: of DICOMweb.
@@ -51,6 +51,7 @@ class Pacs(DICOMWebDatastore):
         client.set_http_retry_params(retry=False)
         # Which series of a study is the axial T2w one, by the study's MR series.
         self._chosen: dict[frozenset[str], str | None] = {}
+        self._choice = SeriesChoice.from_environment()
         super().__init__(client, {"Modality": "MR"}, str(cache_dir))
 
     def list_images(self) -> list[str]:
@@ -122,10 +123,11 @@ class Pacs(DICOMWebDatastore):
         if series not in self._chosen:
             try:
                 selection = self._select(study, series)
+                problem = f"{selection.problem}; {self._choice.advice}"
             except InputError as fault:
-                selection = Selection(None, f"cannot be read ({fault})", ())
+                selection = Selection(None, problem := f"cannot be read ({fault})", ())
             if selection.problem:
-                logger.warning(f"study {study} is left out: it {selection.problem}")
+                logger.warning(f"study {study} is left out: it {problem}")
             picked = selection.picked
             self._chosen[series] = picked.first.series_uid if picked else None
         return self._chosen[series]
@@ -137,4 +139,4 @@ class Pacs(DICOMWebDatastore):
             for header in self._client.retrieve_series_metadata(study, uid)
             for piece in slices_of(Dataset.from_json(header), Path(uid))
         ]
-        return select_series(group_series(slices))
+        return select_series(group_series(slices), self._choice)

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.figure_table import render
 from benchmarks.measure import Figure, in_turn, ratios
-from benchmarks.page import render
 
 MACHINE = {"processor": "P", "cores": 2, "threads": 1, "torch": "2", "gpu": None, "load_before": 0.5}
 

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from custom_components.bundle import Bundle, copy_bundle, read_bundle
 from custom_components.data import VolumeDataset, load_datalist
 from custom_components.files import file_sha256, write_json
 from custom_components.provenance import provenance
-from custom_components.teachers import Bundle, read_bundle
-from experiments.bundle_copy import copy_bundle
 
 EPOCHS = "train::trainer::max_epochs"
 

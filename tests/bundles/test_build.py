@@ -1,25 +1,16 @@
-"""The checked-in configs are those that bundles/build.py writes."""
+"""The checked-in configs are those that ``make configs`` writes."""
 
-import importlib.util
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from custom_components.bundle.configs import lay_over
 
 
 def check(repository: Path, *options: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(repository / "bundles" / "build.py"), *options]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
-@pytest.fixture(scope="module")
-def build(repository):
-    spec = importlib.util.spec_from_file_location("build", repository / "bundles" / "build.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    command = [sys.executable, "-m", "custom_components.bundle", "build", "--bundles", str(repository / "bundles")]
+    return subprocess.run([*command, *options], capture_output=True, text=True)
 
 
 def test_the_checked_in_configs_are_up_to_date(repository):
@@ -46,8 +37,8 @@ def test_a_change_shows_its_diff_and_the_command_to_run(repository, tmp_path):
     assert check(tmp_path, "--check").returncode == 0
 
 
-def test_changes_reach_into_mappings_and_lists(build):
+def test_changes_reach_into_mappings_and_lists():
     config = {"a": {"b": [1, {"c": 2}]}, "d": 3}
-    changed = build.lay_over(config, {"a::b::1::c": 4, "a::b::0": 5, "a::e": 6, "d": "<remove>"})
+    changed = lay_over(config, {"a::b::1::c": 4, "a::b::0": 5, "a::e": 6, "d": "<remove>"})
     assert changed == {"a": {"b": [5, {"c": 4}], "e": 6}}
     assert config == {"a": {"b": [1, {"c": 2}]}, "d": 3}

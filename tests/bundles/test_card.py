@@ -2,14 +2,13 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-import build
-import facts
-from card import model_card
+from custom_components.bundle.card import model_card
+from custom_components.bundle.configs import generated_files
+from custom_components.bundle.facts import keep_facts
 from custom_components.data.describe import describe
 from custom_components.errors import InputError
 
@@ -86,13 +85,13 @@ def test_what_is_not_known_is_said():
     assert card(None).count("No weights are part of this repository") == 1
     assert "None yet: no evaluation" in card(None)
     assert "None yet: no evaluation" in card({**KNOWN, "evaluation": None})
-    bare = card({**KNOWN, "split": None, "teachers": {}, "trained_on": {"training": {"HK": 2}, "validation": {}}})
+    nothing = {"split": None, "run": None, "teachers": {}}
+    bare = card({**KNOWN, **nothing, "trained_on": {"training": {"HK": 2}, "validation": {}}})
     assert "- trained on 2 cases (HK 2)\n- epoch chosen on 0 cases\n\n## Figures" in bare
 
 
-def test_a_command_takes_the_figures_into_the_card(evaluated, dataset_dir, copy_bundles_to, monkeypatch, tmp_path):
-    monkeypatch.setattr(sys, "argv", ["facts.py", str(evaluated.path)])
-    facts.main()
+def test_a_command_takes_the_figures_into_the_card(evaluated, dataset_dir, copy_bundles_to, tmp_path):
+    keep_facts(str(evaluated.path))
     text = (evaluated.path / "docs" / "facts.json").read_text()
     known = json.loads(text)
     split = json.loads((dataset_dir / "splits" / "all.json").read_text())
@@ -105,24 +104,22 @@ def test_a_command_takes_the_figures_into_the_card(evaluated, dataset_dir, copy_
     checked_in = copy_bundles_to(tmp_path / "repo", "enet") / "enet"
     (checked_in / "docs" / "facts.json").write_text(text)
     dice = f"{report['summary']['all']['dice_mean']:.3f}"
-    assert f"| **all** | 3 | {dice} ± " in build.build(checked_in)[Path("docs/README.md")]
+    assert f"| **all** | 3 | {dice} ± " in generated_files(checked_in)[Path("docs/README.md")]
 
 
-def test_figures_of_other_weights_are_no_figures_of_these(evaluated, monkeypatch):
+def test_figures_of_other_weights_are_no_figures_of_these(evaluated):
     file = evaluated.path / "output" / "evaluation.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"weights_sha256": "0" * 64}))
-    monkeypatch.setattr(sys, "argv", ["facts.py", str(evaluated.path)])
     with pytest.raises(
         InputError,
         match=r"\A.*evaluation.json: no evaluation of the weights in models/.* on test cases; run .*\Z",
     ):
-        facts.main()
+        keep_facts(str(evaluated.path))
     assert not (evaluated.path / "docs" / "facts.json").exists()
 
 
-def test_figures_at_another_image_size_do_not_go_into_a_bundles_card(evaluated, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["facts.py", "enet", str(evaluated.path)])
+def test_figures_at_another_image_size_do_not_go_into_a_bundles_card(evaluated):
     with pytest.raises(
         InputError, match=r"\A.*inference.json: its preprocessing is not the one that .* trained with.*\Z"
     ):
-        facts.main()
+        keep_facts("enet", str(evaluated.path))

@@ -62,7 +62,8 @@ def test_a_bundle_has_all_its_files(bundle):
 def test_every_tap_is_a_module_and_has_its_stride(bundle):
     import torch
 
-    from custom_components.teachers import Taps, read_bundle
+    from custom_components.bundle import read_bundle
+    from custom_components.teachers import Taps
 
     read = read_bundle(str(bundle))
     network = read.build_network().eval()

@@ -11,8 +11,8 @@ import torch
 from monai.bundle import ckpt_export, load_bundle_config, onnx_export, verify_metadata, verify_net_in_out
 from torch import nn
 
+from custom_components.bundle import read_bundle
 from custom_components.data import prepare_cases
-from custom_components.teachers import read_bundle
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),

@@ -10,7 +10,7 @@ import pytest
 import torch
 from monai.bundle import ConfigWorkflow
 
-from custom_components.teachers import read_bundle
+from custom_components.bundle import read_bundle
 
 BUNDLES = sorted(path.parent for path in Path(__file__).parents[2].glob("bundles/*/bundle.yaml"))
 NAMES = [bundle.name for bundle in BUNDLES]

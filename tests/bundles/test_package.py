@@ -18,11 +18,11 @@ import torch
 from monai.bundle import ckpt_export
 from packaging.requirements import Requirement
 
+from custom_components.bundle.packaging import package
 from custom_components.data import load_datalist
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, write_json
 from custom_components.teachers import load_teacher
-from package import package
 
 NAME = "prostate_mri_enet"
 

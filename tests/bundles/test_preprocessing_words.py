@@ -3,8 +3,8 @@
 import pytest
 from monai.transforms import NormalizeIntensityd, RandFlipd, ScaleIntensityRangePercentilesd
 
+from custom_components.bundle.preprocessing_words import described_preprocessing, in_words, window_mm
 from custom_components.data.describe import describe
-from preprocessing_words import described_preprocessing, in_words, window_mm
 
 WHOLE = (
     "turned to RAS, each slice resized to 32x32 pixels (trilinear, anti-aliased), intensities clipped at the volume's "

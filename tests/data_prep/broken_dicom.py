@@ -159,6 +159,13 @@ BROKEN_DICOM = [
         with_mask(lambda d: structure_set(d, {"Prostate": [square(1), square(4)]})),
         "has no contour on 2 slice(s) between others",
     ),
+    (
+        "RTSTRUCT with an open contour",
+        with_mask(lambda d: structure_set(d, {"Prostate": [square(2), square(3)]}, ["CLOSED_PLANAR", "OPEN_PLANAR"])),
+        "has a contour that bounds no area (OPEN_PLANAR); export closed planar contours",
+    ),
+    ("two values of a scale", study(set_on_first("RescaleSlope", [1, 2])), "has 2 values of RescaleSlope"),
+    ("no samples per pixel", study(set_on_first("SamplesPerPixel", None)), "has no SamplesPerPixel"),
     ("two masks", two_masks, "is a second prostate mask of its series"),
     (
         "enhanced without functional groups",

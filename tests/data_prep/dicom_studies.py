@@ -149,7 +149,7 @@ def segmentation(source: Sequence[Dataset], masks: dict[str, np.ndarray], **opti
         highdicom.seg.SegmentDescription(number, label, organ, organ, "MANUAL")
         for number, label in enumerate(masks, start=1)
     ]
-    source = [_complete(dataset) for dataset in source]
+    source = [complete(dataset) for dataset in source]
     return highdicom.seg.Segmentation(
         **{
             "source_images": source,
@@ -169,12 +169,15 @@ def segmentation(source: Sequence[Dataset], masks: dict[str, np.ndarray], **opti
     )
 
 
-def structure_set(source: Sequence[Dataset], contours: dict[str, list[np.ndarray]]) -> Dataset:
+def structure_set(
+    source: Sequence[Dataset], contours: dict[str, list[np.ndarray]], kinds: Sequence[str] = ()
+) -> Dataset:
     """An RTSTRUCT drawn on a classic series.
 
     Args:
         source: the series.
         contours: structure name -> closed polygons, each (points, 3) in voxel indices (column, row, slice).
+        kinds: ContourGeometricType of each polygon of every structure; all are CLOSED_PLANAR by default.
     """
     dataset = _dataset(uid("rtstruct", source[0].SeriesInstanceUID, tuple(contours)), RT_STRUCTURE_SET)
     dataset.Modality = "RTSTRUCT"
@@ -189,7 +192,13 @@ def structure_set(source: Sequence[Dataset], contours: dict[str, list[np.ndarray
     ]
     lps = LPS_TO_RAS @ affine(tuple(source[0].ImageOrientationPatient))
     dataset.ROIContourSequence = [
-        item(ReferencedROINumber=number, ContourSequence=[_contour(polygon, lps) for polygon in polygons])
+        item(
+            ReferencedROINumber=number,
+            ContourSequence=[
+                _contour(polygon, lps, kind)
+                for polygon, kind in zip(polygons, kinds or ["CLOSED_PLANAR"] * len(polygons), strict=True)
+            ],
+        )
         for number, polygons in enumerate(contours.values(), start=1)
     ]
     return dataset
@@ -203,10 +212,10 @@ def item(**elements: object) -> Dataset:
     return dataset
 
 
-def _contour(polygon: np.ndarray, lps: np.ndarray) -> Dataset:
+def _contour(polygon: np.ndarray, lps: np.ndarray, kind: str) -> Dataset:
     points = (lps @ np.column_stack([polygon, np.ones(len(polygon))]).T)[:3].T
     return item(
-        ContourGeometricType="CLOSED_PLANAR",
+        ContourGeometricType=kind,
         NumberOfContourPoints=len(points),
         ContourData=[f"{number:.5f}" for number in points.ravel()],
     )
@@ -232,7 +241,7 @@ def _put_pixels(dataset: Dataset, pixels: np.ndarray) -> None:
     dataset.PixelData = np.ascontiguousarray(pixels).tobytes()
 
 
-def _complete(dataset: Dataset) -> Dataset:
+def complete(dataset: Dataset) -> Dataset:
     """What highdicom wants of a source image beyond what the import needs."""
     dataset = copy.deepcopy(dataset)
     for keyword in ("PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyTime"):

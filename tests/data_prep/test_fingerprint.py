@@ -12,9 +12,9 @@ from custom_components.errors import InputError
 from data_prep.__main__ import main
 from data_prep.fingerprint.command import fingerprint
 from data_prep.fingerprint.contact_sheet import PER_SHEET, largest_slice
+from data_prep.fingerprint.dataset_sections import LISTED_OUTLIERS, dataset_sections
 from data_prep.fingerprint.measuring import QUANTITIES, Case, measure, summarise
 from data_prep.fingerprint.outliers import Outlier, find_outliers, modified_z_scores
-from data_prep.fingerprint.page import LISTED_OUTLIERS, sections
 from reporting.slices import axial
 
 COLUMNS = QUANTITIES[3]
@@ -149,7 +149,7 @@ def test_the_page_needs_nothing_beside_it(dataset, capsys):
     sources = re.findall(r'src="data:image/png;base64,([^"]*)"', page)
     assert len(sources) == 5  # spacing, matrix, intensity, gland, contact sheet
     assert all(base64.b64decode(source).startswith(b"\x89PNG") for source in sources)
-    assert "Not judged, with fewer than 5 cases: UCL." in page
+    assert "Sites with fewer than 5 cases are not judged: UCL." in page
     assert {found["case"] for found in numbers["outliers"]} == {"<b>H$K$_Case05"}
     assert {found["quantity"] for found in numbers["outliers"]} == {"intensity_p1", "intensity_p50", "intensity_p99"}
     assert [case["case"] for case in numbers["cases"]] == [f"<b>H$K$_Case{n:02d}" for n in range(6)] + ["UCL_Case06"]
@@ -185,13 +185,13 @@ def _pictures(folder):
 def test_the_list_of_outliers_has_an_end():
     cases = [_case(f"HK_Case{number}", number) for number in range(60)]
     outliers = [Outlier(case.name, "HK", COLUMNS, 1, (2, 3), 4.0) for case in cases]
-    _, listed, _ = sections({"HK": cases}, outliers, [], [])
+    _, listed, _ = dataset_sections({"HK": cases}, outliers, [], [])
     assert len(listed.blocks[0].lines) == LISTED_OUTLIERS
     assert listed.blocks[1].text == "The 40 farthest; 20 more are in fingerprint.json."
 
 
 def test_sheets_that_do_not_fit_on_the_page_are_named():
-    _, _, sheets = sections({"HK": [_case("HK_Case1", 1)]}, [], [], ["contact_sheet_6.png"])
+    _, _, sheets = dataset_sections({"HK": [_case("HK_Case1", 1)]}, [], [], ["contact_sheet_6.png"])
     assert sheets.blocks[-1].text == "Further sheets lie beside this page: contact_sheet_6.png."
 
 

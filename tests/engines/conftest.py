@@ -10,13 +10,13 @@ from monai.data import DataLoader
 from monai.inferers import SimpleInferer
 from torch import nn
 
+from custom_components.bundle import Bundle
 from custom_components.data import SliceDataset
 from custom_components.engines import DistillationTrainer
 from custom_components.handlers import TrainingLog
 from custom_components.losses import DistillationLoss
 from custom_components.networks import ENet, ESPNet, MobileNetV2
 from custom_components.teachers import Taps, TeacherEnsemble
-from custom_components.teachers.bundle import Bundle
 from custom_components.teachers.load import Teacher
 
 

@@ -11,7 +11,7 @@ import pytest
 from custom_components.errors import InputError
 from custom_components.metrics import summarise, volume_scores
 from experiments.report import load_study, render_table, write_report
-from experiments.report.comparison import compare, comparisons, findings
+from experiments.report.comparison import compare, comparisons, conclusions
 from experiments.report.figures import weights_by_site
 from experiments.report.paper import table_1, table_2
 from experiments.report.pictures import chosen_cases
@@ -312,9 +312,9 @@ def test_weights_are_shown_by_site_where_they_were_logged_so(sample):
 
 
 def test_many_comparisons_are_counted(sample, monkeypatch):
-    assert len(findings(load_study(sample))) == 2
-    monkeypatch.setattr("experiments.report.comparison.TOLD", 1)
-    (sentence,) = findings(load_study(sample))
+    assert len(conclusions(load_study(sample))) == 2
+    monkeypatch.setattr("experiments.report.comparison.MOST_LISTED", 1)
+    (sentence,) = conclusions(load_study(sample))
     assert sentence.startswith(
         "Against the same network trained alone: of 2 distilled students, 1 come out better (95 % interval above zero)"
     )
@@ -325,8 +325,8 @@ def test_a_student_of_two_baselines_is_counted_in_pairs(small, monkeypatch):
     other = {**rows[1], "name": "enet_other", "label": "ENet alone, other"}
     write_run(small / "bundles/enet_other", ROWS[2])
     change(small / "study.json", rows=[*rows, other])
-    monkeypatch.setattr("experiments.report.comparison.TOLD", 1)
-    assert "of 2 pairs of distilled student and baseline, " in findings(load_study(small))[0]
+    monkeypatch.setattr("experiments.report.comparison.MOST_LISTED", 1)
+    assert "of 2 pairs of distilled student and baseline, " in conclusions(load_study(small))[0]
 
 
 def test_markdown_and_figures_hold_what_the_page_holds(sample):
@@ -360,7 +360,7 @@ def test_settings_that_all_runs_share_are_told_once(small):
     study = load_study(small)
     assert shared_settings(study.rows) == epochs
     assert [line.cells[1] for line in run_table(study).lines] == ["val_interval 2", "–", "batch_size 4"]
-    assert "- of every run: max_epochs 3" in (write_report(small).parent / "report.md").read_text()
+    assert "- settings of every run: max_epochs 3" in (write_report(small).parent / "report.md").read_text()
 
 
 def test_a_run_of_code_that_was_in_no_commit_says_so(small):
@@ -416,3 +416,13 @@ def test_faults_are_named(small):
     change(small / "study.json", rows=rows[1:])
     with pytest.raises(InputError, match=r"row enet_kd was distilled from pspnet, which is no row"):
         write_report(small)
+
+
+def test_a_label_with_dollars_is_no_formula(small):
+    """Matplotlib would fail on the formula, or leave the dollars out."""
+    rows = json.loads((small / "study.json").read_text())["rows"]
+    label = r'<b>&" $\nonsense$'
+    change(small / "study.json", rows=[*rows[:2], {**rows[2], "label": label}])
+    page = write_report(small).read_text(encoding="utf-8")
+    assert r'<th scope="row">&lt;b&gt;&amp;&#34; $\nonsense$</th>' in page
+    assert "<b>" not in page

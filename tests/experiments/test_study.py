@@ -13,7 +13,7 @@ import pytest
 
 from experiments.__main__ import main
 from experiments.lock import lock_study
-from experiments.runner import Study, epochs_done
+from experiments.runner import StudyRunner, epochs_done
 
 PLAN = """
 title: Tiny study
@@ -152,6 +152,6 @@ def test_a_second_run_is_refused_while_one_is_at_work(study, capsys):
 
 
 def test_a_plain_kill_stops_as_ctrl_c_does(study, monkeypatch, capsys):
-    monkeypatch.setattr(Study, "run", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(StudyRunner, "run", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     assert run(study) == 130
     assert "the same command goes on from here" in capsys.readouterr().err

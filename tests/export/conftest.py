@@ -7,11 +7,10 @@ import pytest
 import torch
 from torch import nn
 
+from custom_components.bundle import Bundle, copy_bundle, read_bundle
 from custom_components.data import VolumeDataset, load_datalist
 from custom_components.files import file_sha256, write_json
 from custom_components.provenance import provenance
-from custom_components.teachers import Bundle, read_bundle
-from experiments.bundle_copy import copy_bundle
 
 SIZE = 64
 

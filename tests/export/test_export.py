@@ -8,11 +8,12 @@ import onnx
 import pytest
 import torch
 
-import export
+from custom_components.bundle import exporting, read_bundle
+from custom_components.bundle.exporting import export
 from custom_components.errors import InputError
 from custom_components.export import OnnxNetwork, check_parity, read_notes, write_notes
 from custom_components.files import file_sha256, read_json, write_json
-from custom_components.teachers import load_weights, read_bundle
+from custom_components.teachers import load_weights
 from experiments.complexity import measuring
 
 FILES = [
@@ -29,7 +30,7 @@ FILES = [
 def enet(make_trained, dataset_dir):
     """An ENet bundle with everything exported, INT8 too."""
     bundle = make_trained("enet")
-    export.export(str(bundle.path), dataset_dir)
+    export(str(bundle.path), dataset_dir)
     return bundle
 
 
@@ -43,7 +44,7 @@ def trained_copy(enet, tmp_path):
 @pytest.fixture(scope="module")
 def espnet(make_trained):
     bundle = make_trained("espnet")
-    export.export(str(bundle.path))
+    export(str(bundle.path))
     return bundle
 
 
@@ -167,9 +168,9 @@ def test_a_wrong_export_is_refused_and_what_was_there_is_kept(espnet, monkeypatc
         bias.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(bias) * 2, bias.name))
         onnx.save(model, file)
 
-    monkeypatch.setattr(export, "export_onnx", of_other_weights)
+    monkeypatch.setattr(exporting, "export_onnx", of_other_weights)
     with pytest.raises(InputError, match=r"model\.onnx: is not the network"):
-        export.export(str(espnet.path))
+        export(str(espnet.path))
     assert written(espnet) == [file.format("espnet") for file in FILES]
     assert before == {file: espnet.model_file.with_name(file).read_bytes() for file in before}
 
@@ -177,7 +178,7 @@ def test_a_wrong_export_is_refused_and_what_was_there_is_kept(espnet, monkeypatc
 def test_int8_of_former_weights_is_removed(espnet, enet, capsys):
     stale = espnet.model_file.with_name("model.int8.onnx")
     shutil.copyfile(enet.model_file.with_name("model.int8.onnx"), stale)
-    export.export(str(espnet.path))
+    export(str(espnet.path))
     assert not stale.exists()
     assert "removed, it was made from other weights" in capsys.readouterr().out
 
@@ -187,14 +188,14 @@ def test_a_folder_that_cannot_be_written_ends_in_one_line(espnet, one_error_line
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("custom_components.files.os.replace", no_space)
-    shown = one_error_line(lambda: export.export(str(espnet.path)))
+    shown = one_error_line(lambda: export(str(espnet.path)))
     assert "cannot be written (No space left on device)" in shown
 
 
 def test_a_bundle_that_is_not_trained_is_named(copy_bundles):
     bundle = copy_bundles("espnet") / "espnet"
     with pytest.raises(InputError, match="no trained weights; train the bundle first"):
-        export.export(str(bundle))
+        export(str(bundle))
     assert not (bundle / "models").exists()
 
 
@@ -202,4 +203,4 @@ def test_another_split_is_refused(enet, dataset_dir, tmp_path):
     split = read_json(dataset_dir / "splits" / "all.json")
     write_json(tmp_path / "other.json", {**split, "sha256": "0" * 64})
     with pytest.raises(InputError, match="not the split that enet was trained with"):
-        export.export(str(enet.path), dataset_dir, tmp_path / "other.json")
+        export(str(enet.path), dataset_dir, tmp_path / "other.json")

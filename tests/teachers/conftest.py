@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from custom_components.bundle import read_bundle
 from custom_components.data.describe import describe
 from custom_components.files import file_sha256, write_json
-from custom_components.teachers import read_bundle
 
 TRAINED_ON = [{"case": "BMC_Case00", "site": "BMC", "patient": "patient 1", "voxel_sha256": "aa"}]
 

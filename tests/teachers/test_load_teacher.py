@@ -7,9 +7,10 @@ import shutil
 import pytest
 import torch
 
+from custom_components.bundle import read_bundle
 from custom_components.errors import InputError
 from custom_components.files import file_sha256
-from custom_components.teachers import load_teacher, load_weights, read_bundle
+from custom_components.teachers import load_teacher, load_weights
 
 
 def refused(message: str):

@@ -3,9 +3,10 @@ import copy
 import pytest
 import torch
 
+from custom_components.bundle import read_bundle
 from custom_components.errors import InputError
 from custom_components.losses import SegmentationLoss
-from custom_components.teachers import OnlineTeachers, Taps, read_bundle
+from custom_components.teachers import OnlineTeachers, Taps
 
 KEYS = ("stride2", "stride8")
 

@@ -6,6 +6,7 @@ from dicom_studies import (
     SHAPE,
     affine,
     gland,
+    item,
     save,
     segmentation,
     series_datasets,
@@ -115,6 +116,27 @@ def test_a_mask_of_another_series_is_not_taken(tmp_path):
     other = series_datasets(number=5, orientation=SAGITTAL)
     save([segmentation(other, {"Prostate": gland()})], tmp_path / "seg")
     assert series_and_mask(tmp_path)[1] is None
+
+
+def test_what_a_private_sequence_or_an_empty_element_refers_to_is_not_what_a_mask_was_drawn_on(tmp_path):
+    datasets = series_datasets(number=4)
+    save(datasets, tmp_path / "t2")
+    dataset = segmentation(series_datasets(number=5, orientation=SAGITTAL), {"Prostate": gland()})
+    series = item(SeriesInstanceUID=datasets[0].SeriesInstanceUID)
+    dataset.ReferencedSeriesSequence[0].private_block(0x0019, "VENDOR", create=True).add_new(1, "SQ", [series])
+    dataset.ReferencedSeriesSequence.append(item(SeriesInstanceUID=""))
+    save([dataset], tmp_path / "seg")
+    assert series_and_mask(tmp_path)[1] is None
+
+
+@pytest.mark.parametrize("keyword", ["SpacingBetweenSlices", "SliceThickness"])
+def test_a_segmentation_may_leave_its_measures_empty(tmp_path, keyword):
+    datasets = series_datasets()
+    dataset = segmentation(datasets, {"Prostate": gland()})
+    setattr(dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0], keyword, None)
+    save(datasets, tmp_path / "t2")
+    save([dataset], tmp_path / "seg")
+    np.testing.assert_array_equal(series_and_mask(tmp_path)[1].voxels, gland())
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from pydicom.uid import (
 
 from custom_components.errors import InputError
 from data_prep.dicom import find_series, read_series
+from data_prep.dicom.headers import quietly
 
 
 def read(folder) -> np.ndarray:
@@ -88,6 +89,51 @@ def test_values_are_rescaled_slice_by_slice(tmp_path, scale):
     expected[:, :, 2] = expected[:, :, 2] * scale["RescaleSlope"] + scale.get("RescaleIntercept", 0)
     assert read(tmp_path).dtype == np.float32
     np.testing.assert_array_equal(read(tmp_path), expected)
+
+
+@pytest.mark.parametrize("blank", [None, "", "  ", "\\"])
+@pytest.mark.parametrize("keyword", ["RescaleSlope", "RescaleIntercept"])
+def test_an_empty_scale_is_none(tmp_path, keyword, blank):
+    with quietly():
+        save(series_datasets(voxels(), **{keyword: blank}), tmp_path)
+    assert read(tmp_path).dtype == np.uint16
+    np.testing.assert_array_equal(read(tmp_path), voxels())
+
+
+def test_nulls_in_place_of_a_number_are_none(tmp_path):
+    for path in save(series_datasets(voxels(), RescaleSlope="1", EchoTime="104"), tmp_path):
+        content = path.read_bytes()
+        for element in (b"DS\x02\x001 ", b"DS\x04\x00104 "):
+            assert content.count(element) == 1
+            content = content.replace(element, element[:4] + bytes(len(element) - 4))
+        path.write_bytes(content)
+    (series,) = find_series(tmp_path)
+    assert series.first.echo_time_ms is None
+    np.testing.assert_array_equal(read(tmp_path), voxels())
+
+
+def test_an_empty_intercept_leaves_the_slope(tmp_path):
+    save(series_datasets(voxels(), RescaleSlope=2, RescaleIntercept=None), tmp_path)
+    np.testing.assert_array_equal(read(tmp_path), 2 * voxels().astype(np.float32))
+
+
+def test_a_slope_said_twice_is_one_and_two_slopes_are_refused(tmp_path):
+    save(series_datasets(voxels(), RescaleSlope=[2, 2]), tmp_path / "same")
+    np.testing.assert_array_equal(read(tmp_path / "same"), 2 * voxels().astype(np.float32))
+    save(series_datasets(voxels(), RescaleSlope=[2, 3]), tmp_path / "other")
+    with pytest.raises(InputError, match="has 2 values of RescaleSlope for one image; export it again"):
+        read(tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    "lacking", ["SamplesPerPixel", "PhotometricInterpretation", "BitsStored", "PixelRepresentation"]
+)
+def test_what_pixels_need_is_named_when_it_is_empty(tmp_path, lacking):
+    datasets = series_datasets()
+    setattr(datasets[0], lacking, None)
+    save(datasets, tmp_path)
+    with pytest.raises(InputError, match=f"IM0003: has no {lacking}, without which pixels mean nothing"):
+        read(tmp_path)
 
 
 def test_dark_is_made_low_where_monochrome1_says_that_low_is_bright(tmp_path):

@@ -4,8 +4,8 @@ import pytest
 from dicom_studies import AXIAL, CORONAL, SAGITTAL, enhanced_dataset, item, save, series_datasets
 
 from custom_components.errors import InputError
-from data_prep.dicom import SeriesChoice, find_series, select_series
-from data_prep.dicom.headers import slices_of
+from data_prep.dicom import SeriesChoice, find_series, read_series, select_series
+from data_prep.dicom.headers import quietly, slices_of
 from data_prep.dicom.series import group_series
 
 # Rotated by 90 degrees in the plane: no slice of it lies in AXIAL's directions, and it is still axial.
@@ -115,6 +115,51 @@ def test_a_negative_b_value_is_none():
     assert reason(DiffusionBValue=-1.0).startswith("picked: axial")
 
 
+BLANKS = [None, "", "  ", "\\"]
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+def test_what_is_empty_is_absent_from_a_header(blank):
+    tags = (
+        *("EchoTime", "RepetitionTime", "ScanningSequence", "ScanOptions", "ProtocolName", "StackID", "FrameType"),
+        *("EffectiveEchoTime", "EchoPulseSequence", "EchoPlanarPulseSequence", "InversionRecovery", "DiffusionBValue"),
+        "SeriesNumber",
+    )
+    with quietly():
+        (series,) = series_of(series_datasets(**dict.fromkeys(tags, blank)))
+        assert (series.first.echo_time_ms, series.first.repetition_time_ms, series.first.number) == (None,) * 3
+        assert (series.first.stack, series.first.sequence, series.first.b_value) == ("", frozenset(), None)
+        assert series.first.image_type == ("ORIGINAL", "PRIMARY", "M")
+        assert select_series([series]).reasons[0][1] == "picked: axial, 6 slices"
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+def test_an_empty_successor_does_not_hide_a_value(blank):
+    with quietly():
+        (series,) = series_of(series_datasets(EffectiveEchoTime=blank, SeriesDescription=blank, ProtocolName="t2 tra"))
+        assert (series.first.echo_time_ms, series.first.description) == (104, "t2 tra")
+
+
+def test_several_values_where_one_is_due():
+    said = {
+        "EchoTime": [104, 104],
+        "EchoPulseSequence": ["SPIN", "SPIN"],
+        "SeriesDescription": ["t2", "tra"],
+        "SeriesNumber": [4, 4],
+    }
+    (series,) = series_of(series_datasets(**said))
+    assert (series.first.echo_time_ms, series.first.number, series.first.description) == (104, 4, "t2\\tra")
+
+
+@pytest.mark.parametrize("blank", [*BLANKS, "0.5\\"])
+@pytest.mark.parametrize("keyword", ["PixelSpacing", "ImagePositionPatient", "ImageOrientationPatient"])
+def test_a_place_that_is_half_said_is_not_said(tmp_path, keyword, blank):
+    with quietly():
+        save(series_datasets(**{keyword: blank}), tmp_path)
+    with pytest.raises(InputError, match=f"its series has 6 slices without a usable {keyword}; export it again"):
+        read_series(find_series(tmp_path)[0])
+
+
 def test_two_echoes_in_one_series_are_not_picked():
     ((_, said),) = select_series(series_of(series_datasets(), series_datasets(EchoTime=15))).reasons
     assert said == "2 echo times in one series"
@@ -129,6 +174,10 @@ def test_a_localizer_of_three_planes_is_not_picked():
 def test_a_few_slices_are_no_volume():
     ((_, said),) = select_series(series_of(series_datasets()[:3])).reasons
     assert said == "only 3 slices"
+
+
+def series_uid(number):
+    return series_datasets(number=number)[0].SeriesInstanceUID
 
 
 def two_t2():
@@ -151,6 +200,36 @@ def test_a_tie_is_decided_as_told(tie):
 def test_equally_fine_series_still_tie():
     series = series_of(series_datasets(number=4), series_datasets(number=9))
     assert select_series(series, SeriesChoice(tie="finest")).problem == "has 2 axial T2w series (numbers 4, 9)"
+
+
+def test_the_last_of_one_number_is_none_but_for_stacks_of_one_file():
+    twice = series_of(series_datasets(number=4), series_datasets(number=4, study="S2"))
+    assert select_series(twice, SeriesChoice(tie="last")).problem == "has 2 axial T2w series (numbers 4, 4)"
+    stacks = [enhanced_dataset() for _ in range(3)]
+    for stack, dataset in zip(("9", "10", "2"), stacks, strict=True):
+        for group in dataset.PerFrameFunctionalGroupsSequence:
+            group.FrameContentSequence[0].StackID = stack
+    assert select_series(series_of(stacks), SeriesChoice(tie="last")).picked.first.stack == "10"
+    assert select_series(series_of(stacks), SeriesChoice(match="stack 9$")).picked.first.stack == "9"
+
+
+def test_a_host_is_told_by_variables_and_names_them(monkeypatch):
+    for series, tie, number in (("", "", None), ("", "last", 9), ("", "finest", 9), (series_uid(4), "", 4)):
+        monkeypatch.setenv("SERIES", series)
+        monkeypatch.setenv("TIE", tie)
+        picked = select_series(two_t2(), SeriesChoice.from_environment()).picked
+        assert (picked and picked.first.number) == number
+    monkeypatch.setenv("SERIES", "t2")
+    selection = select_series(two_t2(), SeriesChoice.from_environment())
+    assert selection.problem == "has 2 axial T2w series that SERIES names (numbers 4, 9)"
+    assert SeriesChoice.from_environment().advice == "choose with SERIES or TIE"
+    monkeypatch.setenv("TIE", "best")
+    with pytest.raises(InputError, match="TIE best: unknown; give finest or last"):
+        SeriesChoice.from_environment()
+    monkeypatch.setenv("SERIES", "(")
+    monkeypatch.delenv("TIE")
+    with pytest.raises(InputError, match=r"SERIES \(: not a regular expression"):
+        SeriesChoice.from_environment()
 
 
 def test_a_name_narrows_the_choice_and_overrules_the_rules_when_it_is_the_only_one():

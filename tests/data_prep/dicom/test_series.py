@@ -1,9 +1,14 @@
+import struct
+from pathlib import Path
+
 import numpy as np
 import pytest
-from dicom_studies import SHAPE, enhanced_dataset, save, segmentation, series_datasets
+from dicom_studies import SHAPE, enhanced_dataset, save, segmentation, series_datasets, voxels
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from custom_components.errors import InputError
 from data_prep.dicom import find_series, read_series, scan_folder
+from data_prep.sources import dicom
 
 
 def test_names_and_places_of_files_do_not_matter(tmp_path):
@@ -27,6 +32,39 @@ def test_other_files_are_passed_over_and_damaged_ones_named(tmp_path):
     assert [str(finding) for finding in scan.findings] == [f"{tmp_path}/slice.dcm: is no DICOM file; export it again"]
     with pytest.raises(InputError, match=r"slice.dcm: is no DICOM file"):
         find_series(tmp_path)
+
+
+def strip(path: Path, keep_meta: bool) -> None:
+    """Take preamble and mark off a file, and its description of itself unless that is to be kept."""
+    content = path.read_bytes()
+    (length,) = struct.unpack("<I", content[140:144])  # of the group that follows the mark, after this first element
+    path.write_bytes(content[132:] if keep_meta else content[144 + length :])
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])
+@pytest.mark.parametrize("keep_meta", [True, False])
+def test_files_without_preamble_and_suffix_are_read(tmp_path, syntax, keep_meta):
+    datasets = series_datasets(voxels())
+    for dataset in datasets:
+        dataset.file_meta.TransferSyntaxUID = syntax
+        if syntax == ExplicitVRBigEndian:
+            dataset.PixelData = np.frombuffer(dataset.PixelData, "<u2").astype(">u2").tobytes()
+            dataset["PixelData"].VR = "OW"
+    for path in save(datasets, tmp_path):
+        strip(path, keep_meta)
+    assert dicom.recognises(tmp_path)
+    (series,) = find_series(tmp_path)
+    np.testing.assert_array_equal(read_series(series).voxels, voxels())
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x08\x00\xff\xff" + bytes(200), b"\x08\x00", b"", bytes(300), b"\x02\x00\x77\x77abcd"]
+)
+def test_what_only_begins_a_bit_like_dicom_is_none(tmp_path, content):
+    (tmp_path / "file").write_bytes(content)
+    assert not dicom.recognises(tmp_path)
+    scan = scan_folder(tmp_path)
+    assert (scan.studies, len(scan.others) + len(scan.findings)) == ([], 1)
 
 
 def test_a_folder_without_dicom_is_refused(tmp_path):

@@ -95,6 +95,25 @@ def test_an_enhanced_image_whose_frames_lie_in_another_order(segmented, bundle, 
     check_voxels(results, picked(tmp_path / "study"), bundle, tmp_path)
 
 
+def test_stacks_and_frames_that_share_no_geometry(segmented, bundle, tmp_path):
+    """An axial and a sagittal stack in one file, as it comes from scanners that share nothing between frames."""
+    axial, sagittal = enhanced_dataset(), enhanced_dataset(orientation=SAGITTAL)
+    groups = []
+    for stack, dataset in (("2", sagittal), ("1", axial)):
+        for group in dataset.PerFrameFunctionalGroupsSequence:
+            group.update(dataset.SharedFunctionalGroupsSequence[0])
+            group.FrameContentSequence[0].StackID = stack
+            groups.append(group)
+    axial.PixelData = sagittal.PixelData + axial.PixelData
+    axial.NumberOfFrames = len(groups)
+    axial.PerFrameFunctionalGroupsSequence = groups
+    axial.SharedFunctionalGroupsSequence = []
+    save([axial], tmp_path / "study")
+    results = segmented(tmp_path / "study")
+    check_references(results, picked(tmp_path / "study"))
+    check_voxels(results, picked(tmp_path / "study"), bundle, tmp_path)
+
+
 def test_a_real_series(real_data, segmented, bundle, tmp_path):
     folder = real_data / "dicom_prostate3t/Prostate3T-03-0002"
     results = segmented(folder)
@@ -164,6 +183,18 @@ def test_two_candidates(tmp_path, refusal):
     for number in (4, 9):
         save(series_datasets(number=number), tmp_path / "study" / str(number))
     assert "its study has 2 axial T2w series (numbers 4, 9); look with" in refusal(tmp_path / "study")
+    assert refusal(tmp_path / "study").endswith("then choose with SERIES or TIE")
+    assert "2 axial T2w series that SERIES names (numbers 4, 9)" in refusal(tmp_path / "study", SERIES="t2")
+    assert refusal(tmp_path / "study", TIE="best") == "TIE best: unknown; give finest or last"
+
+
+@pytest.mark.parametrize(("variable", "number"), [("TIE", 9), ("SERIES", 4)])
+def test_one_of_two_candidates_by_a_variable(tmp_path, segmented, variable, number):
+    for one in (4, 9):
+        save(series_datasets(number=one), tmp_path / "study" / str(one))
+    series = {one.first.number: one for one in find_series(tmp_path / "study")}
+    value = {"TIE": "last", "SERIES": series[4].first.series_uid}[variable]
+    check_references(segmented(tmp_path / "study", **{variable: value}), series[number])
 
 
 def test_two_studies(tmp_path, refusal):

@@ -11,11 +11,11 @@ import pytest
 import torch
 from nvflare.app_common.abstract.fl_model import FLModel
 
+from custom_components.bundle import copy_bundle, read_bundle
 from custom_components.data import load_datalist
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json
-from custom_components.teachers import load_teacher, read_bundle
-from experiments.bundle_copy import copy_bundle
+from custom_components.teachers import load_teacher
 from integrations.flare.__main__ import main
 from integrations.flare.hospital import TRAIN, StudentHospital
 from integrations.flare.weights import to_arrays

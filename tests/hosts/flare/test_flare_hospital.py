@@ -5,8 +5,7 @@ import pytest
 import torch
 from nvflare.app_common.abstract.fl_model import FLModel
 
-from custom_components.teachers import read_bundle
-from experiments.bundle_copy import copy_bundle
+from custom_components.bundle import copy_bundle, read_bundle
 from integrations.flare.hospital import PROVENANCE, SCORE, TRAIN, StudentHospital
 from integrations.flare.weights import to_arrays
 

@@ -14,8 +14,7 @@ import pytest
 import requests
 import torch
 
-from custom_components.teachers import read_bundle
-from experiments.bundle_copy import copy_bundle
+from custom_components.bundle import copy_bundle, read_bundle
 
 STARTS_WITHIN_S = 180
 

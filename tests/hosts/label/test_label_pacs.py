@@ -17,6 +17,7 @@ import pytest
 import requests
 
 from data_prep.dicom.segments import place_segments
+from integrations.monai_label.pacs import Pacs
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "data_prep"))
 import dicom_studies
@@ -126,6 +127,27 @@ def test_a_label_on_another_grid_stays_out_of_the_pacs(server, orthanc, tmp_path
     response = server.save_label(T2, tmp_path / "label.nii.gz")
     assert (response.status_code, response.json()["detail"].split(": ")[0]) == (422, f"label of {T2}")
     assert find(orthanc, "Series", Modality="SEG") == before
+
+
+def test_of_two_equal_series_a_variable_takes_one(orthanc, tmp_path, monkeypatch, caplog):
+    both = {number: dicom_studies.series_datasets(number=number, patient="P2") for number in (4, 9)}
+    files = [file for number, one in both.items() for file in dicom_studies.save(one, tmp_path / str(number))]
+    for file in files:
+        requests.post(f"{orthanc.url}/instances", data=file.read_bytes(), timeout=30).raise_for_status()
+    try:
+        uids = {number: one[0].SeriesInstanceUID for number, one in both.items()}
+        for variable, value, taken in (("TIE", "", None), ("TIE", "last", 9), ("SERIES", uids[4], 4)):
+            monkeypatch.setenv(variable, value)
+            listed = Pacs(f"{orthanc.url}/dicom-web", tmp_path / "work").list_images()
+            assert {number for number, one in uids.items() if one in listed} == {taken} - {None}
+            if variable == "TIE":
+                assert T2 in listed
+            monkeypatch.delenv(variable)
+        problem = "it has 2 axial T2w series (numbers 4, 9); choose with SERIES or TIE"
+        assert f"study {both[4][0].StudyInstanceUID} is left out: {problem}" in caplog.messages
+    finally:
+        (study,) = requests.post(f"{orthanc.url}/tools/lookup", data=both[4][0].StudyInstanceUID, timeout=30).json()
+        requests.delete(f"{orthanc.url}/studies/{study['ID']}", timeout=30)
 
 
 def test_an_unknown_series_and_a_way_around_the_pacs_api(server):

@@ -17,6 +17,8 @@ from custom_components.files import read_json
 
 logger = logging.getLogger(__name__)
 
+# The bundles of this project: beside this package in a checkout, and in an installation too.
+SHIPPED_BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 _NETWORKS = {f"custom_components.networks.{name}": getattr(networks, name) for name in networks.__all__}
 
 

@@ -1,6 +1,6 @@
-"""The table of costs: ``complexity.md`` to read, ``complexity.json`` for other programs.
+"""The table of the networks' costs: ``complexity.md`` for readers, ``measured.json`` for reports.
 
-``complexity.json``::
+``measured.json``::
 
     {"machine": {"processor": "...", "cores": 2, "threads": 2, "load_before": 0.1, "torch": "...", "ptflops": "..."},
      "rows": [{"network": "enet", "label": "ENet", "params": n, "macs": n, "slice_ms": t, "volume_ms": t, "note": "",
@@ -17,15 +17,21 @@ from typing import Any
 import torch
 
 from custom_components.files import write_json, write_text
+from custom_components.tables import markdown_table
 from experiments.complexity.measuring import SIZE, SLICE_REPEATS, SLICES, VOLUME_REPEATS, Complexity
 from experiments.complexity.table_1 import FOOTNOTES, TABLE_1
 from experiments.describe import processor
 
+# Beside the code, so that the reports of an installation have it too.
+MEASURED = Path(__file__).with_name("measured.json")
 COLUMNS = ["network", "parameters", "Table 1", "MACs", "FLOPs", "Table 1", "one slice", f"{SLICES} slices"]
 
 
 def describe_machine() -> dict[str, Any]:
-    """What the times depend on. Call it before measuring: the load is that of other programs."""
+    """The processor, the threads, the versions and the load that the times depend on.
+
+    Call this function before the measurement, so that the load is that of other programs.
+    """
     return {
         "processor": processor(),
         "cores": os.cpu_count(),
@@ -36,43 +42,44 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def write_page(rows: Sequence[Complexity], machine: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write ``complexity.md`` and ``complexity.json`` into ``folder``, and give their paths."""
+def write_page(rows: Sequence[Complexity], machine: Mapping[str, Any], page: Path, data: Path) -> None:
+    """Writes the Markdown page and the JSON file."""
     entries = [asdict(row) | {"flops": row.flops, "table_1": TABLE_1.get(row.network)} for row in rows]
-    page, data = folder / "complexity.md", folder / "complexity.json"
     write_text(page, render_page(rows, machine))
     write_json(data, {"machine": machine, "rows": entries})
-    return [page, data]
 
 
 def render_page(rows: Sequence[Complexity], machine: Mapping[str, Any]) -> str:
-    """The page in Markdown, aligned so that it also reads as plain text."""
+    """The page in Markdown; its table is aligned, so that the page also reads well unrendered."""
     numbers: dict[str, int] = {}
-    table = [COLUMNS, *(_cells(row, numbers) for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    table.insert(1, ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])])
-    table_lines = []
-    for first, *others in table:
-        numbers_right = [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
-        table_lines.append(f"| {' | '.join([first.ljust(widths[0]), *numbers_right])} |")
-    table_text = "\n".join(table_lines)
+    table = markdown_table(COLUMNS, [_cells(row, numbers) for row in rows], aligned=True)
     footnotes = "\n".join(f"{number}. {text}" for text, number in numbers.items())
-    return f"""# What each network costs
+    return f"""# The cost of each network
 
-One slice of 1x{SIZE}x{SIZE}, two classes; PyTorch in float32 unless a row says otherwise. "Table 1" is the paper's, as
-printed. MACs are counted by ptflops {machine["ptflops"]}; FLOPs = 2 x MACs. A number in brackets is a footnote, such as
-why we differ. Written by `make complexity`.
+Each figure is for one slice of 1x{SIZE}x{SIZE} and two classes, in PyTorch and float32 unless the row says otherwise.
+The columns "Table 1" hold the figures that the paper prints. ptflops {machine["ptflops"]} counts the MACs; FLOPs = 2 x
+MACs. A number in brackets refers to a footnote, for example on a difference from Table 1. `make complexity` writes this
+page.
 
-{table_text}
+{table}
 
 {footnotes}
 
-Times: {machine["processor"]}, {machine["cores"]} cores, {machine["threads"]} threads, torch {machine["torch"]}, no GPU;
-median of {SLICE_REPEATS} runs of a slice and {VOLUME_REPEATS} of a volume,
-which goes through slice by slice, as in inference.
-The load average before the start was {machine["load_before"]}: well above 0 means that other work shared the cores,
-and that the times are too long.
+A time of a slice is the median of {SLICE_REPEATS} runs, a time of a volume that of {VOLUME_REPEATS}. The slices of a
+volume are run one by one, as in inference.
+
+{render_machine(machine)}
 """
+
+
+def render_machine(machine: Mapping[str, Any]) -> str:
+    """The result of :func:`describe_machine` in two sentences; the optional key ``gpu`` names the GPU that was used."""
+    return (
+        f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['threads']} threads, torch "
+        f"{machine['torch']}, {machine.get('gpu') or 'no GPU'}. The load average before the start was "
+        f"{machine['load_before']}; a value well above 0 means that other programs shared the cores, and that the "
+        "times are too long."
+    )
 
 
 def _cells(row: Complexity, numbers: dict[str, int]) -> list[str]:

@@ -5,8 +5,8 @@ import shutil
 
 import pytest
 
+from custom_components.bundle import find_bundle
 from custom_components.errors import InputError
-from custom_components.teachers import find_bundle
 
 
 @pytest.fixture

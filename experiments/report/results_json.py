@@ -1,14 +1,14 @@
-"""The figures of a study, for other programs and for keeping: numbers, names and hashes, no image and no weight."""
+"""The content of ``results.json``: the numbers, names and hashes of a study, without images and weights."""
 
 from typing import Any
 
 from experiments.report.comparison import Comparison, comparisons, over_teachers
 from experiments.report.paper import paper_dice
-from experiments.report.study import Row, Study
+from experiments.report.study import RunRecord, StudyRecord
 
 
-def results(study: Study) -> dict[str, Any]:
-    """Every run's scores and every comparison."""
+def results(study: StudyRecord) -> dict[str, Any]:
+    """The scores of every run, and every comparison of a student with a baseline or a teacher."""
     return {
         "title": study.title,
         "dataset": study.dataset.name,
@@ -31,8 +31,8 @@ def _comparison(found: Comparison) -> dict[str, Any]:
     }
 
 
-def _row(row: Row, study: Study) -> dict[str, Any]:
-    made = row.provenance or {}
+def _row(row: RunRecord, study: StudyRecord) -> dict[str, Any]:
+    provenance = row.provenance or {}
     return {
         "name": row.name,
         "label": row.label,
@@ -42,9 +42,9 @@ def _row(row: Row, study: Study) -> dict[str, Any]:
         "teachers": row.teachers,
         "seed": row.seed,
         "settings": row.settings,
-        "epoch": made.get("epoch"),
-        "weights_sha256": made.get("weights_sha256"),
-        "git_revision": made.get("git_revision"),
+        "epoch": provenance.get("epoch"),
+        "weights_sha256": provenance.get("weights_sha256"),
+        "git_revision": provenance.get("git_revision"),
         "paper_dice_percent": paper_dice(row, study),
         "summary": row.evaluation["summary"],
         "cases": row.evaluation["cases"],

@@ -4,9 +4,12 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from preprocessing_words import described_preprocessing, in_words, window_mm
+from custom_components.bundle.preprocessing_words import described_preprocessing, in_words, window_mm
+from custom_components.bundle.reading import SHIPPED_BUNDLES
+from custom_components.evaluation_table import EVALUATION_COLUMNS, evaluation_rows
+from custom_components.tables import markdown_table
 
-TEMPLATE = Path(__file__).resolve().parent / "_base" / "README.md"
+TEMPLATE = SHIPPED_BUNDLES / "_base" / "README.md"
 NO_WEIGHTS = "No weights are part of this repository: train it on your own cases."
 NOT_EVALUATED = "None yet: no evaluation is on record."
 
@@ -127,16 +130,7 @@ def _figures(evaluation: dict[str, Any]) -> str:
     lines = [
         f"These weights on {summary['all']['n']} test cases of split `{split['name']}`, SHA-256 `{split['sha256']}`:",
         "",
-        "| site | cases | Dice | HD95 (mm) | ASD (mm) | missed |",
-        "|---|--:|--:|--:|--:|--:|",
-    ]
-    for site, scores in [*summary["sites"].items(), ("**all**", summary["all"])]:
-        dice, hd95, asd = (
-            f"{scores[f'{score}_mean']:.{digits}f} ± {scores[f'{score}_std']:.{digits}f}"
-            for score, digits in (("dice", 3), ("hd95_mm", 1), ("asd_mm", 1))
-        )
-        lines.append(f"| {site} | {scores['n']} | {dice} | {hd95} | {asd} | {scores['missed']} |")
-    lines += [
+        markdown_table(EVALUATION_COLUMNS, evaluation_rows(summary, all_sites="**all**")),
         "",
         "Scores per volume, mean ± standard deviation over the cases. Where no prostate was found, the diagonal of the",
         "image counts as its distance. A case is missed if its mask has no voxel in common with the prostate.",

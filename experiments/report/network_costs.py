@@ -1,18 +1,16 @@
-"""What the study's networks cost, from the figures that ``make complexity`` keeps."""
-
-from pathlib import Path
+"""The cost of each network of a study, from the file that ``make complexity`` writes."""
 
 from custom_components.files import read_json
+from experiments.complexity import MEASURED
 from experiments.report.scores import count
-from experiments.report.study import Study
-from reporting import NOTHING, Line, Table
+from experiments.report.study import StudyRecord
+from reporting.table import NOTHING, Line, Table
 
-MEASURED = Path(__file__).resolve().parents[2] / "docs" / "reference" / "complexity.json"
 COLUMNS = ("network", "params", "paper", "GMACs", "GFLOPs", "paper", "one slice", "24 slices")
 
 
-def complexity_table(study: Study) -> tuple[Table, str]:
-    """The cost of each network of the study at 1x384x384, and a sentence on the machine."""
+def network_costs(study: StudyRecord) -> tuple[Table, str]:
+    """The cost of each network of the study for a slice of 1x384x384, and a note on how it was measured."""
     measured = read_json(MEASURED)
     used = {row.network: row.role for row in study.rows}
     lines = [
@@ -34,7 +32,8 @@ def complexity_table(study: Study) -> tuple[Table, str]:
     ]
     machine = measured["machine"]
     note = (
-        f"At 1x384x384, in float32. Times: {machine['processor']}, {machine['threads']} threads, no GPU. The paper's "
-        "figures are those of its table 1; docs/reference/complexity.md explains each difference."
+        f"Each figure is for slices of 1x384x384 in float32. The times were measured on {machine['processor']} with "
+        f"{machine['threads']} threads and without a GPU. The columns “paper” hold the figures of the paper's table 1; "
+        "docs/reference/complexity.md explains each difference."
     )
     return Table(COLUMNS, lines), note

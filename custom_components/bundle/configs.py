@@ -1,10 +1,9 @@
-"""Writes every bundle's flat configs from ``_base`` and its ``bundle.yaml``; with ``--check`` only compares.
+"""The generated files of the bundles: flat configs from ``_base`` and ``bundle.yaml``, and the model card.
 
 MONAI Label and MONAI Deploy open exactly one file, and overrides reach only what stands in it, so each config must be
 whole (docs/adr/0001-flat-generated-configs.md).
 """
 
-import argparse
 import copy
 import difflib
 import json
@@ -14,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from card import model_card, repository_commands
+from custom_components.bundle.card import model_card, repository_commands
+from custom_components.bundle.reading import SHIPPED_BUNDLES
+from custom_components.files import write_text
 
-BUNDLES = Path(__file__).resolve().parent
-BASE = BUNDLES / "_base"
 GENERATED = "\nGenerated from `bundles/_base` and `bundle.yaml` by `make configs`, figures by `make card`.\n"
 LAYERS = {
     "preprocessing": ["common", "preprocessing"],
@@ -48,21 +47,27 @@ def lay_over(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return config
 
 
-def build(bundle: Path) -> dict[Path, str]:
-    """The generated files of one bundle: path below the bundle to text."""
+def generated_files(bundle: Path, bundles: Path = SHIPPED_BUNDLES) -> dict[Path, str]:
+    """The generated files of one bundle: path below the bundle to text.
+
+    Args:
+        bundle: folder with a ``bundle.yaml``.
+        bundles: folder with ``_base``, beside the LICENSE of the repository.
+    """
+    base = bundles / "_base"
     special = read_yaml(bundle / "bundle.yaml")
     files: dict[Path, str] = {}
     for kind, layers in LAYERS.items():
         config: dict[str, Any] = {}
         for layer in layers:
-            config |= read_yaml(BASE / f"{layer}.yaml")
+            config |= read_yaml(base / f"{layer}.yaml")
         if "common" in layers:
             config = lay_over(config, special.get("all", {}))
         config = lay_over(config, special.get(kind, {}))
         text = json.dumps(config, indent=4, ensure_ascii=False).replace("bundles/NAME", f"bundles/{bundle.name}")
         files[Path("configs") / f"{kind}.json"] = text + "\n"
-    files[Path("configs/logging.conf")] = (BASE / "logging.conf").read_text(encoding="utf-8")
-    files[Path("LICENSE")] = (BUNDLES.parent / "LICENSE").read_text(encoding="utf-8")
+    files[Path("configs/logging.conf")] = (base / "logging.conf").read_text(encoding="utf-8")
+    files[Path("LICENSE")] = (bundles.parent / "LICENSE").read_text(encoding="utf-8")
     configs = {kind: json.loads(files[Path("configs") / f"{kind}.json"]) for kind in ("metadata", "inference")}
     files[Path("docs/README.md")] = checked_in_card(bundle, special.get("options", {}), configs)
     return files
@@ -77,29 +82,30 @@ def checked_in_card(bundle: Path, options: dict[str, str], configs: dict[str, di
     return model_card(configs["metadata"], configs["inference"], known, commands) + GENERATED
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; show what differs and exit with 1")
-    check = parser.parse_args().check
+def build(bundles: Path, check: bool = False) -> bool:
+    """Write the generated files of every bundle in a folder.
+
+    Args:
+        bundles: holds ``_base`` and the bundles, beside the LICENSE of the repository.
+        check: write nothing; print the difference to what is there.
+
+    Returns:
+        Whether every file was up to date.
+    """
     stale = 0
-    for bundle in sorted(path.parent for path in BUNDLES.glob("*/bundle.yaml")):
-        for relative, text in build(bundle).items():
+    for bundle in sorted(path.parent for path in bundles.glob("*/bundle.yaml")):
+        for relative, text in generated_files(bundle, bundles).items():
             path = bundle / relative
             found = path.read_text(encoding="utf-8") if path.is_file() else ""
             if found == text:
                 continue
             stale += 1
             if check:
-                names = (f"{path.relative_to(BUNDLES)} (checked in)", "(generated)")
+                names = (f"{path.relative_to(bundles)} (checked in)", "(generated)")
                 sys.stdout.writelines(difflib.unified_diff(found.splitlines(True), text.splitlines(True), *names))
             else:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(text, encoding="utf-8")
-                print(f"wrote {path.relative_to(BUNDLES.parent)}")
+                write_text(path, text)
+                print(f"wrote {path.relative_to(bundles.parent)}")
     if check and stale:
         print(f"{stale} generated files differ from their sources; run: make configs", file=sys.stderr)
-    return int(check and stale > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return not stale

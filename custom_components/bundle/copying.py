@@ -1,36 +1,37 @@
-"""A study's own copy of a bundle, so that its runs never touch the repository's bundles."""
+"""A copy of a shipped bundle, so that a training never touches the shipped one."""
 
 import json
 import shutil
 from pathlib import Path
 
+from custom_components.bundle.reading import SHIPPED_BUNDLES
 from custom_components.errors import InputError
 from custom_components.files import write_json
 
-BUNDLES = Path(__file__).resolve().parents[1] / "bundles"
 
-
-def copy_bundle(name: str, target: Path, image_size: int, field_of_view: float | None = None) -> None:
-    """Copy configs, model card and licence of a bundle, set to an image size; what was trained in ``target`` stays.
+def copy_bundle(name: str, target: Path, image_size: int | None = None, field_of_view: float | None = None) -> None:
+    """Copy configs, model card and licence of a bundle; weights that were trained in ``target`` stay.
 
     Size and field of view go into every config, not onto the command line, so that the copy serves hosts (MONAI Label,
     MONAI Deploy), which open ``inference.json`` alone.
 
     Args:
-        name: of a bundle of this repository.
+        name: of a shipped bundle.
         target: the copy's folder.
-        image_size: in pixels.
+        image_size: in pixels; None keeps size and field of view of the shipped configs.
         field_of_view: in mm; None keeps the whole image.
 
     Raises:
         InputError: if there is no such bundle.
     """
-    source = BUNDLES / name
+    source = SHIPPED_BUNDLES / name
     if not (source / "configs").is_dir():
-        raise InputError(f"no bundle '{name}' in {BUNDLES}")
+        raise InputError(f"no bundle '{name}' in {SHIPPED_BUNDLES}")
     for part in ("configs", "docs"):
         shutil.copytree(source / part, target / part, dirs_exist_ok=True)
     shutil.copy2(source / "LICENSE", target / "LICENSE")
+    if image_size is None:
+        return
     for config in (target / "configs").glob("*.json"):
         content = json.loads(config.read_text(encoding="utf-8"))
         if "image_size" in content:

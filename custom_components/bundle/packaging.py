@@ -1,6 +1,5 @@
 """Packs a trained bundle into one zip that runs where MONAI is installed, named as the model zoo names bundles."""
 
-import argparse
 import hashlib
 import json
 import re
@@ -13,17 +12,18 @@ from typing import Any
 import torch
 from monai.data import load_net_with_metadata
 
-from build import LAYERS
-from card import model_card, package_commands
+from custom_components.bundle.card import model_card, package_commands
+from custom_components.bundle.configs import LAYERS
+from custom_components.bundle.facts import find_student_or_teacher, read_facts, read_provenance
+from custom_components.bundle.reading import SHIPPED_BUNDLES, Bundle
 from custom_components.checkpoint import read_checkpoint
 from custom_components.errors import InputError
 from custom_components.export import without_paths
 from custom_components.files import read_json, replace_file
 from custom_components.provenance import public_provenance
-from custom_components.teachers import Bundle
-from facts import BUNDLES, find_student_or_teacher, read_facts, read_provenance
 
-REPOSITORY = BUNDLES.parent
+# The folder that holds custom_components: the checkout, or the site-packages of an installation.
+CODE = SHIPPED_BUNDLES.parent
 
 
 def package(name_or_path: str, out: Path) -> Path:
@@ -51,7 +51,7 @@ def package(name_or_path: str, out: Path) -> Path:
     card = model_card(metadata, json.loads(configs["configs/inference.json"]), facts, package_commands(metadata))
     files = {
         **configs,
-        **{path: (REPOSITORY / path).read_bytes() for path in needed_modules(configs.values())},
+        **{path: (CODE / path).read_bytes() for path in needed_modules(configs.values())},
         **_models(bundle),
         "models/provenance.json": _json(public_provenance(provenance)),
         "docs/README.md": card.encode(),
@@ -66,12 +66,12 @@ def package(name_or_path: str, out: Path) -> Path:
 
 
 def needed_modules(configs: Iterable[bytes]) -> list[str]:
-    """The files of ``custom_components``, relative to the repository, that are imported for what the configs name."""
-    finder = ModuleFinder(path=[str(REPOSITORY)])
+    """The files of ``custom_components``, relative to its parent, that are imported for what the configs name."""
+    finder = ModuleFinder(path=[str(CODE)])
     for named in {name for config in configs for name in re.findall(r"custom_components[.\w]*\.\w+", config.decode())}:
         finder.import_hook(named.rpartition(".")[0])
     files = [Path(module.__file__) for module in finder.modules.values() if module.__file__]
-    return sorted(file.relative_to(REPOSITORY).as_posix() for file in files)
+    return sorted(file.relative_to(CODE).as_posix() for file in files)
 
 
 def _configs(folder: Path, name: str) -> dict[str, bytes]:
@@ -107,14 +107,3 @@ def _zip(path: Path, files: dict[str, bytes]) -> None:
             entry = zipfile.ZipInfo(name)
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, files[name], zipfile.ZIP_DEFLATED)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("bundle", help="name or folder of a trained bundle")
-    target = package(parser.parse_args().bundle, REPOSITORY / "dist")
-    print(f"{target.relative_to(REPOSITORY)}: {target.stat().st_size / 1e6:.1f} MB")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,21 +1,15 @@
-"""What may be told of a trained bundle: its provenance and its evaluation, without any case's or patient's name.
+"""The public facts of a trained bundle: its provenance and its evaluation, without any case's or patient's name."""
 
-As a command it takes these facts into the bundle's ``docs/facts.json``, from which build.py writes the model card.
-"""
-
-import argparse
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from custom_components.bundle.preprocessing_words import described_preprocessing
+from custom_components.bundle.reading import SHIPPED_BUNDLES, Bundle, find_bundle, read_bundle
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json, write_json
 from custom_components.provenance import public_provenance
-from custom_components.teachers import Bundle, find_bundle, read_bundle
 from custom_components.teachers.load import network_differences
-from preprocessing_words import described_preprocessing
-
-BUNDLES = Path(__file__).resolve().parent
 
 
 def find_student_or_teacher(name_or_path: str) -> Bundle:
@@ -24,7 +18,7 @@ def find_student_or_teacher(name_or_path: str) -> Bundle:
     Raises:
         InputError: if there is no such bundle, or if it is the distillation, whose weights are the student's.
     """
-    path = find_bundle(name_or_path, BUNDLES)
+    path = find_bundle(name_or_path, SHIPPED_BUNDLES)
     student = read_json(path / "configs" / "train.json").get("student")
     if student is not None:
         raise InputError(
@@ -90,15 +84,18 @@ def _evaluation(file: Path, weights_sha256: str) -> dict[str, Any] | None:
     return {"split": report["split"], "summary": report["summary"]}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("bundle", help="bundle whose card is written")
-    parser.add_argument(
-        "trained", nargs="?", help="folder of the trained and evaluated bundle (default: the bundle itself)"
-    )
-    arguments = parser.parse_args()
-    bundle = find_student_or_teacher(arguments.bundle)
-    trained = find_student_or_teacher(arguments.trained) if arguments.trained else bundle
+def keep_facts(name_or_path: str, trained_elsewhere: str | None = None) -> None:
+    """Write the facts into the bundle's ``docs/facts.json``, from which its model card is made.
+
+    Args:
+        name_or_path: the bundle whose card tells them.
+        trained_elsewhere: folder of the trained and evaluated bundle, if it is another one.
+
+    Raises:
+        InputError: as :func:`read_provenance`, or if the weights were not evaluated on test cases.
+    """
+    bundle = find_student_or_teacher(name_or_path)
+    trained = find_student_or_teacher(trained_elsewhere) if trained_elsewhere else bundle
     facts = read_facts(trained, read_provenance(trained, bundle.path / "configs"))
     if facts["evaluation"] is None:
         raise InputError(
@@ -106,7 +103,3 @@ def main() -> None:
             f"run evaluating with {trained.path}/configs/evaluate.json first"
         )
     write_json(bundle.path / "docs" / "facts.json", facts)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,27 +1,29 @@
-"""What the page of a fingerprint says."""
+"""The sections of a fingerprint's page: sites, outliers and contact sheets."""
 
 from collections.abc import Mapping, Sequence
 
 from data_prep.fingerprint.measuring import GROUPS, Case, Quantity, summarise
 from data_prep.fingerprint.outliers import FEWEST_CASES, LIMIT, Outlier
-from data_prep.fingerprint.plots import spread_plots
-from reporting import NOTHING, Block, Heading, Line, Note, Picture, Section, Table
+from data_prep.fingerprint.spread_plots import spread_plots
+from reporting.blocks import Block, Heading, Note, Picture, Section
+from reporting.table import NOTHING, Line, Table
 
 LISTED_OUTLIERS = 40
 SITES_NOTE = Note(
-    "Mean / median (smallest to largest) over the cases; a single figure where all are equal. Rows, columns and slices "
-    "are those of the axial view; figures of the gland are of the cases with a mask, its field of view being the width "
-    "of the smallest square around the image's centre that holds it. A point is a case, a bar the "
-    "median of its site, a red ring a value that stands out of its site."
+    "Each cell shows mean / median (minimum to maximum) over the cases, or one figure when all cases have the same "
+    "value. Rows, columns and slices are those of the axial view. The figures of the gland are those of the cases with "
+    "a mask. The field of view of a gland is the width of the smallest square around the image's centre that encloses "
+    "the gland. In the plots, a point is a case, a bar is the median of a site, and a red ring marks an outlier."
 )
 CONTACT_NOTE = Note(
-    "Each case at the slice with the largest gland area, seen from the feet, the patient's right on the left; mask "
-    "outlined in yellow. Below: the case, in its site's colour. Red: what stands out."
+    "Each picture shows the slice with the largest area of gland, seen from the feet; the patient's right is on the "
+    "left. The yellow line is the outline of the mask. The label at the bottom names the case, in the colour of its "
+    "site. A red label at the top names the quantities in which the case is an outlier."
 )
 
 
-def summary(sites: Mapping[str, Sequence[Case]], outliers: Sequence[Outlier]) -> str:
-    """The line below the title."""
+def dataset_summary(sites: Mapping[str, Sequence[Case]], outliers: Sequence[Outlier]) -> str:
+    """The line below the title: the numbers of cases, sites, masks and outliers."""
     cases = [case for site in sites.values() for case in site]
     masks = sum(case.values["gland_ml"] is not None for case in cases)
     unlike = len({outlier.case for outlier in outliers})
@@ -31,21 +33,24 @@ def summary(sites: Mapping[str, Sequence[Case]], outliers: Sequence[Outlier]) ->
     )
 
 
-def sections(
-    sites: Mapping[str, Sequence[Case]], outliers: Sequence[Outlier], sheets: Sequence[Picture], unseen: Sequence[str]
+def dataset_sections(
+    sites: Mapping[str, Sequence[Case]],
+    outliers: Sequence[Outlier],
+    sheets: Sequence[Picture],
+    further_sheets: Sequence[str],
 ) -> list[Section]:
-    """The page: the sites in figures and plots, what stands out, contact sheets.
+    """All sections of the page.
 
     Args:
         sites: the cases of each site.
         outliers: as ``find_outliers`` gives them.
-        sheets: the contact sheets to show.
-        unseen: file names of those that only lie beside the page.
+        sheets: the contact sheets that the page shows.
+        further_sheets: file names of the contact sheets that the page does not show.
     """
-    notes = [Note(f"Further sheets lie beside this page: {', '.join(unseen)}.")] if unseen else []
+    notes = [Note(f"Further sheets lie beside this page: {', '.join(further_sheets)}.")] if further_sheets else []
     return [
         Section("Sites", _sites(sites, outliers)),
-        Section("Cases that stand out", _outliers(sites, outliers)),
+        Section("Outliers", _outliers(sites, outliers)),
         Section("Contact sheet", [CONTACT_NOTE, *sheets, *notes]),
     ]
 
@@ -83,20 +88,21 @@ def _in_words(quantity: Quantity, measured: Mapping[str, float] | None) -> str:
 def _outliers(sites: Mapping[str, Sequence[Case]], outliers: Sequence[Outlier]) -> list[Block]:
     small = [site for site, cases in sites.items() if len(cases) < FEWEST_CASES]
     rule = (
-        f"A value stands out where its modified z-score among the cases of its site is beyond ±{LIMIT}: its distance "
-        "from the median, divided by 1.4826 times the median absolute deviation (1.2533 times the mean one, where that "
-        "is 0; Iglewicz and Hoaglin 1993). Gland volume, median and 99th percentile of intensity are judged by their "
-        f"logarithms. The usual range is that of scores within ±{LIMIT}. To stand out is no fault: look at the picture."
+        f"A value is an outlier when its modified z-score among the cases of its site is beyond ±{LIMIT}. The score is "
+        "the distance from the median, divided by 1.4826 times the median absolute deviation. Where this deviation is "
+        "0, the divisor is 1.2533 times the mean absolute deviation (Iglewicz and Hoaglin 1993). For the volume of the "
+        "gland, the median intensity and the 99th percentile of intensity, the logarithms are scored. The usual range "
+        f"holds the values with scores within ±{LIMIT}. An outlier need not be a fault: look at its picture."
     )
     if small:
-        rule += f" Not judged, with fewer than {FEWEST_CASES} cases: {', '.join(small)}."
+        rule += f" Sites with fewer than {FEWEST_CASES} cases are not judged: {', '.join(small)}."
     if not outliers:
-        return [Note(f"None. {rule}")]
+        return [Note(f"No value is an outlier. {rule}")]
     lines = [
         Line([found.case, found.site, _full_title(found.quantity), found.quantity.in_words(found.value), _usual(found)])
         for found in outliers[:LISTED_OUTLIERS]
     ]
-    blocks: list[Block] = [Table(["case", "site", "quantity", "value", "usual in its site"], lines, texts=3)]
+    blocks: list[Block] = [Table(["case", "site", "quantity", "value", "usual in the site"], lines, texts=3)]
     if len(outliers) > LISTED_OUTLIERS:
         rest = len(outliers) - LISTED_OUTLIERS
         blocks.append(Note(f"The {LISTED_OUTLIERS} farthest; {rest} more are in fingerprint.json."))
@@ -113,5 +119,5 @@ def _full_title(quantity: Quantity) -> str:
     return f"{group.lower()}: {quantity.title}"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,10 +1,5 @@
-"""Exports a trained bundle to TorchScript, ONNX and a Triton repository, and checks that all say what the bundle says.
+"""Exports of a trained bundle: TorchScript, ONNX and a Triton repository, each compared with the network."""
 
-python bundles/export.py enet
-python bundles/export.py enet --calibrate dataset    # also INT8, calibrated on the dataset's training slices
-"""
-
-import argparse
 import contextlib
 import shutil
 import tempfile
@@ -15,6 +10,8 @@ import numpy as np
 import torch
 from monai.bundle import ConfigParser
 
+from custom_components.bundle.facts import find_student_or_teacher, read_provenance
+from custom_components.bundle.reading import Bundle
 from custom_components.data import SliceDataset, load_datalist
 from custom_components.errors import InputError
 from custom_components.export import (
@@ -29,8 +26,7 @@ from custom_components.export import (
     write_triton_model,
 )
 from custom_components.files import read_json, replace_file
-from custom_components.teachers import Bundle, load_weights
-from facts import find_student_or_teacher, read_provenance
+from custom_components.teachers import load_weights
 
 CALIBRATION_SLICES, PARITY_SLICES = 64, 4
 INT8 = "model.int8.onnx"
@@ -132,16 +128,3 @@ def remove_int8_of_other_weights(file: Path, weights_sha256: str) -> None:
     if file.is_file() and read_notes(file).get("weights_sha256") != weights_sha256:
         file.unlink()
         print(f"{INT8}: removed, it was made from other weights; give the dataset to make it again")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("bundle", help="name or folder of a trained bundle")
-    parser.add_argument("--calibrate", type=Path, metavar="DATASET", help="also INT8, calibrated on this dataset")
-    parser.add_argument("--datalist", type=Path, help="the split trained with (DATASET/splits/all.json)")
-    options = parser.parse_args()
-    print(f"written: {export(options.bundle, options.calibrate, options.datalist)}")
-
-
-if __name__ == "__main__":
-    main()

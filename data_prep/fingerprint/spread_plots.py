@@ -1,4 +1,4 @@
-"""The quantities of a dataset as points, a row for each site."""
+"""Plots of the quantities of a dataset: one point for each case, one row for each site."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,14 +16,14 @@ MARK_COLOUR = "#C1121F"
 
 
 def site_colours(sites: Sequence[str]) -> dict[str, str]:
-    """A colour for each site; they repeat where there are more sites than colours."""
+    """A colour for each site; with more sites than colours, the colours repeat."""
     return {site: COLOURS[place % len(COLOURS)] for place, site in enumerate(sites)}
 
 
 def spread_plots(
     sites: Mapping[str, Sequence[Case]], quantities: Sequence[Quantity], outliers: Sequence[Outlier]
 ) -> Figure:
-    """One panel a quantity, side by side: a point a case, the site's median as a bar, a ring around what stands out."""
+    """One panel for each quantity: a point for each case, a bar at the median of each site, a ring around outliers."""
     figure = Figure(figsize=(PANEL_WIDTH * len(quantities), 0.26 * len(sites) + 0.9), layout="constrained")
     panels = figure.subplots(1, len(quantities), squeeze=False, sharey=True)[0]
     for axes, quantity in zip(panels, quantities, strict=True):

@@ -1,0 +1,9 @@
+"""A bundle on disk: reading, copying, running, exporting and packing it (``python -m custom_components.bundle``).
+
+The modules that a training needs are imported here; those of the command line take longer to load and stay apart.
+"""
+
+from custom_components.bundle.copying import copy_bundle
+from custom_components.bundle.reading import SHIPPED_BUNDLES, Bundle, find_bundle, read_bundle
+
+__all__ = ["SHIPPED_BUNDLES", "Bundle", "copy_bundle", "find_bundle", "read_bundle"]

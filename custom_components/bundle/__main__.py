@@ -1,0 +1,96 @@
+"""``python -m custom_components.bundle build | card | copy | export | package``.
+
+Exit codes: 0 done; 1 not done, the line on stderr says why; 2 wrong usage.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from custom_components.bundle.copying import copy_bundle
+from custom_components.bundle.reading import SHIPPED_BUNDLES
+
+# Every command imports its module when it runs: the exporters take seconds to load.
+
+
+def build(options: argparse.Namespace) -> int:
+    """Write every bundle's configs and model card from bundles/_base and bundle.yaml."""
+    from custom_components.bundle.configs import build
+
+    up_to_date = build(options.bundles, options.check)
+    return int(options.check and not up_to_date)
+
+
+def card(options: argparse.Namespace) -> int:
+    """Take the evaluation of a trained bundle into its model card."""
+    from custom_components.bundle.configs import build
+    from custom_components.bundle.facts import keep_facts
+
+    keep_facts(options.bundle, options.trained)
+    build(SHIPPED_BUNDLES)
+    return 0
+
+
+def copy(options: argparse.Namespace) -> int:
+    """Copy a shipped bundle into a folder, to train it there."""
+    copy_bundle(options.bundle, options.folder, options.image_size, options.field_of_view)
+    print(f"copied to {options.folder}")
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """Export a trained bundle to TorchScript, ONNX and a Triton repository."""
+    from custom_components.bundle.exporting import export
+
+    print(f"written: {export(options.bundle, options.calibrate, options.datalist)}")
+    return 0
+
+
+def package(options: argparse.Namespace) -> int:
+    """Pack a trained bundle into one zip that runs where MONAI is installed."""
+    from custom_components.bundle.packaging import package
+
+    archive = package(options.bundle, options.out)
+    print(f"{archive}: {archive.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    options = _parser().parse_args(arguments)
+    return options.command(options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m custom_components.bundle", description="Work on a bundle on disk.")
+    commands = parser.add_subparsers(required=True)
+
+    def add(command: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        subparser = commands.add_parser(command.__name__, help=command.__doc__, description=command.__doc__)
+        subparser.set_defaults(command=command)
+        return subparser
+
+    build_ = add(build)
+    build_.add_argument("--bundles", type=Path, default=SHIPPED_BUNDLES, help="folder of _base and the bundles")
+    build_.add_argument("--check", action="store_true", help="write nothing; show what differs and exit with 1")
+    card_ = add(card)
+    card_.add_argument("bundle", help="bundle of this project whose card tells the figures")
+    card_.add_argument("trained", nargs="?", help="folder of the trained and evaluated bundle, if it is another one")
+    copy_ = add(copy)
+    copy_.add_argument("bundle", help="name of a bundle of this project")
+    copy_.add_argument("folder", type=Path, help="folder of the copy")
+    copy_.add_argument("--image-size", type=int, help="in pixels (as shipped)")
+    copy_.add_argument("--field-of-view", type=float, help="in mm, with --image-size (the whole image)")
+    export_ = add(export)
+    export_.add_argument("bundle", help="name or folder of a trained bundle")
+    export_.add_argument("--calibrate", type=Path, metavar="DATASET", help="also INT8, calibrated on this dataset")
+    export_.add_argument("--datalist", type=Path, help="the split trained with (DATASET/splits/all.json)")
+    package_ = add(package)
+    package_.add_argument("bundle", help="name or folder of a trained bundle")
+    package_.add_argument("--out", type=Path, default=Path("dist"), help="folder of the zip (dist)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

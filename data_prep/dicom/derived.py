@@ -1,0 +1,100 @@
+"""DICOM that is made from a series: a SEG of a mask, and what a SEG or a report must know of the series' images."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from highdicom.seg import Segmentation
+from nibabel.affines import voxel_sizes
+from pydicom.dataset import Dataset
+
+from custom_components.errors import InputError
+from data_prep.dicom.geometry import stack
+from data_prep.dicom.headers import Slice, quietly, read_dataset
+from data_prep.dicom.series import Series
+from data_prep.dicom.values import text
+
+REQUIRED = ("FrameOfReferenceUID", "SOPClassUID", "SOPInstanceUID")
+# DICOM types 1 and 2 that de-identified studies lack, and that results must show, be it empty.
+EMPTY_IF_MISSING = (
+    *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
+    *("AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator"),
+)
+
+
+@contextmanager
+def deriving_from(series: Series) -> Iterator[None]:
+    """highdicom checks every header that it copies from, and raises nearly anything; here it becomes one line."""
+    try:
+        with quietly():
+            yield
+    except InputError:
+        raise
+    except Exception as error:
+        problem = f"no DICOM result can be made of its series' headers ({type(error).__name__}: {error})"
+        raise InputError(f"{series.files[0]}: {problem}; export it again") from error
+
+
+def read_source_images(series: Series) -> list[Dataset]:
+    """The headers of a series' files in the order of its slices, as highdicom takes them.
+
+    A multi-frame header holds the frames of this series alone, in the order of its slices, and all headers say the
+    orientation in the same words.
+
+    Raises:
+        InputError: when results cannot refer to it: a UID is missing, or there are several multi-frame files.
+    """
+    slices, affine = stack(series)
+    images = [read_dataset(path) for path in dict.fromkeys(piece.path for piece in slices)]
+    if len(images) > 1 and any(image.get("PerFrameFunctionalGroupsSequence") for image in images):
+        raise InputError(f"{series.files[0]}: its series has several multi-frame files; export it as one")
+    spacing = f"{voxel_sizes(affine)[2]:.10g}"
+    for image in images:
+        for keyword in REQUIRED:
+            if not text(image, keyword):
+                raise InputError(f"{series.files[0]}: its series has no {keyword}; export it again")
+        for keyword in EMPTY_IF_MISSING:
+            if keyword not in image:
+                setattr(image, keyword, "")
+        if len(images) == 1:
+            _keep_frames(image, slices, spacing)
+        else:
+            image.ImageOrientationPatient = list(slices[0].orientation)
+            image.setdefault("SliceThickness", spacing)
+    return images
+
+
+def make_seg(mask: np.ndarray, series: Series, images: Sequence[Dataset], **options: object) -> Segmentation:
+    """A binary SEG with a frame for every slice of the series.
+
+    Args:
+        mask: 0 and 1 (columns, rows, slices), on the grid of ``read_series``.
+        series: the series that it was drawn on.
+        images: its headers, from :func:`read_source_images`.
+        options: what else highdicom's Segmentation wants to know.
+    """
+    seg = Segmentation(
+        source_images=images,
+        pixel_array=np.ascontiguousarray(mask.transpose(2, 1, 0), dtype=np.uint8),
+        segmentation_type="BINARY",
+        omit_empty_frames=False,
+        **options,
+    )
+    if len(images) == 1:
+        slices, _ = stack(series)
+        for frame in seg.PerFrameFunctionalGroupsSequence:
+            (source,) = frame.DerivationImageSequence[0].SourceImageSequence
+            source.ReferencedFrameNumber = slices[source.ReferencedFrameNumber - 1].frame + 1
+    return seg
+
+
+def _keep_frames(image: Dataset, slices: Sequence[Slice], spacing: str) -> None:
+    frames = [image.PerFrameFunctionalGroupsSequence[piece.frame] for piece in slices]
+    shared = (image.get("SharedFunctionalGroupsSequence") or [Dataset()])[0]
+    for keyword in ("PlaneOrientationSequence", "PixelMeasuresSequence"):
+        own = frames[0].get(keyword) or shared.get(keyword)
+        setattr(shared, keyword, own)
+    shared.PixelMeasuresSequence[0].setdefault("SliceThickness", spacing)
+    image.SharedFunctionalGroupsSequence = [shared]
+    image.PerFrameFunctionalGroupsSequence = frames
+    image.NumberOfFrames = len(frames)

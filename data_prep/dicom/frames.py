@@ -1,0 +1,83 @@
+"""Enhanced multi-frame images -> one flat header for each frame, as if it were a classic image.
+
+Each attribute is taken from the functional group that DICOM PS3.3 C.7.6.16.2 gives it to, as GDCM and highdicom do.
+Private groups repeat such attributes with values of their own (Philips: a second ImagePositionPatient), and none of
+these is taken.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag, Tag
+
+from custom_components.errors import InputError
+from data_prep.dicom.b_values import b_value, vendor_b_value
+from data_prep.dicom.values import number, parts
+
+# Place and values: each said by one group alone.
+OWN_GROUPS = {
+    "PlanePositionSequence": ("ImagePositionPatient",),
+    "PlaneOrientationSequence": ("ImageOrientationPatient",),
+    "PixelMeasuresSequence": ("PixelSpacing",),
+    "FrameContentSequence": ("StackID",),
+    "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept"),
+}
+# The contrast: converters and scanners put it into one public group or another.
+CONTRAST = (
+    *("FrameType", "EchoTime", "EffectiveEchoTime", "RepetitionTime", "ScanningSequence", "EchoPulseSequence"),
+    *("ScanOptions", "EchoPlanarPulseSequence", "InversionRecovery", "SpectrallySelectedSuppression"),
+    "DiffusionBValue",
+)
+# What a converter from classic images knew no group for.
+UNASSIGNED = "UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence"
+
+
+def frames_of(dataset: Dataset) -> Iterator[Dataset]:
+    """One flat header for each frame: what its own functional groups say, else the shared ones, else the image.
+
+    Raises:
+        InputError: when several frames have no functional groups, so that nothing says where they lie.
+    """
+    groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    count = int(number(dataset, "NumberOfFrames") or 1)
+    if count != len(groups) and (count > 1 or groups):
+        raise InputError(f"has {count} frames, and functional groups for {len(groups)}; export it again")
+    if not groups:
+        yield dataset
+    shared = dataset.get("SharedFunctionalGroupsSequence") or []
+    of_image = {element.tag: element for element in dataset if element.VR != "SQ"}
+    for group in groups:
+        frame = Dataset()
+        frame.update({**of_image, **_elements_of((group, *shared))})
+        _add_vendor_b_value(frame, (group, *shared))
+        yield frame
+
+
+def _elements_of(levels: Iterable[Dataset]) -> dict[BaseTag, DataElement]:
+    """What functional groups say; of several, the first has its way."""
+    said: dict[BaseTag, DataElement] = {}
+    for level in levels:
+        for group in _groups(level, private=False):
+            for keyword in (*OWN_GROUPS.get(group.keyword, ()), *CONTRAST):
+                item = group.value[0]
+                if parts(item, keyword):
+                    said.setdefault(Tag(keyword), item[keyword])
+    return said
+
+
+def _add_vendor_b_value(frame: Dataset, levels: Iterable[Dataset]) -> None:
+    """Each private group is asked on its own, since a creator's name counts within one group."""
+    if b_value(frame) is not None:
+        return
+    for level in levels:
+        unassigned = [group for group in _groups(level, private=False) if group.keyword in UNASSIGNED]
+        for group in (*_groups(level, private=True), *unassigned):
+            found = vendor_b_value(group.value[0])
+            if found is not None:
+                frame.DiffusionBValue = float(found)
+                return
+
+
+def _groups(level: Dataset, private: bool) -> list[DataElement]:
+    return [one for one in level if one.VR == "SQ" and one.value and one.tag.is_private == private]
