@@ -74,10 +74,13 @@ MAY_DIFFER = {
         "check",
         "check::*",
         "evaluating",
+        "evaluating::*",
         "finalize",
         "imports",
         "run",
+        "run::*",
         "training",
+        "training::*",
     ),
 }
 # Handlers that do nothing to the weights, in any list of handlers. The named ones have a key of their own.

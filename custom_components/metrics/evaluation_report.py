@@ -8,7 +8,7 @@ from torch import nn
 
 from custom_components.errors import InputError
 from custom_components.evaluation_table import EVALUATION_COLUMNS, evaluation_rows
-from custom_components.files import file_sha256, read_json, write_csv, write_json
+from custom_components.files import file_sha256, read_json, sha256_of, write_csv, write_json
 from custom_components.metrics.calibration import Calibration
 from custom_components.metrics.volume import summarise, volume_scores
 from custom_components.tables import text_table
@@ -39,7 +39,9 @@ class EvaluationReport:
     ) -> None:
         self.output_dir = Path(output_dir)
         self.bundle = bundle
-        self.split = _split_identity(Path(datalist))
+        split = _read_split(Path(datalist))
+        self.split = {"name": split["name"], "sha256": split["sha256"]}
+        self.cases_sha256 = sha256_of(split[part])
         self.part = part
         self.params = sum(parameter.numel() for parameter in network.parameters())
         self.weights_sha256 = file_sha256(weights)
@@ -78,6 +80,7 @@ class EvaluationReport:
             "bundle": self.bundle,
             "split": self.split,
             "part": self.part,
+            "cases_sha256": self.cases_sha256,
             "params": self.params,
             "weights_sha256": self.weights_sha256,
             "cases": self.cases,
@@ -89,8 +92,8 @@ class EvaluationReport:
         print(text_table(EVALUATION_COLUMNS, evaluation_rows(report["summary"])))
 
 
-def _split_identity(datalist: Path) -> dict[str, str]:
+def _read_split(datalist: Path) -> dict[str, Any]:
     split = read_json(datalist)
     if not {"name", "sha256"} <= split.keys():
         raise InputError(f"{datalist}: not a split file, name or sha256 is missing; make one with data_prep split")
-    return {"name": split["name"], "sha256": split["sha256"]}
+    return split

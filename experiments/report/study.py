@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from custom_components.errors import InputError
-from custom_components.files import read_json
+from custom_components.files import read_json, sha256_of
 from experiments.plan import ROLES
 
 
@@ -179,10 +179,17 @@ def load_study(folder: Path) -> StudyRecord:
 
 def _require_same_cases(row: RunRecord, study: StudyRecord) -> None:
     file = row.folder / "output" / "evaluation.json"
-    if row.evaluation["split"]["sha256"] != study.split["sha256"]:
+    if row.evaluation["split"]["sha256"] != study.split["sha256"] and not _has_same_cases(row, study):
         raise InputError(
             f"{file}: evaluated on another split than the study's ({study.split['name']}); evaluate this row again"
         )
     part, scored_on = row.evaluation.get("part", "no part"), study.settings["scored_on"]
     if part != scored_on:
         raise InputError(f"{file}: evaluated on {part}, the study's rows on {scored_on}; evaluate this row again")
+
+
+def _has_same_cases(row: RunRecord, study: StudyRecord) -> bool:
+    """Whether the scored cases stand unchanged in the study's split, in which a mask of another list was corrected."""
+    split = study.folder / "splits" / "all.json"
+    scored = row.evaluation.get("cases_sha256")
+    return split.is_file() and scored == sha256_of(read_json(split)[study.settings["scored_on"]])
