@@ -52,6 +52,11 @@ def start(device: torch.device | str) -> None:
         warnings.simplefilter("ignore")
 
 
+def is_not_first() -> bool:
+    """Whether this process is one of several and not the first, so that another writes and prints."""
+    return distributed.is_initialized() and distributed.get_rank() > 0
+
+
 def leave() -> None:
     """Leave the processes that torchrun started, once all have come so far.
 

@@ -71,6 +71,7 @@ WHOLE_NUMBERS = frozenset(
         "max_epochs",
         "num_workers",
         "seed",
+        "step_size_down",
         "step_size_up",
         "val_interval",
     ]

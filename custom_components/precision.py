@@ -1,6 +1,7 @@
-"""The precision of a training's forward pass."""
+"""The words for a precision, of teachers and of a training's forward pass."""
 
 import functools
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -9,30 +10,39 @@ from torch import Tensor, nn
 
 from custom_components.errors import InputError
 
-PRECISIONS = ("float32", "bfloat16", "auto")
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+PRECISIONS = ("float32", "bfloat16", "auto", "float16")
+
+
+def check_precision(option: str, precision: str, words: Iterable[str]) -> None:
+    """Raises InputError unless the value of an option is one of its words."""
+    if precision not in words:
+        raise InputError(f"{option}: {precision!r} is none of {', '.join(words)}")
 
 
 class PrecisionInferer(SimpleInferer):
     """A ``SimpleInferer`` that runs the network under autocast, on a CPU as on a GPU.
 
-    Weights, losses and the optimizer stay in float32. bfloat16 has the range of float32, so no gradient scaler is
-    needed, as it is for the float16 of MONAI's ``amp``.
+    Weights, losses and the optimizer stay in float32. bfloat16 has the range of float32; float16 has not, so that its
+    gradients must be scaled. MONAI's trainer does both if its ``amp`` is on, as it is in the bundles with float16.
 
     Args:
-        precision: ``"float32"``, ``"bfloat16"``, or ``"auto"``: bfloat16 where the device has instructions for it.
+        precision: ``"float32"``, ``"bfloat16"``, ``"auto"``: bfloat16 where the device has instructions for it, or
+            ``"float16"``: left to the trainer, and for GPUs only.
 
     Raises:
-        InputError: on another precision.
+        InputError: on another precision, or at the first batch with float16 on a CPU.
     """
 
     def __init__(self, precision: str = "float32") -> None:
         super().__init__()
-        if precision not in PRECISIONS:
-            raise InputError(f"precision: {precision!r} is none of {', '.join(PRECISIONS)}")
+        check_precision("precision", precision, PRECISIONS)
         self.precision = precision
 
     def __call__(self, inputs: Tensor, network: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
         device = inputs.device.type
+        if self.precision == "float16" and device == "cpu":
+            raise InputError("precision: float16 is for GPUs; use --precision bfloat16, or auto")
         wanted = self.precision == "bfloat16" or (self.precision == "auto" and multiplies_bfloat16(device))
         if not wanted:
             return super().__call__(inputs, network, *args, **kwargs)

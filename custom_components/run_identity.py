@@ -14,7 +14,7 @@ from custom_components.files import sha256_of
 from custom_components.run_settings import Settings
 
 # Raise it when the same run would get another record.
-VERSION = 1
+VERSION = 2
 TOLD = 3  # differences in one line
 LENGTH = 40  # characters of a value in a line
 SHORT = 8  # characters of a hash in a line

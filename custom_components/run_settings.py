@@ -59,7 +59,7 @@ MAY_DIFFER = {
         "best_model::models_dir",
         "checkpoint::*",
         "experiment_name",
-        "is_not_rank0",
+        "is_not_rank0::*",
         "provenance::*",
         "run_name",
         "save_execute_config",

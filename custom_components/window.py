@@ -6,6 +6,17 @@ import numpy as np
 from monai.data import MetaTensor
 
 
+def pixdim(field_of_view: float | None, pixels: int) -> list[float]:
+    """The voxel size in mm of slices that span the window, as MONAI's ``Spacingd`` takes it: -1 keeps an axis as it is.
+
+    Args:
+        field_of_view: the side of the window in mm; None is the whole image, whose pixels stay as they are.
+        pixels: along a side of the window.
+    """
+    size = -1 if field_of_view is None else field_of_view / pixels
+    return [size, size, -1]
+
+
 def border_warning(mask: MetaTensor, prepared: MetaTensor, field_of_view: float | str | None) -> str | None:
     """One line if a mask touches the border of the window, so that part of the gland may lie outside; else None.
 

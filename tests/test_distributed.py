@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from custom_components.distributed import mean_over_processes, synchronise_batch_norm
+from custom_components.distributed import is_not_first, mean_over_processes, synchronise_batch_norm
 
 
 def test_batch_norm_over_one_process_is_plain_batch_norm(process_group):
@@ -24,6 +24,16 @@ def test_batch_norm_over_one_process_is_plain_batch_norm(process_group):
     for key, value in plain.state_dict().items():
         torch.testing.assert_close(synchronised.state_dict()[key], value, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(synchronised.eval()(image), plain.eval()(image), rtol=1e-9, atol=1e-9)
+
+
+def test_one_process_alone_is_the_first():
+    assert not is_not_first()
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_which_of_several_processes_is_the_first(process_group, monkeypatch, rank):
+    monkeypatch.setattr(torch.distributed, "get_rank", lambda: rank)
+    assert is_not_first() is (rank == 1)
 
 
 def test_the_mean_is_over_the_processes_that_have_a_value(monkeypatch):

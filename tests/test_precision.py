@@ -46,6 +46,28 @@ def test_auto_asks_the_processor(network, monkeypatch, capabilities, dtype):
         precision.multiplies_bfloat16.cache_clear()
 
 
+def test_float16_is_left_to_the_trainer_and_refused_on_a_cpu(network):
+    with pytest.raises(InputError, match=r"\Aprecision: float16 is for GPUs; use --precision bfloat16, or auto\Z"):
+        PrecisionInferer("float16")(IMAGES, network)
+    logits = PrecisionInferer("float16")(IMAGES.to("meta"), network.to("meta"))
+    assert logits.dtype == torch.float32  # no autocast of its own
+
+
+@pytest.mark.parametrize(
+    ("options", "amp"),
+    [
+        ({}, False),
+        ({"precision": "bfloat16"}, False),
+        ({"precision": "float16"}, True),
+        ({"train::trainer::amp": "true"}, True),
+        ({"train::trainer::amp": "false", "precision": "float16"}, False),
+    ],
+)
+def test_float16_is_the_amp_of_monai(copy_bundles, workflow, options, amp):
+    training = workflow(copy_bundles("enet") / "enet", "train", **options)
+    assert training.parser.get_parsed_content("train#trainer#amp") is amp
+
+
 def test_another_precision_is_refused():
     with pytest.raises(InputError, match="precision: 'half' is none of float32, bfloat16, auto"):
         PrecisionInferer("half")

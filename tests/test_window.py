@@ -6,7 +6,7 @@ import torch
 from monai.data import MetaTensor
 
 from custom_components.handlers import WindowBorder
-from custom_components.window import border_warning
+from custom_components.window import border_warning, pixdim
 
 MM = 60  # the side of the window, around the centre of an image of 100 mm
 
@@ -29,6 +29,11 @@ def volumes(box_mm, voxel_mm=1.0, pixels=60, flip=False):
         MetaTensor(torch.from_numpy(mask.astype(np.uint8)), affine=torch.from_numpy(affine), meta=meta),
         MetaTensor(torch.zeros(1, pixels, pixels, 2), affine=torch.from_numpy(prepared)),
     )
+
+
+def test_the_pixels_of_a_window():
+    assert pixdim(128, 256) == [0.5, 0.5, -1]
+    assert pixdim(None, 256) == [-1, -1, -1]  # as they are
 
 
 @pytest.mark.parametrize("flip", [False, True])

@@ -40,10 +40,7 @@ def lay_over(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         place: Any = config
         for parent in parents:
             place = place[int(parent)] if isinstance(place, list) else place[parent]
-        if value == "<remove>":
-            del place[last]
-        else:
-            place[int(last) if isinstance(place, list) else last] = value
+        place[int(last) if isinstance(place, list) else last] = value
     return config
 
 

@@ -35,6 +35,11 @@ class Bundle:
         return self.path.name
 
     @property
+    def out_channels(self) -> int:
+        """The number of classes, which a network has where its bundle gives none too."""
+        return self.network_def.get("out_channels", 2)
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What the outputs of its network depend on, the weights apart."""
         return {"network_def": self.network_def, "taps": self.taps}

@@ -5,7 +5,13 @@ from custom_components.data.datasets import SliceDataset, VolumeDataset
 from custom_components.data.prepared import PreparedCase, prepare_cases
 from custom_components.data.random_transforms import PrepareSlices, RandomTransforms
 from custom_components.data.save_masks import SaveImaged
-from custom_components.data.volumes import check_volumes, list_volumes, volume_names
+from custom_components.data.volumes import (
+    check_cases,
+    check_volumes,
+    list_volumes,
+    volumes_to_score,
+    volumes_to_segment,
+)
 
 __all__ = [
     "PrepareSlices",
@@ -14,9 +20,11 @@ __all__ = [
     "SaveImaged",
     "SliceDataset",
     "VolumeDataset",
+    "check_cases",
     "check_volumes",
     "list_volumes",
     "load_datalist",
     "prepare_cases",
-    "volume_names",
+    "volumes_to_score",
+    "volumes_to_segment",
 ]

@@ -51,7 +51,8 @@ class SliceDataset(Dataset):
         transform: makes the random versions. Each sample's seed is drawn from torch's generator, so that the
             generator's state alone, which a checkpoint keeps, says what comes next.
         views: how many random versions there are of a slice, the same in every training, of which each sample is one:
-            few enough for teachers to have seen them all beforehand. 0: a new one for every sample.
+            few enough for teachers to have seen them all beforehand. 0: a new one for every sample. Without a transform
+            there are none.
         gland_only: leave out the slices without prostate.
 
     Attributes:
@@ -69,7 +70,7 @@ class SliceDataset(Dataset):
     ) -> None:
         self.cases = prepare_cases(data, preprocessing, cache_dir)
         self.transform = transform
-        self.views = views
+        self.views = views if transform is not None else 0
         # Other versions of torch may draw otherwise.
         self.recipe = sha256_of([describe(vars(transform)), views, torch.__version__]) if transform is not None else ""
         self._index = [

@@ -1,12 +1,13 @@
 """The volumes to evaluate or to segment: which there are, and whether they are fit, before any work starts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from custom_components.errors import InputError
-from custom_components.nifti import is_nifti_name, read_volume, require_millimetres, volume_name
+from custom_components.nifti import is_nifti_name, read_volume, require_millimetres
 
 
 def list_volumes(folder: str | Path) -> list[str]:
@@ -22,9 +23,30 @@ def list_volumes(folder: str | Path) -> list[str]:
         raise InputError(f"{folder}: cannot be read ({error.strerror or error}); give a folder of volumes") from error
 
 
-def volume_names(paths: Iterable[str | Path]) -> list[str]:
-    """What the masks of these volumes are called, without the ending."""
-    return [volume_name(path) for path in paths]
+def volumes_to_segment(paths: Iterable[str]) -> list[dict[str, str]]:
+    """Volumes as a pipeline of MONAI takes them: ``image`` is the path."""
+    return [{"image": path} for path in paths]
+
+
+def volumes_to_score(cases: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Cases as an evaluation takes them: the mask is called ``truth``, so that the preprocessing, which looks for
+    ``label``, leaves it on its own grid.
+
+    Args:
+        cases: as :func:`load_datalist` gives them.
+    """
+    return [
+        {"image": case["image"], "truth": case["label"], "case": case["case"], "site": case["site"]} for case in cases
+    ]
+
+
+def check_cases(cases: Iterable[Mapping[str, Any]]) -> None:
+    """:func:`check_volumes` of the image and the mask of every case.
+
+    Args:
+        cases: as :func:`load_datalist` gives them.
+    """
+    check_volumes(case[key] for case in cases for key in ("image", "label"))
 
 
 def check_volumes(paths: Iterable[str | Path]) -> None:

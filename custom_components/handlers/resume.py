@@ -54,7 +54,8 @@ class ResumeCheckpoint:
 
     Args:
         path: the file.
-        objects: what has a state: network, optimizer, learning-rate schedule, best model.
+        objects: what has a state: network, optimizer, learning-rate schedule, best model. One that is None, such as
+            teachers that do not learn, is left out.
         provenance: what :func:`custom_components.provenance.provenance` gives; only the same run goes on.
         resume: go on from ``path`` if it exists; otherwise the training starts afresh, and removes it.
 
@@ -66,14 +67,15 @@ class ResumeCheckpoint:
     def __init__(
         self,
         path: str | Path,
-        objects: Mapping[str, Stateful],
+        objects: Mapping[str, Stateful | None],
         provenance: Mapping[str, Any],
         resume: bool = False,
     ) -> None:
         self.path = Path(path)
         self.previous = self.path.with_name(f"{self.path.stem}.previous{self.path.suffix}")
         self.run = provenance["run"]
-        self.objects = {**objects, "random": OfEveryProcess(RandomStates())}
+        given = {name: item for name, item in objects.items() if item is not None}
+        self.objects: dict[str, Stateful] = {**given, "random": OfEveryProcess(RandomStates())}
         self.resume = resume
         self._is_whole = False  # whether path is a checkpoint of this training that can be read
 

@@ -1,6 +1,7 @@
 """Teachers: loaded safely from bundles, checked against the student, and frozen; or learning beside it."""
 
 from custom_components.teachers.cache import CachedTeachers
+from custom_components.teachers.choose import choose_teachers
 from custom_components.teachers.ensemble import TeacherEnsemble, load_teachers
 from custom_components.teachers.load import Teacher, load_teacher, load_weights
 from custom_components.teachers.online import OnlineTeachers
@@ -12,6 +13,7 @@ __all__ = [
     "Taps",
     "Teacher",
     "TeacherEnsemble",
+    "choose_teachers",
     "load_teacher",
     "load_teachers",
     "load_weights",

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from custom_components.bundle import Bundle
 from custom_components.errors import InputError
 from custom_components.files import sha256_of
+from custom_components.precision import DTYPES, check_precision
 from custom_components.teachers.load import Teacher, load_teacher
-
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class TeacherEnsemble(nn.Module):
@@ -44,9 +43,8 @@ class TeacherEnsemble(nn.Module):
         self.networks = nn.ModuleList(teacher.network for teacher in teachers)
         self._taps = [teacher.taps for teacher in teachers]
         self._keys = tuple(keys)
-        if precision not in PRECISIONS:
-            raise InputError(f"teacher_precision: {precision!r} is none of {', '.join(PRECISIONS)}")
-        self.dtype = PRECISIONS[precision]
+        check_precision("teacher_precision", precision, DTYPES)
+        self.dtype = DTYPES[precision]
         # What each teacher's outputs depend on, the image apart.
         self.fingerprints = [sha256_of([identity, list(keys), precision]) for identity in self.identities]
         self.to(dtype=self.dtype, memory_format=torch.channels_last).requires_grad_(False)

@@ -119,7 +119,7 @@ def network_differences(provenance: Mapping[str, Any], network_def: Mapping[str,
 
 def check_classes(bundle: Bundle, out_channels: int) -> None:
     """Raises InputError unless the teacher has as many classes as the student."""
-    classes = bundle.network_def.get("out_channels", 2)
+    classes = bundle.out_channels
     if classes != out_channels:
         raise InputError(f"{bundle.path}/configs/train.json: teacher has {classes} classes, the student {out_channels}")
 

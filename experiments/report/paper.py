@@ -32,6 +32,7 @@ NEUTRAL = (
     "batch_size",
     "learning_rate",
     "lr_scheduler::*",
+    "schedule",
     "augmentation",
     "augmentation_views",
     "cache_teachers",

@@ -39,6 +39,6 @@ def test_a_change_shows_its_diff_and_the_command_to_run(repository, tmp_path):
 
 def test_changes_reach_into_mappings_and_lists():
     config = {"a": {"b": [1, {"c": 2}]}, "d": 3}
-    changed = lay_over(config, {"a::b::1::c": 4, "a::b::0": 5, "a::e": 6, "d": "<remove>"})
-    assert changed == {"a": {"b": [5, {"c": 4}], "e": 6}}
+    changed = lay_over(config, {"a::b::1::c": 4, "a::b::0": 5, "a::e": 6})
+    assert changed == {"a": {"b": [5, {"c": 4}], "e": 6}, "d": 3}
     assert config == {"a": {"b": [1, {"c": 2}]}, "d": 3}

@@ -87,6 +87,12 @@ def test_views_are_a_few_random_versions_that_every_training_shares(cases, prepr
     assert torch.equal(again.view(case, 2, 1)["image"], views[1]["image"])
 
 
+def test_without_a_transform_there_are_no_views(cases, preprocessing, tmp_path):
+    dataset = SliceDataset(cases[:1], preprocessing, tmp_path, transform=None, views=4)
+    assert dataset.views == 0
+    assert (dataset[2]["view"], dataset[2]["seed"]) == (0, 0)
+
+
 def test_slices_without_prostate_can_be_left_out(cases, preprocessing, tmp_path):
     all_slices = SliceDataset(cases[:2], preprocessing, tmp_path)
     marked = [

@@ -110,6 +110,7 @@ def test_what_cannot_be_resumed_is_one_clear_line(train, one_error_line, tmp_pat
         ({"lr_scheduler::step_size_up": "7"}, "lr_scheduler::step_size_up (was 5, now 7)"),
         ({"augmentation_views": 4}, "augmentation_views (was 0, now 4)"),
         ({"precision": "bfloat16"}, "precision (was float32, now bfloat16)"),
+        ({"schedule": "one_cycle"}, "schedule (was paper, now one_cycle)"),
         ({"gland_slices_only": "true"}, "gland_slices_only (was False, now true)"),
         ({"train::random_transforms::gamma": [0.5, 2]}, "gamma (was [0.7, 1.5], now [0.5, 2])"),
         # What follows from the length of the training is another schedule, too.
@@ -119,6 +120,13 @@ def test_what_cannot_be_resumed_is_one_clear_line(train, one_error_line, tmp_pat
 def test_any_other_setting_is_named(train, one_error_line, overrides, words):
     train("run", 1)
     assert words in one_error_line(lambda: train("run", 2, **overrides))
+
+
+def test_one_cycle_of_a_longer_training_is_another_schedule(train, one_error_line):
+    """6 and 12 batches: the rate falls for two thirds of them."""
+    train("run", 1, schedule="one_cycle", batch_size=4)
+    line = one_error_line(lambda: train("run", 2, schedule="one_cycle", batch_size=4))
+    assert "last.pt: saved by a training with other lr_scheduler::step_size_down (was 4, now 8); use" in line
 
 
 def test_paths_workers_output_and_other_words_for_the_same_may_change(train, tmp_path):
@@ -161,6 +169,12 @@ def test_the_random_states_of_python_numpy_and_torch_come_back():
     assert draw() != first
     states.load_state_dict(saved)
     assert draw() == first
+
+
+def test_an_object_that_is_not_there_is_left_out(tmp_path):
+    objects = {"network": torch.nn.Linear(1, 1), "teachers": None}
+    checkpoint = ResumeCheckpoint(tmp_path / "last.pt", objects, {"run": {}})
+    assert checkpoint.objects.keys() == {"network", "random"}
 
 
 # What follows is a training small enough to look into its checkpoints.

@@ -1,0 +1,39 @@
+"""The learning rate over a training: the paper's schedule, or one cycle that ends with the training."""
+
+from typing import NamedTuple
+
+from custom_components.errors import InputError
+
+SCHEDULES = ("paper", "one_cycle")
+
+
+class Cycle(NamedTuple):
+    """How long the learning rate rises and falls, in batches, as torch's ``CyclicLR`` takes it.
+
+    Attributes:
+        up: of the rise.
+        down: of the fall; None is as long as the rise, also where a user sets that.
+    """
+
+    up: int
+    down: int | None
+
+
+def cycle(schedule: str, epochs: int, batches: int) -> Cycle:
+    """The cycle of a schedule.
+
+    Args:
+        schedule: ``"paper"`` rises for 2000 batches and falls for 2000, again and again, however long the training is.
+            ``"one_cycle"`` rises over the first third of the training and falls over the rest.
+        epochs: of the training.
+        batches: of an epoch.
+
+    Raises:
+        InputError: on another schedule.
+    """
+    if schedule not in SCHEDULES:
+        raise InputError(f"schedule: {schedule!r} is none of {', '.join(SCHEDULES)}")
+    if schedule == "paper":
+        return Cycle(up=2000, down=None)
+    steps = epochs * batches
+    return Cycle(up=max(1, steps // 3), down=max(1, steps * 2 // 3))
