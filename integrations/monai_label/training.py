@@ -1,10 +1,8 @@
 """Training on the annotators' labels: a student alone, or distilled from teachers."""
 
-import json
 import logging
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,14 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.utils.others.generic import device_list, name_to_device
 
+from custom_components.bundle import SHIPPED_BUNDLES, run_command
 from custom_components.errors import InputError
 from custom_components.files import read_json, replace_file, write_json
 from integrations.monai_label.labels import write_dataset
 
 logger = logging.getLogger(__name__)
 
-DISTILLATION = Path(__file__).resolve().parents[2] / "bundles" / "distillation"
+DISTILLATION = SHIPPED_BUNDLES / "distillation"
 WEIGHTS = ("provenance.json", "model.pt")
 
 
@@ -96,12 +95,11 @@ class BundleTraining(TrainTask):
         if unknown := [name for name in names if name not in self._teachers]:
             raise InputError(f"teachers: no '{unknown[0]}'; the server was started with {list(self._teachers)}")
         if names:
-            settings["teachers"] = json.dumps([str(self._teachers[name]) for name in names], ensure_ascii=False)
+            settings["teachers"] = [self._teachers[name] for name in names]
             settings["student"] = self._bundle
             settings |= {key: read_json(config)[key] for key in ("image_size", "field_of_view")}
             config = DISTILLATION / "configs" / "train.json"
-        command = [sys.executable, "-m", "monai.bundle", "run", "training", "--config_file", str(config)]
-        return command + [word for key, value in settings.items() for word in (f"--{key}", str(value))]
+        return run_command("training", config, settings)
 
     def _remember_former_cases(self) -> None:
         """Weights that were trained further have seen the cases before, too: a distillation must be able to tell."""
