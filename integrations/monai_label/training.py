@@ -12,6 +12,7 @@ from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.utils.others.generic import device_list, name_to_device
 
 from custom_components.bundle import SHIPPED_BUNDLES, run_command
+from custom_components.bundle.weights import recorded_provenance
 from custom_components.errors import InputError
 from custom_components.files import read_json, replace_file, write_json
 from integrations.monai_label.labels import write_dataset
@@ -50,8 +51,7 @@ class BundleTraining(TrainTask):
 
     def stats(self) -> dict[str, Any]:
         """Validation Dice of the weights that are served, where it is known, as 3D Slicer shows it."""
-        provenance = self._bundle / "models" / "provenance.json"
-        metrics = read_json(provenance).get("metrics", {}) if provenance.is_file() else {}
+        metrics = (recorded_provenance(self._bundle / "models") or {}).get("metrics", {})
         return {"best_metric": metrics["val_mean_dice"]} if "val_mean_dice" in metrics else {}
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
@@ -103,12 +103,12 @@ class BundleTraining(TrainTask):
 
     def _remember_former_cases(self) -> None:
         """Weights that were trained further have seen the cases before, too: a distillation must be able to tell."""
-        former = self._bundle / "models" / "provenance.json"
-        if not former.is_file():
+        former = recorded_provenance(self._bundle / "models")
+        if former is None:
             return
-        made = read_json(self._models / "provenance.json")
+        made = recorded_provenance(self._models)
         known = [case for cases in made["cases"].values() for case in cases]
-        seen = [case for cases in read_json(former)["cases"].values() for case in cases]
+        seen = [case for cases in former["cases"].values() for case in cases]
         made["cases"]["training"] += [case for case in seen if case not in known]
         write_json(self._models / "provenance.json", made)
 

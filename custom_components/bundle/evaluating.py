@@ -1,4 +1,4 @@
-"""The scores that a bundle would have with an exported network in place of its own."""
+"""The scores of a bundle: those that its own evaluation wrote, and those with another network in place of its own."""
 
 import tempfile
 from pathlib import Path
@@ -7,12 +7,24 @@ from typing import Any
 from monai.bundle import ConfigParser
 from torch import nn
 
-from custom_components.bundle import Bundle
+from custom_components.bundle.reading import Bundle
 from custom_components.files import read_json
 
 
+def evaluation_file(bundle: Path) -> Path:
+    """Where the ``evaluate.json`` of a bundle writes its scores."""
+    return bundle / "output" / "evaluation.json"
+
+
+def read_evaluation(bundle: Path, weights_sha256: str) -> dict[str, Any] | None:
+    """The last evaluation of a bundle on test cases; None if there is none, or it scored other weights."""
+    file = evaluation_file(bundle)
+    report = read_json(file) if file.is_file() else {}
+    return report if report.get("weights_sha256") == weights_sha256 and report.get("part") == "test" else None
+
+
 def evaluate(bundle: Bundle, network: nn.Module, dataset_dir: Path, datalist: Path) -> dict[str, Any]:
-    """Run the bundle's ``evaluate.json`` on the test cases, and leave the bundle's own evaluation alone.
+    """Run the bundle's ``evaluate.json`` with another network on the test cases; the bundle's own evaluation stays.
 
     Returns:
         The summary of all cases: ``n``, ``dice_mean``, ``hd95_mm_mean``, ... (see ``metrics.summarise``).
