@@ -28,8 +28,8 @@ from highdicom.sr import (
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
-from segmentation import Student
 
+from custom_components.bundle.segmenting import TrainedBundle
 from data_prep.dicom import Series
 from data_prep.dicom.derived import make_seg
 
@@ -42,7 +42,7 @@ NG_PER_ML = CodedConcept("ng/ml", "UCUM", "nanogram per milliliter")
 NG_PER_ML_PER_CM3 = CodedConcept("ng/ml/cm3", "UCUM", "nanogram per milliliter per cubic centimeter")
 
 
-def dicom_seg(mask: np.ndarray, series: Series, sources: Sequence[Dataset], student: Student) -> Segmentation:
+def dicom_seg(mask: np.ndarray, series: Series, sources: Sequence[Dataset], student: TrainedBundle) -> Segmentation:
     """A binary SEG with a frame for every slice of the series.
 
     Args:
@@ -81,7 +81,7 @@ def dicom_seg(mask: np.ndarray, series: Series, sources: Sequence[Dataset], stud
 
 
 def volume_report(
-    volume_ml: float, psa_ng_per_ml: float | None, seg: Segmentation, sources: Sequence[Dataset], student: Student
+    volume_ml: float, psa_ng_per_ml: float | None, seg: Segmentation, sources: Sequence[Dataset], student: TrainedBundle
 ) -> Comprehensive3DSR:
     """A measurement report (TID 1500): gland volume and, where the PSA is known, PSA and PSA density.
 
