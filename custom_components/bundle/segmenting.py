@@ -83,9 +83,11 @@ def open_exported(model_file: Path) -> TrainedBundle:
     """
     try:
         network, metadata, extra = load_net_with_metadata(model_file, torch.device("cpu"), (CONFIG,))
+    except json.JSONDecodeError:  # a TorchScript in which there is no text of metadata
+        metadata = None
     except (RuntimeError, ValueError) as error:
         raise InputError(f"{model_file}: is no TorchScript model; export the bundle again") from error
-    if not extra[CONFIG] or not metadata:
+    if not metadata or not extra[CONFIG]:
         raise InputError(f"{model_file}: holds no {CONFIG} or no metadata; export it with 'monai.bundle ckpt_export'")
     return TrainedBundle(network, json.loads(extra[CONFIG]), metadata)
 
