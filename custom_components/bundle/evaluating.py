@@ -4,9 +4,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from monai.bundle import ConfigParser
 from torch import nn
 
+from custom_components.bundle.parsing import parse_config
 from custom_components.bundle.reading import Bundle
 from custom_components.files import read_json
 
@@ -33,18 +33,15 @@ def evaluate(bundle: Bundle, network: nn.Module, dataset_dir: Path, datalist: Pa
         InputError: if the split has no test cases, or one of them cannot be read.
     """
     with tempfile.TemporaryDirectory() as output_dir:
-        parser = ConfigParser()
-        parser.read_config(bundle.path / "configs" / "evaluate.json")
-        parser.update(
-            {
-                "bundle_root": str(bundle.path),
-                "dataset_dir": str(dataset_dir),
-                "datalist": str(datalist),
-                "output_dir": output_dir,
-                "device": "cpu",
-                "network": network,
-            }
-        )
+        options = {
+            "bundle_root": str(bundle.path),
+            "dataset_dir": str(dataset_dir),
+            "datalist": str(datalist),
+            "output_dir": output_dir,
+            "device": "cpu",
+            "network": network,
+        }
+        parser = parse_config(bundle.path / "configs" / "evaluate.json", options)
         for step in ("initialize", "evaluating"):
             parser.get_parsed_content(step)
         return read_json(Path(output_dir) / "evaluation.json")["summary"]["all"]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from monai.bundle import ConfigParser
 
 from custom_components.bundle.evaluating import evaluate
 from custom_components.bundle.facts import find_student_or_teacher, fitting_provenance
+from custom_components.bundle.parsing import parse_config
 from custom_components.bundle.reading import Bundle
 from custom_components.bundle.weights import load_weights
 from custom_components.data import SliceDataset, load_datalist
@@ -75,8 +75,7 @@ def prepared_slices(bundle: Bundle, split_sha256: str | None, dataset_dir: Path,
     cases = load_datalist(datalist, "training", dataset_dir)
     if split_sha256 is None or read_json(datalist).get("sha256") != split_sha256:
         raise InputError(f"{datalist}: not the split that {bundle.name} was trained with; give that one (DATALIST=...)")
-    parser = ConfigParser()
-    parser.read_config(bundle.path / "configs" / "inference.json")
+    parser = parse_config(bundle.path / "configs" / "inference.json", {})
     dataset = SliceDataset(cases, parser.get_parsed_content("preprocessing"), dataset_dir / "prepared")
     chosen = np.linspace(0, len(dataset) - 1, min(CALIBRATION_SLICES, len(dataset))).round().astype(int)
     return torch.stack([dataset[index]["image"] for index in chosen])

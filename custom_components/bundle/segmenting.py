@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.bundle import ConfigParser
 from monai.data import load_net_with_metadata
 from torch import nn
 
+from custom_components.bundle.parsing import parse_config
+from custom_components.bundle.reading import weights_file
 from custom_components.bundle.weights import load_weights, require_weights
 from custom_components.errors import InputError
 from custom_components.files import read_json
 from custom_components.nifti import volume_name
-from custom_components.options import read_options_as_meant
 from custom_components.window import border_warning
 
 CONFIG = "inference.json"
@@ -66,9 +66,9 @@ def open_bundle(folder: Path) -> TrainedBundle:
     Raises:
         InputError: if it is not trained, or its weights are of another network.
     """
-    weights = require_weights(folder / "models" / "model.pt")
+    weights = require_weights(weights_file(folder))
     inference, metadata = (read_json(folder / "configs" / name) for name in (CONFIG, "metadata.json"))
-    network = _parser(inference).get_parsed_content("network_def")
+    network = parse_config(inference, {}).get_parsed_content("network_def")
     return TrainedBundle(load_weights(network, weights), inference, metadata)
 
 
@@ -109,7 +109,7 @@ class Segmenting:
         options = {"bundle_root": str(folder), "output_dir": str(folder), "predictions_dir": str(self._masks)}
         options |= {"keep_probs": keep_probs}
         options |= {"device": torch.device(device)} if device else {}
-        parser = _parser({**bundle.inference, **options})
+        parser = parse_config(bundle.inference, options)
         self._device, self._preprocess, self._infer, self._postprocess = (
             parser.get_parsed_content(key) for key in ("device", "preprocessing", "inferer", "postprocessing")
         )
@@ -124,8 +124,3 @@ class Segmenting:
         done = self._postprocess({**data, "pred": logits[0]})
         warning = border_warning(done["pred"], data["image"], self._field_of_view)
         return Segmented(self._masks / f"{volume_name(image)}.nii.gz", done.get("probs"), warning)
-
-
-def _parser(config: dict[str, Any]) -> ConfigParser:
-    read_options_as_meant()  # a path among the options is no expression, whatever is in it
-    return ConfigParser(config)

@@ -9,6 +9,7 @@ import nibabel
 import numpy as np
 import torch
 
+from custom_components.bundle import weights_file
 from custom_components.bundle.segmenting import Segmenting, open_bundle
 from custom_components.bundle.weights import require_weights
 from custom_components.data import check_volumes
@@ -77,7 +78,7 @@ class Segmenter:
         return read_json(remembered)["entropy_bits"]
 
     def _file(self, bundle: Path, image: str | Path) -> Path:
-        weights = require_weights(bundle / "models" / "model.pt")
+        weights = require_weights(weights_file(bundle))
         if not Path(image).is_file():
             raise InputError(f"{image}: no such file")
         return self._cache_dir / f"{sha256_of([file_sha256(image), file_sha256(weights)])}.json"

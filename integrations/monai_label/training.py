@@ -11,7 +11,7 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.utils.others.generic import device_list, name_to_device
 
-from custom_components.bundle import SHIPPED_BUNDLES, run_command
+from custom_components.bundle import SHIPPED_BUNDLES, run_command, weights_file
 from custom_components.bundle.weights import recorded_provenance
 from custom_components.errors import InputError
 from custom_components.files import read_json, replace_file, write_json
@@ -84,7 +84,7 @@ class BundleTraining(TrainTask):
             "device": name_to_device(options["device"]),
             "train::trainer::max_epochs": int(options["max_epochs"]),
         }
-        served = self._bundle / "models" / "model.pt"
+        served = weights_file(self._bundle)
         if options["pretrained"] and served.is_file():
             settings |= {
                 "initial_network::_target_": "custom_components.teachers.load_weights",
