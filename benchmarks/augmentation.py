@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.bundle import ConfigParser
 from monai.data import DataLoader
 from monai.engines import SupervisedTrainer
 from monai.inferers import SimpleInferer
@@ -14,6 +13,7 @@ from monai.inferers import SimpleInferer
 from benchmarks.distillation_step import STEPS, random_batch, stepper, untrained_enet
 from benchmarks.measure import Figure, in_turn, ratios
 from custom_components.bundle import SHIPPED_BUNDLES
+from custom_components.bundle.parsing import parse_config
 from custom_components.data import PrepareSlices, SliceDataset
 from custom_components.losses import SegmentationLoss
 from data_prep.phantom.command import make_phantom
@@ -33,9 +33,7 @@ def measure(quick: bool = False) -> list[Figure]:
 
 def _compare(folder: Path, size: int, device: torch.device, rounds: int) -> Figure:
     torch.manual_seed(0)
-    parser = ConfigParser()
-    parser.read_config(SHIPPED_BUNDLES / "enet" / "configs" / "train.json")
-    parser["image_size"] = size
+    parser = parse_config(SHIPPED_BUNDLES / "enet" / "configs" / "train.json", {"image_size": size})
     transforms = parser.get_parsed_content("train#random_transforms")
     masks = sorted((folder / "raw").glob("*/*_segmentation.nii.gz"))
     cases = [{"image": str(mask).replace("_segmentation", ""), "label": str(mask), "case": str(mask)} for mask in masks]

@@ -11,12 +11,14 @@ import time
 from pathlib import Path
 
 import torch
-from monai.bundle import ConfigParser
 from torch import nn
 
 from custom_components.bundle import read_bundle
+from custom_components.bundle.segmenting import Segmenting, TrainedBundle
+from custom_components.bundle.weights import load_weights
+from custom_components.data import list_volumes
 from custom_components.errors import InputError
-from custom_components.teachers import load_weights
+from custom_components.files import read_json
 
 
 class TimedNetwork(nn.Module):
@@ -56,17 +58,15 @@ def serve(bundle_dir: Path, file: str, volumes: Path) -> None:
         volumes: folder of the volume.
     """
     timed = TimedNetwork(load(bundle_dir, file)).eval()
-    parser = ConfigParser()
-    parser.read_config(bundle_dir / "configs" / "inference.json")
+    configs = [read_json(bundle_dir / "configs" / f"{name}.json") for name in ("inference", "metadata")]
+    (volume,) = list_volumes(volumes)
     with tempfile.TemporaryDirectory() as masks:
-        parser.update({"dataset_dir": str(volumes), "output_dir": masks, "device": "cpu", "network": timed})
-        parser["handlers"] = []  # the weights are loaded
-        evaluator = parser.get_parsed_content("evaluator")
+        segment = Segmenting(TrainedBundle(timed, *configs), Path(masks), "cpu")
         for _ in sys.stdin:
             timed.seconds = 0.0
             start = time.perf_counter()
             with contextlib.redirect_stdout(sys.stderr):
-                evaluator.run()
+                segment(volume)
             took = {"seconds": time.perf_counter() - start, "network_seconds": timed.seconds, "peak_mb": peak_mb()}
             print(json.dumps(took), flush=True)
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from monai.bundle import ConfigParser
 from monai.data import CacheDataset, PersistentDataset
 from monai.transforms import Compose
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.measure import Figure, in_turn, ratios, seconds
 from custom_components.bundle import SHIPPED_BUNDLES
+from custom_components.bundle.parsing import parse_config
 from custom_components.data import SliceDataset
 from data_prep.phantom.command import make_phantom
 
@@ -120,9 +120,7 @@ def _under_other_names(cases: list[dict[str, str]], count: int, folder: Path) ->
 
 
 def _preprocessing(size: int) -> Compose:
-    parser = ConfigParser()
-    parser.read_config(SHIPPED_BUNDLES / "enet" / "configs" / "train.json")
-    parser["image_size"] = size
+    parser = parse_config(SHIPPED_BUNDLES / "enet" / "configs" / "train.json", {"image_size": size})
     return parser.get_parsed_content("preprocessing")
 
 

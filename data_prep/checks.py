@@ -13,7 +13,7 @@ from data_prep.findings import Finding, findings_of
 from data_prep.mask_values import in_words, whole_labels
 from data_prep.parallel import Late
 from data_prep.sources.case import SourceCase
-from data_prep.volumes import is_same_grid, offset_mm, on_grid_of
+from data_prep.volumes import grid_difference, on_grid_of
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,6 @@ def _label_findings(path: Path, labels: np.ndarray, allowed: frozenset[int]) -> 
 
 
 def _grid_findings(path: Path, image: Volume, label: Volume) -> list[Finding]:
-    if image.voxels.shape != label.voxels.shape:
-        problem = f"has shape {label.voxels.shape}, its image {image.voxels.shape}"
-        return [Finding(str(path), problem, "export the mask on the image's grid")]
-    if not is_same_grid(image, label):
-        problem = f"lies up to {offset_mm(image, label):.3g} mm off its image (other affine)"
+    if problem := grid_difference(image, label):
         return [Finding(str(path), problem, "export the mask on the image's grid")]
     return []

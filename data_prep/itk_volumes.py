@@ -9,9 +9,7 @@ from custom_components.errors import InputError
 from custom_components.files import require_readable
 from custom_components.nifti import Volume, require_sane_affine, require_sane_shape
 from custom_components.terminal import is_text
-
-# itk's axes run to the left, back and head (LPS), NIfTI's to the right, front and head (RAS).
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+from data_prep.volumes import LPS_TO_RAS
 
 
 def read_itk_volume(path: Path) -> Volume:

@@ -1,4 +1,4 @@
-"""NIfTI out, with bytes that depend on nothing but the content, and masks on the grid of their image."""
+"""Grids of volumes: their axes, and how far two are apart; and NIfTI out, with bytes of the content alone."""
 
 import gzip
 from pathlib import Path
@@ -12,6 +12,8 @@ from custom_components.nifti import Volume
 # Of the shortest edge of a voxel. GE's positions of two decimals, and the single precision of viewers' headers, put a
 # voxel a few hundredths of a mm off; at half an edge it would be its neighbour.
 GRID_TOLERANCE = 0.2
+# The axes of DICOM and itk run to the left, back and head (LPS), those of NIfTI to the right, front and head (RAS).
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def on_grid_of(image: Volume, label: Volume) -> Volume:
@@ -21,16 +23,24 @@ def on_grid_of(image: Volume, label: Volume) -> Volume:
     return Volume(apply_orientation(label.voxels, turn), affine)
 
 
-def offset_mm(one: Volume, other: Volume) -> float:
+def grid_difference(image: Volume, label: Volume) -> str | None:
+    """How the grid of a label differs from that of its image, in words that may follow its name; None if they agree.
+
+    Two grids agree when they put the same voxels at the same places, but for the rounding of their headers.
+    """
+    if image.voxels.shape != label.voxels.shape:
+        return f"has shape {label.voxels.shape}, its image {image.voxels.shape}"
+    offset_mm = _offset_mm(image, label)
+    if offset_mm > GRID_TOLERANCE * min(image.spacing_mm):
+        return f"lies up to {offset_mm:.3g} mm off its image (other affine)"
+    return None
+
+
+def _offset_mm(one: Volume, other: Volume) -> float:
     """How far apart two grids of one shape put a voxel: largest at a corner, since the map is affine."""
     corners = np.array(np.meshgrid(*[(0, length - 1) for length in one.voxels.shape])).reshape(3, -1)
     offset = (one.affine - other.affine) @ np.vstack([corners, np.ones(8)])
     return float(np.linalg.norm(offset[:3], axis=0).max())
-
-
-def is_same_grid(one: Volume, other: Volume) -> bool:
-    """Whether two volumes have the same voxels at the same places, but for the rounding of their headers."""
-    return one.voxels.shape == other.voxels.shape and offset_mm(one, other) <= GRID_TOLERANCE * min(one.spacing_mm)
 
 
 def write_volume(path: Path, volume: Volume) -> None:

@@ -1,10 +1,8 @@
 """The commands of a row: what a MONAI user would type."""
 
-import json
-import sys
-from collections.abc import Iterable
 from pathlib import Path
 
+from custom_components.bundle import run_command
 from experiments.plan import DISTILLATION, Row
 
 
@@ -13,22 +11,11 @@ def training(row: Row, bundles: Path, dataset: Path, datalist: Path) -> list[str
     bundle = bundles / (DISTILLATION if row.teachers else row.name)
     options = {"dataset_dir": dataset, "datalist": datalist, "seed": row.seed, "resume": True, **row.settings}
     if row.teachers:
-        options |= {"student": bundles / row.name, "teachers": _listed(bundles / teacher for teacher in row.teachers)}
-    return _run("training", bundle / "configs" / "train.json", options)
+        options |= {"student": bundles / row.name, "teachers": [bundles / teacher for teacher in row.teachers]}
+    return run_command("training", bundle / "configs" / "train.json", options)
 
 
 def evaluating(row: Row, bundles: Path, dataset: Path, datalist: Path, part: str) -> list[str]:
     """``monai.bundle run evaluating`` of the row's bundle, on a part of the split."""
     options = {"dataset_dir": dataset, "datalist": datalist, "part": part}
-    return _run("evaluating", bundles / row.name / "configs" / "evaluate.json", options)
-
-
-def _listed(folders: Iterable[Path]) -> str:
-    return json.dumps([str(folder) for folder in folders], ensure_ascii=False)
-
-
-def _run(run_id: str, config: Path, options: dict[str, object]) -> list[str]:
-    command = [sys.executable, "-m", "monai.bundle", "run", run_id, "--config_file", str(config)]
-    for key, value in options.items():
-        command += [f"--{key}", str(value)]
-    return command
+    return run_command("evaluating", bundles / row.name / "configs" / "evaluate.json", options)

@@ -4,6 +4,7 @@ The modules that a training needs are imported here; those of the command line t
 """
 
 from custom_components.bundle.copying import copy_bundle
-from custom_components.bundle.reading import SHIPPED_BUNDLES, Bundle, find_bundle, read_bundle
+from custom_components.bundle.reading import SHIPPED_BUNDLES, Bundle, find_bundle, read_bundle, weights_file
+from custom_components.bundle.running import run_command
 
-__all__ = ["SHIPPED_BUNDLES", "Bundle", "copy_bundle", "find_bundle", "read_bundle"]
+__all__ = ["SHIPPED_BUNDLES", "Bundle", "copy_bundle", "find_bundle", "read_bundle", "run_command", "weights_file"]

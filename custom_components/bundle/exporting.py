@@ -8,16 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from monai.bundle import ConfigParser
 
-from custom_components.bundle.facts import find_student_or_teacher, read_provenance
+from custom_components.bundle.evaluating import evaluate
+from custom_components.bundle.facts import find_student_or_teacher, fitting_provenance
+from custom_components.bundle.parsing import parse_config
 from custom_components.bundle.reading import Bundle
+from custom_components.bundle.weights import load_weights
 from custom_components.data import SliceDataset, load_datalist
 from custom_components.errors import InputError
 from custom_components.export import (
     OnnxNetwork,
     check_parity,
-    evaluate,
     export_onnx,
     export_torchscript,
     quantise,
@@ -26,7 +27,6 @@ from custom_components.export import (
     write_triton_model,
 )
 from custom_components.files import read_json, replace_file
-from custom_components.teachers import load_weights
 
 CALIBRATION_SLICES, PARITY_SLICES = 64, 4
 INT8 = "model.int8.onnx"
@@ -48,7 +48,7 @@ def export(name_or_path: str, dataset_dir: Path | None = None, datalist: Path | 
             bundle's, or if a file cannot be written; what was there before is kept.
     """
     bundle = find_student_or_teacher(name_or_path)
-    provenance = read_provenance(bundle, bundle.path / "configs")
+    provenance = fitting_provenance(bundle, bundle.path / "configs")
     if dataset_dir:
         datalist = datalist or dataset_dir / "splits" / "all.json"
         split = provenance["split"] or {}  # a host that trains on files of its own has none
@@ -75,8 +75,7 @@ def prepared_slices(bundle: Bundle, split_sha256: str | None, dataset_dir: Path,
     cases = load_datalist(datalist, "training", dataset_dir)
     if split_sha256 is None or read_json(datalist).get("sha256") != split_sha256:
         raise InputError(f"{datalist}: not the split that {bundle.name} was trained with; give that one (DATALIST=...)")
-    parser = ConfigParser()
-    parser.read_config(bundle.path / "configs" / "inference.json")
+    parser = parse_config(bundle.path / "configs" / "inference.json", {})
     dataset = SliceDataset(cases, parser.get_parsed_content("preprocessing"), dataset_dir / "prepared")
     chosen = np.linspace(0, len(dataset) - 1, min(CALIBRATION_SLICES, len(dataset))).round().astype(int)
     return torch.stack([dataset[index]["image"] for index in chosen])

@@ -4,12 +4,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from custom_components.bundle.evaluating import evaluation_file, read_evaluation
 from custom_components.bundle.preprocessing_words import described_preprocessing
 from custom_components.bundle.reading import SHIPPED_BUNDLES, Bundle, find_bundle, read_bundle
+from custom_components.bundle.weights import network_differences, read_provenance
 from custom_components.errors import InputError
-from custom_components.files import file_sha256, read_json, write_json
+from custom_components.files import read_json, write_json
 from custom_components.provenance import public_provenance
-from custom_components.teachers.load import network_differences
 
 
 def find_student_or_teacher(name_or_path: str) -> Bundle:
@@ -27,24 +28,18 @@ def find_student_or_teacher(name_or_path: str) -> Bundle:
     return read_bundle(str(path))
 
 
-def read_provenance(trained: Bundle, configs: Path) -> dict[str, Any]:
-    """The provenance of a bundle's weights.
+def fitting_provenance(trained: Bundle, configs: Path) -> dict[str, Any]:
+    """The provenance of a bundle's weights, if they fit the configs with which they are to be used.
 
     Args:
         trained: the bundle with the weights.
-        configs: the folder of the configs with which they are to be used.
+        configs: the folder of the configs.
 
     Raises:
-        InputError: if there are no weights or others than those of the provenance, or if the configs have another
-            network or another preprocessing than those that were trained with.
+        InputError: as :func:`read_provenance`, or if the configs have another network or another preprocessing than
+            those that were trained with.
     """
-    if not trained.model_file.is_file():
-        raise InputError(f"{trained.model_file}: no trained weights; train the bundle first")
-    provenance = read_json(trained.provenance_file)
-    if file_sha256(trained.model_file) != provenance.get("weights_sha256"):
-        raise InputError(
-            f"{trained.model_file}: not the weights that provenance.json names (sha256 differs); train again"
-        )
+    provenance = read_provenance(trained)
     inference = read_json(configs / "inference.json")
     told = network_differences(provenance, inference["network_def"])
     same_preprocessing = described_preprocessing(inference) == provenance["preprocessing"]
@@ -63,6 +58,7 @@ def read_facts(trained: Bundle, provenance: dict[str, Any]) -> dict[str, Any]:
     the weights), and ``evaluation`` (split, summary; lengths in mm), None without one of these very weights on test
     cases.
     """
+    evaluation = read_evaluation(trained.path, provenance["weights_sha256"])
     return {
         "weights_sha256": provenance["weights_sha256"],
         "run": public_provenance(provenance)["run"],
@@ -73,15 +69,8 @@ def read_facts(trained: Bundle, provenance: dict[str, Any]) -> dict[str, Any]:
         },
         "split": provenance["split"],
         "teachers": provenance["teachers"],
-        "evaluation": _evaluation(trained.path / "output" / "evaluation.json", provenance["weights_sha256"]),
+        "evaluation": evaluation and {key: evaluation[key] for key in ("split", "summary")},
     }
-
-
-def _evaluation(file: Path, weights_sha256: str) -> dict[str, Any] | None:
-    report = read_json(file) if file.is_file() else {}
-    if report.get("weights_sha256") != weights_sha256 or report.get("part") != "test":
-        return None
-    return {"split": report["split"], "summary": report["summary"]}
 
 
 def keep_facts(name_or_path: str, trained_elsewhere: str | None = None) -> None:
@@ -92,14 +81,14 @@ def keep_facts(name_or_path: str, trained_elsewhere: str | None = None) -> None:
         trained_elsewhere: folder of the trained and evaluated bundle, if it is another one.
 
     Raises:
-        InputError: as :func:`read_provenance`, or if the weights were not evaluated on test cases.
+        InputError: as :func:`fitting_provenance`, or if the weights were not evaluated on test cases.
     """
     bundle = find_student_or_teacher(name_or_path)
     trained = find_student_or_teacher(trained_elsewhere) if trained_elsewhere else bundle
-    facts = read_facts(trained, read_provenance(trained, bundle.path / "configs"))
+    facts = read_facts(trained, fitting_provenance(trained, bundle.path / "configs"))
     if facts["evaluation"] is None:
         raise InputError(
-            f"{trained.path}/output/evaluation.json: no evaluation of the weights in models/model.pt on test cases; "
+            f"{evaluation_file(trained.path)}: no evaluation of the weights in models/model.pt on test cases; "
             f"run evaluating with {trained.path}/configs/evaluate.json first"
         )
     write_json(bundle.path / "docs" / "facts.json", facts)

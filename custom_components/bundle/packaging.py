@@ -14,7 +14,7 @@ from monai.data import load_net_with_metadata
 
 from custom_components.bundle.card import model_card, package_commands
 from custom_components.bundle.configs import LAYERS
-from custom_components.bundle.facts import find_student_or_teacher, read_facts, read_provenance
+from custom_components.bundle.facts import find_student_or_teacher, fitting_provenance, read_facts
 from custom_components.bundle.reading import SHIPPED_BUNDLES, Bundle
 from custom_components.checkpoint import read_checkpoint
 from custom_components.errors import InputError
@@ -42,7 +42,7 @@ def package(name_or_path: str, out: Path) -> Path:
     """
     bundle = find_student_or_teacher(name_or_path)
     metadata = read_json(bundle.path / "configs" / "metadata.json")
-    provenance = read_provenance(bundle, bundle.path / "configs")
+    provenance = fitting_provenance(bundle, bundle.path / "configs")
     facts = read_facts(bundle, provenance)
     if facts["evaluation"] is None:
         print("note: no figures in the model card: the weights were not evaluated (output/evaluation.json)")

@@ -5,8 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from monai.bundle import ConfigParser
-
+from custom_components.bundle.parsing import parse_config
 from custom_components.data.describe import describe
 
 # It tells of an optional decoder, for DICOM on a GPU, whenever a reader of images is made.
@@ -17,7 +16,7 @@ Described = Mapping[str, Any]
 
 def described_preprocessing(inference: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The transforms of a config, given as the content of its file, in the form in which a provenance has them."""
-    parser = ConfigParser(json.loads(json.dumps(inference)))
+    parser = parse_config(inference, {})
     return describe(parser.get_parsed_content("preprocessing").transforms)
 
 

@@ -46,7 +46,7 @@ class Bundle:
 
     @property
     def model_file(self) -> Path:
-        return self.path / "models" / "model.pt"
+        return weights_file(self.path)
 
     @property
     def provenance_file(self) -> Path:
@@ -74,6 +74,11 @@ class Bundle:
             return _NETWORKS[target](**options)
         except TypeError as error:
             raise InputError(f"{self.path}/configs/train.json: network_def: {error}") from None
+
+
+def weights_file(bundle: Path) -> Path:
+    """Where the trained weights of a bundle are, once it is trained."""
+    return bundle / "models" / "model.pt"
 
 
 def find_bundle(name_or_path: str, bundles_dir: str | Path) -> Path:

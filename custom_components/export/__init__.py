@@ -1,7 +1,6 @@
 """A trained bundle for other hosts: TorchScript, ONNX, ONNX in INT8, and a model repository for Triton."""
 
 from custom_components.export.converting import export_onnx, export_torchscript, without_paths
-from custom_components.export.evaluating import evaluate
 from custom_components.export.onnx_network import OnnxNetwork
 from custom_components.export.parity import check_parity
 from custom_components.export.quantising import quantise, read_notes, write_notes
@@ -10,7 +9,6 @@ from custom_components.export.triton import write_triton_model
 __all__ = [
     "OnnxNetwork",
     "check_parity",
-    "evaluate",
     "export_onnx",
     "export_torchscript",
     "quantise",

@@ -1,9 +1,10 @@
 """Teachers: loaded safely from bundles, checked against the student, and frozen; or learning beside it."""
 
+from custom_components.bundle.weights import load_weights
 from custom_components.teachers.cache import CachedTeachers
 from custom_components.teachers.choose import choose_teachers
 from custom_components.teachers.ensemble import TeacherEnsemble, load_teachers
-from custom_components.teachers.load import Teacher, load_teacher, load_weights
+from custom_components.teachers.load import Teacher, load_teacher
 from custom_components.teachers.online import OnlineTeachers
 from custom_components.teachers.taps import Taps
 

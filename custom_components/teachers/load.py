@@ -9,12 +9,9 @@ from monai.transforms import Compose
 from torch import nn
 
 from custom_components.bundle import Bundle, read_bundle
-from custom_components.checkpoint import read_checkpoint
+from custom_components.bundle.weights import load_weights, network_differences, read_provenance
 from custom_components.data.describe import describe
 from custom_components.errors import InputError
-from custom_components.files import file_sha256, read_json
-from custom_components.run_identity import in_one_line, setting_differences
-from custom_components.state_dict import difference
 from custom_components.teachers.taps import Taps
 
 RETRAIN = "train this teacher again"
@@ -57,10 +54,7 @@ def load_teacher(
     bundle = read_bundle(name_or_path, bundles_dir)
     _require(bundle.model_file, bundle, "no checkpoint")
     _require(bundle.provenance_file, bundle, "no provenance")
-    provenance = read_json(bundle.provenance_file)
-    weights_sha256 = file_sha256(bundle.model_file)
-    if weights_sha256 != provenance.get("weights_sha256"):
-        raise InputError(f"{bundle.model_file}: not the weights that provenance.json names (sha256 differs); {RETRAIN}")
+    provenance = read_provenance(bundle)
     _check_network(bundle, provenance)
     check_classes(bundle, out_channels)
     if preprocessing is not None:
@@ -70,33 +64,7 @@ def load_teacher(
     network = bundle.build_network()
     load_weights(network, bundle.model_file)
     taps = Taps(network, bundle.taps)
-    return Teacher(bundle, network.eval().requires_grad_(False), taps, weights_sha256)
-
-
-def load_weights(network: nn.Module, file: str | Path) -> nn.Module:
-    """Load a bare state dict strictly, as tensors only, into ``network``, and give it back.
-
-    Raises:
-        InputError: if the file is missing or no checkpoint, holds code, or is of another network (says which keys).
-    """
-    if not Path(file).is_file():
-        raise InputError(f"{file}: no such checkpoint; train the bundle first")
-    state = read_checkpoint(file)
-    if differing := difference(network.state_dict(), state):
-        raise InputError(f"{file}: not the weights of a {type(network).__name__}: {differing}{_trained_as(Path(file))}")
-    network.load_state_dict(state)
-    return network
-
-
-def _trained_as(file: Path) -> str:
-    """What the provenance beside weights says of their network."""
-    beside = file.with_name("provenance.json")
-    provenance = read_json(beside) if beside.is_file() else {}
-    network_def = provenance.get("network_def")
-    if not isinstance(network_def, Mapping) or provenance.get("weights_sha256") != file_sha256(file):
-        return ""
-    options = " ".join(f"--network_def::{key} {value}" for key, value in network_def.items() if key != "_target_")
-    return f"; they were trained as {str(network_def.get('_target_')).rpartition('.')[2]} with {options}"
+    return Teacher(bundle, network.eval().requires_grad_(False), taps, provenance["weights_sha256"])
 
 
 def _require(file: Path, bundle: Bundle, what: str) -> None:
@@ -110,11 +78,6 @@ def _check_network(bundle: Bundle, provenance: Mapping[str, Any]) -> None:
             f"{bundle.path}/configs/train.json: network_def is not the one that was trained: {told}; "
             f"set it in the bundle's configs, or {RETRAIN}"
         )
-
-
-def network_differences(provenance: Mapping[str, Any], network_def: Mapping[str, Any]) -> str:
-    """How a network differs from that of a provenance, in words; empty if it does not."""
-    return in_one_line(list(setting_differences(provenance.get("network_def") or {}, network_def).values()))
 
 
 def check_classes(bundle: Bundle, out_channels: int) -> None:

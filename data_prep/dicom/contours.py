@@ -14,8 +14,8 @@ from skimage.draw import polygon2mask
 from skimage.measure import points_in_poly
 
 from custom_components.errors import InputError
-from data_prep.dicom.geometry import LPS_TO_RAS
 from data_prep.dicom.values import text
+from data_prep.volumes import LPS_TO_RAS
 
 # The second is no word of the standard; planning systems write it for contours between those that were drawn.
 CLOSED, XOR, POINT = ("CLOSED_PLANAR", "INTERPOLATED_PLANAR"), "CLOSEDPLANAR_XOR", "POINT"

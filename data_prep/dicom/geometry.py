@@ -9,6 +9,7 @@ import numpy as np
 from custom_components.errors import InputError
 from data_prep.dicom.headers import Slice
 from data_prep.dicom.series import Series
+from data_prep.volumes import LPS_TO_RAS
 
 # Headers give positions with as few as two or three decimals.
 POSITION_TOLERANCE_MM = 0.1
@@ -16,7 +17,6 @@ ORIENTATION_TOLERANCE = 1e-3
 SPACING_TOLERANCE_MM = 1e-3
 # No patient lies a hundred metres from the scanner's centre: such a number is damage.
 FARTHEST_MM = 1e5
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def stack(series: Series) -> tuple[list[Slice], np.ndarray]:

@@ -6,8 +6,9 @@ from pydicom.dataset import Dataset
 
 from custom_components.errors import InputError
 
-# In voxels, and in the cosine of an angle: what rounded positions may differ by.
-GRID_TOLERANCE = 0.02
+# In voxels, and in the cosine of an angle. The frames may be a part of the grid, so highdicom looks for their place; it
+# is exact but for rounded positions.
+PLACE_TOLERANCE = 0.02
 
 
 def place_segments(
@@ -33,7 +34,7 @@ def place_segments(
     segmentation = highdicom.seg.Segmentation.from_dataset(dataset, copy=False)
     try:
         drawn = segmentation.get_volume(segment_numbers=segments, skip_overlap_checks=True)
-        placed = drawn.match_geometry(grid, tol=GRID_TOLERANCE)
+        placed = drawn.match_geometry(grid, tol=PLACE_TOLERANCE)
     except RuntimeError as error:  # highdicom's word for frames that are no stack, or not this one
         raise InputError("does not lie on its image's slices; export it on the image's grid") from error
     if placed.spatial_shape != grid.spatial_shape:

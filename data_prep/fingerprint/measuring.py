@@ -9,6 +9,7 @@ import numpy as np
 
 from custom_components.errors import InputError
 from custom_components.nifti import Volume, read_volume, voxel_mm3
+from data_prep.volumes import grid_difference
 from reporting.slices import Stack, axial
 
 
@@ -117,20 +118,16 @@ def read_case(dataset: Path, entry: dict[str, Any]) -> tuple[Volume, Stack, Stac
     """A case's image, as stored and as axial slices, and its mask as axial slices (None without one).
 
     Raises:
-        InputError: when a file is unreadable, or the mask has another shape than the image.
+        InputError: when a file is unreadable, or the mask does not lie on the image's grid.
     """
     image = read_volume(dataset / entry["image"])
     stack = axial(image.voxels, image.affine)
     if entry.get("label") is None:
         return image, stack, None
     label = read_volume(dataset / entry["label"])
-    mask = axial(label.voxels, label.affine)
-    if mask.pixels.shape != stack.pixels.shape:
-        raise InputError(
-            f"{dataset / entry['label']}: has shape {label.voxels.shape}, its image {image.voxels.shape}; "
-            "import the dataset again"
-        )
-    return image, stack, mask
+    if problem := grid_difference(image, label):
+        raise InputError(f"{dataset / entry['label']}: {problem}; import the dataset again")
+    return image, stack, axial(label.voxels, label.affine)
 
 
 def by_site(cases: Iterable[Case]) -> dict[str, list[Case]]:

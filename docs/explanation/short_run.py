@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 from ignite.engine import Events
-from monai.bundle import ConfigParser
 from monai.data import DataLoader
 from monai.engines import SupervisedTrainer
 from monai.inferers import SimpleInferer
 
 from custom_components.bundle import SHIPPED_BUNDLES, read_bundle
+from custom_components.bundle.parsing import parse_config
 from custom_components.data import SliceDataset
 from custom_components.engines import DistillationTrainer
 from custom_components.losses import DistillationLoss, SegmentationLoss, teacher_dice_losses
@@ -64,9 +64,7 @@ def _cases(site: Path) -> list[dict[str, Any]]:
 
 
 def _preprocessing():
-    parser = ConfigParser()
-    parser.read_config(SHIPPED_BUNDLES / "enet" / "configs" / "train.json")
-    parser["image_size"] = SIZE
+    parser = parse_config(SHIPPED_BUNDLES / "enet" / "configs" / "train.json", {"image_size": SIZE})
     return parser.get_parsed_content("preprocessing")
 
 

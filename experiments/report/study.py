@@ -23,6 +23,8 @@ from typing import Any
 
 import numpy as np
 
+from custom_components.bundle.evaluating import evaluation_file
+from custom_components.bundle.weights import recorded_provenance
 from custom_components.errors import InputError
 from custom_components.files import read_json, sha256_of
 from experiments.plan import ROLES
@@ -45,8 +47,8 @@ class RunRecord:
     @cached_property
     def evaluation(self) -> dict[str, Any] | None:
         """The content of ``evaluation.json``; None until the run has ended."""
-        output = self.folder / "output"
-        return read_json(output / "evaluation.json") if (output / "done.json").is_file() else None
+        done = (self.folder / "output" / "done.json").is_file()
+        return read_json(evaluation_file(self.folder)) if done else None
 
     @cached_property
     def cases(self) -> dict[str, dict[str, Any]]:
@@ -56,8 +58,7 @@ class RunRecord:
     @cached_property
     def provenance(self) -> dict[str, Any] | None:
         """The content of ``provenance.json``; None until the run has saved weights."""
-        path = self.folder / "models" / "provenance.json"
-        return read_json(path) if path.is_file() else None
+        return recorded_provenance(self.folder / "models")
 
     @cached_property
     def training(self) -> dict[str, list[float]]:
@@ -178,7 +179,7 @@ def load_study(folder: Path) -> StudyRecord:
 
 
 def _require_same_cases(row: RunRecord, study: StudyRecord) -> None:
-    file = row.folder / "output" / "evaluation.json"
+    file = evaluation_file(row.folder)
     if row.evaluation["split"]["sha256"] != study.split["sha256"] and not _has_same_cases(row, study):
         raise InputError(
             f"{file}: evaluated on another split than the study's ({study.split['name']}); evaluate this row again"

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from custom_components.bundle import copy_bundle
+from custom_components.bundle.weights import recorded_provenance
 from custom_components.errors import InputError, OneLineError
-from custom_components.files import read_json
 from integrations.flare.hospital import StudentHospital, TeacherHospital, check_settings
 from integrations.flare.server import FederatedAveraging, TeacherCollection
 from integrations.flare.simulation import check_dataset, simulate
@@ -75,7 +75,7 @@ def _own_copy(options: argparse.Namespace, hospital: str, bundle: str) -> str:
 
 
 def _show(what: str, bundle: Path) -> None:
-    dice = read_json(bundle / "models" / "provenance.json")["metrics"]["val_mean_dice"]
+    dice = recorded_provenance(bundle / "models")["metrics"]["val_mean_dice"]
     print(f"{what}: {bundle}, validation Dice {dice:.3f}")
 
 

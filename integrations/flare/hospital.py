@@ -17,9 +17,9 @@ from nvflare.app_common.abstract.fl_model import FLModel
 from nvflare.app_common.utils.fl_model_utils import FLModelUtils
 
 from custom_components.bundle import read_bundle
+from custom_components.bundle.weights import read_provenance
 from custom_components.checkpoint import read_checkpoint
 from custom_components.errors import InputError
-from custom_components.files import read_json
 from custom_components.options import read_options_as_meant
 from custom_components.provenance import public_provenance
 from integrations.flare.weights import load_arrays, to_arrays
@@ -116,5 +116,5 @@ class TeacherHospital(Hospital):
     def answer(self, task_name: str, received: FLModel) -> FLModel:
         self.workflow.run()
         trained = read_bundle(self.bundle)
-        provenance = public_provenance(read_json(trained.provenance_file))
+        provenance = public_provenance(read_provenance(trained))
         return FLModel(params=to_arrays(read_checkpoint(trained.model_file)), meta={PROVENANCE: json.dumps(provenance)})

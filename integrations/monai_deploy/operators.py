@@ -7,13 +7,14 @@ from pathlib import Path
 from monai.deploy.core import ConditionType, Fragment, Operator, OperatorSpec
 from overlay import overlay
 from PIL import Image
-from results import dicom_seg, volume_report
-from segmentation import load_student, segment
 
+from custom_components.bundle.segmenting import Segmenting, open_exported
 from custom_components.errors import InputError
-from custom_components.nifti import voxel_mm3
+from custom_components.nifti import read_volume, voxel_mm3
 from data_prep.dicom import SeriesChoice, Study, read_series, scan_folder, select_series
 from data_prep.dicom.derived import deriving_from, read_source_images
+from data_prep.dicom.results import Algorithm, prostate_seg, volume_report
+from data_prep.volumes import write_volume
 
 MM3_PER_ML = 1000
 SEG_FILE, REPORT_FILE, PICTURE_FILE = "prostate_seg.dcm", "prostate_report.dcm", "prostate.png"
@@ -67,9 +68,16 @@ class SegmentOperator(Operator):
 
     def compute(self, op_input, op_output, context) -> None:
         image = op_input.receive("image")
-        student = load_student(self.model_file)
+        student = open_exported(self.model_file)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "image.nii.gz")
+            write_volume(file, image)
+            segmented = Segmenting(student, Path(folder))(file)
+            mask = read_volume(segmented.mask).voxels
+        if segmented.warning:
+            print(f"warning: {segmented.warning}")
         op_output.emit(image, "image")
-        op_output.emit(segment(image, student), "mask")
+        op_output.emit(mask, "mask")
         op_output.emit(student, "student")
 
 
@@ -90,10 +98,11 @@ class WriteResultsOperator(Operator):
         if not mask.any():
             raise InputError(f"{series.files[0]}: {student.name} found no prostate in its series; nothing was written")
         volume_ml = float(mask.sum()) * voxel_mm3(image.affine) / MM3_PER_ML
+        algorithm = Algorithm(student.name, student.version)
         with deriving_from(series):
             sources = read_source_images(series)
-            seg = dicom_seg(mask, series, sources, student)
-            report = volume_report(volume_ml, self.psa_ng_per_ml, seg, sources, student)
+            seg = prostate_seg(mask, series, sources, algorithm)
+            report = volume_report(volume_ml, self.psa_ng_per_ml, seg, sources, algorithm)
 
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".partial_", dir=self.folder) as partial:

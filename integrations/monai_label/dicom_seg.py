@@ -1,18 +1,16 @@
-"""A mask of a DICOM series as DICOM SEG, with codes from DICOM PS3.16 and the source images referenced."""
+"""A label of a DICOM series as DICOM SEG, for the PACS and for a client."""
 
 from pathlib import Path
 
-import highdicom
+from monailabel.config import settings
 from pydicom.dataset import Dataset
-from pydicom.sr.codedict import codes
-from pydicom.uid import generate_uid
 
 from custom_components.errors import InputError
+from custom_components.files import read_json
 from data_prep.dicom import Series, SeriesChoice, find_series, read_series, select_series
-from data_prep.dicom.derived import deriving_from, make_seg, read_source_images
+from data_prep.dicom.derived import deriving_from, read_source_images
+from data_prep.dicom.results import Algorithm, prostate_seg
 from integrations.monai_label.labels import read_label
-
-SERIES_NUMBER = 300
 
 
 def read_one_series(folder: str | Path) -> Series:
@@ -37,7 +35,7 @@ def make_dicom_seg(series: Series, label: str | Path, model: str | None = None) 
     Args:
         series: the axial T2w series that was segmented.
         label: NIfTI mask on the series' grid.
-        model: the bundle that drew it; None is an annotator.
+        model: the name of the bundle that drew it; None is an annotator.
 
     Raises:
         InputError: if the label is no mask on this series, as :func:`integrations.monai_label.labels.read_label`; if no
@@ -45,21 +43,7 @@ def make_dicom_seg(series: Series, label: str | Path, model: str | None = None) 
     """
     mask = read_label(label, read_series(series))
     with deriving_from(series):
-        return make_seg(
-            mask.voxels,
-            series,
-            read_source_images(series),
-            segment_descriptions=[_segment(model)],
-            series_instance_uid=generate_uid(),
-            series_number=SERIES_NUMBER,
-            sop_instance_uid=generate_uid(),
-            instance_number=1,
-            manufacturer="prostate-distillation",
-            manufacturer_model_name="MONAI Label",
-            software_versions=highdicom.__version__,
-            device_serial_number="none",
-            series_description="Prostate, research use only",
-        )
+        return prostate_seg(mask.voxels, series, read_source_images(series), _algorithm(model))
 
 
 def nifti_to_dicom_seg(series_dir: str, label: str, label_info: list[dict] | None = None, **_: object) -> str:
@@ -70,16 +54,12 @@ def nifti_to_dicom_seg(series_dir: str, label: str, label_info: list[dict] | Non
     return str(file)
 
 
-def _segment(model: str | None) -> highdicom.seg.SegmentDescription:
-    algorithm = None
-    if model:
-        family = codes.DCM.ArtificialIntelligence
-        algorithm = highdicom.AlgorithmIdentificationSequence(name=model, family=family, version="1")
-    return highdicom.seg.SegmentDescription(
-        segment_number=1,
-        segment_label="Prostate",
-        segmented_property_category=codes.SCT.AnatomicalStructure,
-        segmented_property_type=codes.SCT.Prostate,
-        algorithm_type="AUTOMATIC" if model else "MANUAL",
-        algorithm_identification=algorithm,
-    )
+def _algorithm(model: str | None) -> Algorithm | None:
+    """What a bundle of this server is called in DICOM; a client may name any other program."""
+    if not model:
+        return None
+    folder = settings.MONAI_LABEL_APP_CONF.get("models", {}).get(model)
+    if folder is None:
+        return Algorithm(model, "unknown")
+    metadata = read_json(Path(folder) / "configs" / "metadata.json")
+    return Algorithm(metadata["name"], metadata["version"])

@@ -11,6 +11,7 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask, InferType
 from monailabel.utils.others.generic import device_list, name_to_device, remove_file
 from requests import RequestException
 
+from custom_components.bundle import weights_file
 from custom_components.errors import InputError
 from custom_components.files import read_json
 from integrations.monai_label.segmenter import Segmenter
@@ -38,7 +39,7 @@ class BundleInference(InferTask):
 
     def is_valid(self) -> bool:
         """Only what is trained is offered."""
-        return (self._bundle / "models" / "model.pt").is_file()
+        return weights_file(self._bundle).is_file()
 
     def __call__(self, request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """The mask's file and what else there is to say.

@@ -12,7 +12,7 @@ from custom_components.files import file_sha256, write_json
 from custom_components.nifti import Volume, read_volume, require_millimetres, volume_name
 from data_prep.files import voxel_sha256
 from data_prep.mask_values import in_words, whole_labels
-from data_prep.volumes import is_same_grid, offset_mm, on_grid_of, write_volume
+from data_prep.volumes import grid_difference, on_grid_of, write_volume
 
 
 def read_label(label: str | Path, image: Volume) -> Volume:
@@ -33,9 +33,9 @@ def read_label(label: str | Path, image: Volume) -> Volume:
         raise InputError(f"{label}: holds the values {in_words(values)}; save the prostate alone, as 1 on 0")
     if not values.any():
         raise InputError(f"{label}: is empty; draw the prostate first")
-    if not is_same_grid(image, mask):
+    if problem := grid_difference(image, mask):
         raise InputError(
-            f"{label}: does not lie on its image's grid ({_how(image, mask)}); save it with the image as reference"
+            f"{label}: does not lie on its image's grid (it {problem}); save it with the image as reference"
         )
     return Volume(voxels.astype(np.uint8), image.affine)
 
@@ -79,9 +79,3 @@ def write_dataset(pairs: Iterable[Mapping[str, str]], folder: Path, validation_s
     split = {"name": "labels", "training": cases[validation:], "validation": cases[:validation], "test": []}
     write_json(folder / "splits" / "all.json", split)
     return folder
-
-
-def _how(image: Volume, mask: Volume) -> str:
-    if image.voxels.shape != mask.voxels.shape:
-        return f"shape {mask.voxels.shape}, not {image.voxels.shape}"
-    return f"up to {offset_mm(image, mask):.3g} mm off"

@@ -1,5 +1,6 @@
 """A bundle's own inference on one volume, as ``monai.bundle run`` does it, and how sure it is."""
 
+import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,16 +8,16 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import torch
-from monai.bundle import ConfigParser
 
+from custom_components.bundle import weights_file
+from custom_components.bundle.segmenting import Segmenting, open_bundle
+from custom_components.bundle.weights import require_weights
 from custom_components.data import check_volumes
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json, sha256_of, write_json
 from custom_components.nifti import voxel_mm3
-from custom_components.options import read_options_as_meant
-from custom_components.window import border_warning
 
-read_options_as_meant()
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,33 +51,20 @@ class Segmenter:
         """Segment one NIfTI volume, by default on a GPU where there is one.
 
         Raises:
-            InputError: if the bundle is not trained, or the volume is missing, damaged, not 3-D, or holds NaN.
+            InputError: if the bundle is not trained, its weights are of another network, or the volume is missing,
+                damaged, not 3-D, or holds NaN.
         """
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         remembered = self._file(bundle, image)
         check_volumes([image])
-        config = ConfigParser()
-        config.read_config(bundle / "configs" / "inference.json")
         with tempfile.TemporaryDirectory() as folder:
-            config.update(
-                {
-                    "bundle_root": str(bundle),
-                    "device": torch.device(device),
-                    "datalist": [str(image)],
-                    "predictions_dir": folder,
-                    "keep_probs": True,
-                }
-            )
-            evaluator = config.get_parsed_content("evaluator")
-            evaluator.run()
-            (written,) = Path(folder).iterdir()
+            said = Segmenting(open_bundle(bundle), Path(folder), device, keep_probs=True)(image)
             with tempfile.NamedTemporaryFile(suffix=".nii.gz", delete=False) as mask:
-                mask.write(written.read_bytes())
-        (output,) = evaluator.state.output
-        entropy_bits = _mean_entropy(output["probs"])
+                mask.write(said.mask.read_bytes())
+        if said.warning:
+            logger.warning(f"{image}: {said.warning}")
+        entropy_bits = _mean_entropy(said.probs)
         write_json(remembered, {"entropy_bits": entropy_bits})
-        warning = border_warning(output["pred"], output["image"], config["field_of_view"])
-        return Segmentation(Path(mask.name), _volume_ml(mask.name), entropy_bits, warning)
+        return Segmentation(Path(mask.name), _volume_ml(mask.name), entropy_bits, said.warning)
 
     def entropy(self, bundle: Path, image: str | Path) -> float:
         """Mean entropy in bits of the bundle's probabilities; computed once for an image and the bundle's weights.
@@ -89,20 +77,8 @@ class Segmenter:
             self.segment(bundle, image).mask.unlink()
         return read_json(remembered)["entropy_bits"]
 
-    @staticmethod
-    def require_trained(bundle: Path) -> Path:
-        """The bundle's weights.
-
-        Raises:
-            InputError: if there are none.
-        """
-        weights = bundle / "models" / "model.pt"
-        if not weights.is_file():
-            raise InputError(f"{weights}: no such checkpoint; train the bundle first")
-        return weights
-
     def _file(self, bundle: Path, image: str | Path) -> Path:
-        weights = self.require_trained(bundle)
+        weights = require_weights(weights_file(bundle))
         if not Path(image).is_file():
             raise InputError(f"{image}: no such file")
         return self._cache_dir / f"{sha256_of([file_sha256(image), file_sha256(weights)])}.json"

@@ -9,6 +9,8 @@ from typing import Any
 from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.strategy import Strategy
 
+from custom_components.bundle import weights_file
+from custom_components.bundle.weights import require_weights
 from custom_components.errors import InputError
 from integrations.monai_label.segmenter import Segmenter
 
@@ -57,7 +59,7 @@ class MostUncertain(Strategy):
         name = request.get("model") or next(iter(self._bundles))
         if name not in self._bundles:
             raise InputError(f"model: no '{name}'; there are {', '.join(self._bundles)}")
-        self._segmenter.require_trained(self._bundles[name])
+        require_weights(weights_file(self._bundles[name]))
         entropies = {}
         for image in datastore.get_unlabeled_images():
             try:

@@ -1,10 +1,8 @@
 """Training on the annotators' labels: a student alone, or distilled from teachers."""
 
-import json
 import logging
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,15 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.utils.others.generic import device_list, name_to_device
 
+from custom_components.bundle import SHIPPED_BUNDLES, run_command, weights_file
+from custom_components.bundle.weights import recorded_provenance
 from custom_components.errors import InputError
 from custom_components.files import read_json, replace_file, write_json
 from integrations.monai_label.labels import write_dataset
 
 logger = logging.getLogger(__name__)
 
-DISTILLATION = Path(__file__).resolve().parents[2] / "bundles" / "distillation"
+DISTILLATION = SHIPPED_BUNDLES / "distillation"
 WEIGHTS = ("provenance.json", "model.pt")
 
 
@@ -51,8 +51,7 @@ class BundleTraining(TrainTask):
 
     def stats(self) -> dict[str, Any]:
         """Validation Dice of the weights that are served, where it is known, as 3D Slicer shows it."""
-        provenance = self._bundle / "models" / "provenance.json"
-        metrics = read_json(provenance).get("metrics", {}) if provenance.is_file() else {}
+        metrics = (recorded_provenance(self._bundle / "models") or {}).get("metrics", {})
         return {"best_metric": metrics["val_mean_dice"]} if "val_mean_dice" in metrics else {}
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
@@ -85,7 +84,7 @@ class BundleTraining(TrainTask):
             "device": name_to_device(options["device"]),
             "train::trainer::max_epochs": int(options["max_epochs"]),
         }
-        served = self._bundle / "models" / "model.pt"
+        served = weights_file(self._bundle)
         if options["pretrained"] and served.is_file():
             settings |= {
                 "initial_network::_target_": "custom_components.teachers.load_weights",
@@ -96,21 +95,20 @@ class BundleTraining(TrainTask):
         if unknown := [name for name in names if name not in self._teachers]:
             raise InputError(f"teachers: no '{unknown[0]}'; the server was started with {list(self._teachers)}")
         if names:
-            settings["teachers"] = json.dumps([str(self._teachers[name]) for name in names], ensure_ascii=False)
+            settings["teachers"] = [self._teachers[name] for name in names]
             settings["student"] = self._bundle
             settings |= {key: read_json(config)[key] for key in ("image_size", "field_of_view")}
             config = DISTILLATION / "configs" / "train.json"
-        command = [sys.executable, "-m", "monai.bundle", "run", "training", "--config_file", str(config)]
-        return command + [word for key, value in settings.items() for word in (f"--{key}", str(value))]
+        return run_command("training", config, settings)
 
     def _remember_former_cases(self) -> None:
         """Weights that were trained further have seen the cases before, too: a distillation must be able to tell."""
-        former = self._bundle / "models" / "provenance.json"
-        if not former.is_file():
+        former = recorded_provenance(self._bundle / "models")
+        if former is None:
             return
-        made = read_json(self._models / "provenance.json")
+        made = recorded_provenance(self._models)
         known = [case for cases in made["cases"].values() for case in cases]
-        seen = [case for cases in read_json(former)["cases"].values() for case in cases]
+        seen = [case for cases in former["cases"].values() for case in cases]
         made["cases"]["training"] += [case for case in seen if case not in known]
         write_json(self._models / "provenance.json", made)
 

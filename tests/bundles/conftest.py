@@ -2,14 +2,13 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from custom_components.bundle import Bundle, copy_bundle, read_bundle
+from custom_components.bundle import Bundle, copy_bundle, read_bundle, run_command
 from custom_components.data import VolumeDataset, load_datalist
 from custom_components.files import file_sha256, write_json
 from custom_components.provenance import provenance
@@ -18,9 +17,7 @@ EPOCHS = "train::trainer::max_epochs"
 
 
 def start(cwd: Path, run_id: str, config: str | Path, **options: object) -> subprocess.Popen:
-    command = [sys.executable, "-m", "monai.bundle", "run", run_id, "--config_file", str(config)]
-    for key, value in {"image_size": 32, "device": "cpu", **options}.items():
-        command += [f"--{key}", str(value)]
+    command = run_command(run_id, config, {"image_size": 32, "device": "cpu", **options})
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
         command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

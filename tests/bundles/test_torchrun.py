@@ -16,6 +16,7 @@ from monai.bundle import ConfigWorkflow
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from custom_components.bundle import run_command
 from custom_components.networks.sync_batch_norm import CpuSyncBatchNorm
 
 EPOCHS = "train::trainer::max_epochs"
@@ -60,10 +61,10 @@ ONE = {"batch_size": 8, "train::dataloader::shuffle": False}
 def train_in_two_processes(bundle: Path, dataset_dir: Path, **options: Any) -> str:
     """Run ``training`` under torchrun and give what it printed."""
     configs = [str(bundle / "configs" / f"{name}.json") for name in ("train", "multi_gpu_train")]
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port", str(free_port())]
-    command += ["-m", "monai.bundle", "run", "training", "--config_file", str(configs)]
-    for key, value in {"dataset_dir": dataset_dir, "image_size": 32, "device": "cpu", **TWO, **options}.items():
-        command += [f"--{key}", str(value)]
+    settings = {"dataset_dir": dataset_dir, "image_size": 32, "device": "cpu", **TWO, **options}
+    python, *command = run_command("training", str(configs), settings)
+    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port", str(free_port())]
+    command = [python, *torchrun, *command]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -7,6 +7,7 @@ import itk
 import nibabel
 import numpy as np
 import pydicom
+from dicom_studies import LPS_TO_RAS
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from raw_cases import small_image, small_mask
 
@@ -15,7 +16,6 @@ SPACING_MM = (0.75, 0.5, 3.0)
 ORIGIN_MM = (-12.0, 31.0, -7.5)
 TURN = np.deg2rad(14)
 DIRECTION = np.array([[1, 0, 0], [0, np.cos(TURN), -np.sin(TURN)], [0, np.sin(TURN), np.cos(TURN)]])
-LPS_TO_RAS = np.diag([-1.0, -1, 1, 1])
 
 
 def affine() -> np.ndarray:

@@ -203,6 +203,11 @@ def _cut_mask(dataset):
     save(dataset / "labels/1.nii.gz", small_mask()[:7])
 
 
+def _move_mask(dataset):
+    one_slice_up = from_matvec(np.eye(3), [0, 0, 3.6])
+    save(dataset / "labels/1.nii.gz", small_mask(), one_slice_up @ AFFINE)
+
+
 def _spoil_image(dataset):
     image = small_image(1).astype(np.float32)
     image[0, 0, 0] = np.nan
@@ -224,6 +229,7 @@ def _forget_image(dataset):
     [
         (_lose_image, "images/1.nii.gz: no such file"),
         (_cut_mask, r"labels/1.nii.gz: has shape \(7, 7, 4\), its image \(8, 7, 4\)"),
+        (_move_mask, "labels/1.nii.gz: lies up to 3.6 mm off its image .*; import the dataset again"),
         (_spoil_image, "images/1.nii.gz: holds voxels that are NaN or infinite"),
         (_empty, "dataset.json: has no case"),
         (_forget_image, "dataset.json: has a case without image;"),

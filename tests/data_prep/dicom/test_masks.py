@@ -2,6 +2,7 @@ import itk
 import numpy as np
 import pytest
 from dicom_studies import (
+    LPS_TO_RAS,
     SAGITTAL,
     SHAPE,
     affine,
@@ -94,7 +95,7 @@ def test_a_nifti_mask_of_the_same_series_lands_in_the_same_voxels(tmp_path):
     save([segmentation(datasets, {"Prostate": gland()})], tmp_path / "seg")
     drawn = series_and_mask(tmp_path)[1]
     image = itk.image_from_array(np.ascontiguousarray(gland().T))
-    lps = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine()
+    lps = LPS_TO_RAS @ affine()
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
     image.SetSpacing(spacing.tolist())
     image.SetDirection(itk.matrix_from_array(lps[:3, :3] / spacing))

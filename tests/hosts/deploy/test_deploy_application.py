@@ -3,7 +3,6 @@
 import os
 import shutil
 import subprocess
-import sys
 
 import highdicom
 import numpy as np
@@ -13,6 +12,7 @@ from conftest import REPOSITORY
 from dicom_studies import SAGITTAL, enhanced_dataset, save, series_datasets
 from pydicom.sr.codedict import codes
 
+from custom_components.bundle import run_command
 from custom_components.errors import InputError
 from custom_components.nifti import read_volume
 from data_prep.dicom import choose_mask, find_series, read_mask, read_mask_file, read_series, select_series
@@ -63,10 +63,10 @@ def check_voxels(results, series, bundle, folder):
     image = read_series(series)
     (folder / "images").mkdir()
     write_volume(folder / "images/case.nii.gz", image)
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", "configs/inference.json"]
-    folders = ["--dataset_dir", str(folder / "images"), "--output_dir", str(folder)]
+    options = {"dataset_dir": folder / "images", "output_dir": folder}
+    command = run_command("inference", "configs/inference.json", options)
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    subprocess.run([*command, *folders], cwd=bundle, env=environment, check=True, capture_output=True)
+    subprocess.run(command, cwd=bundle, env=environment, check=True, capture_output=True)
     expected = read_volume(folder / "predictions/case.nii.gz").voxels
     assert 0 < expected.sum() < expected.size
     np.testing.assert_array_equal(mask.voxels, expected)

@@ -4,14 +4,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from nvflare.app_common.abstract.fl_model import FLModel
 
-from custom_components.bundle import copy_bundle, read_bundle
+from custom_components.bundle import copy_bundle, read_bundle, run_command
 from custom_components.data import load_datalist
 from custom_components.errors import InputError
 from custom_components.files import file_sha256, read_json
@@ -96,14 +95,12 @@ def test_no_name_of_a_case_a_patient_or_a_folder_arrives(collected, student, par
 
 def test_a_student_is_distilled_from_the_teachers_that_arrived(collected, parties, tmp_path, repository):
     copy_bundle("enet", tmp_path / "distilled", 32)
-    teachers = [str(collected / "bundles" / name) for name in ("north", "south")]
-    command = [sys.executable, "-m", "monai.bundle", "run", "training", "--config_file"]
-    command += ["bundles/distillation/configs/train.json", "--image_size", "32", "--device", "cpu", f"--{EPOCHS}", "1"]
-    command += ["--dataset_dir", str(parties["center"]), "--student", str(tmp_path / "distilled")]
+    teachers = [collected / "bundles" / name for name in ("north", "south")]
+    options = {"image_size": 32, "device": "cpu", EPOCHS: 1, "dataset_dir": parties["center"]}
+    options |= {"student": tmp_path / "distilled", "teachers": teachers}
+    command = run_command("training", "bundles/distillation/configs/train.json", options)
     environment = {**os.environ, "PYTHONPATH": str(repository)}
-    done = subprocess.run(
-        [*command, "--teachers", str(teachers)], cwd=repository, env=environment, capture_output=True, text=True
-    )
+    done = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     provenance = json.loads((tmp_path / "distilled" / "models" / "provenance.json").read_text())
     assert provenance["teachers"] == {

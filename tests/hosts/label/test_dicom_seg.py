@@ -7,9 +7,12 @@ import nibabel
 import numpy as np
 import pydicom
 import pytest
+from monailabel.config import settings
 
 from custom_components.errors import InputError
 from data_prep.dicom import choose_mask, read_mask, read_mask_file
+from data_prep.dicom.derived import read_source_images
+from data_prep.dicom.results import Algorithm, prostate_seg
 from integrations.monai_label.dicom_seg import nifti_to_dicom_seg, read_one_series
 
 sys.path.append(str(Path(__file__).resolve().parents[2] / "data_prep"))
@@ -49,6 +52,21 @@ def test_the_seg_of_an_image_with_several_stacks_is_that_of_its_axial_one(tmp_pa
         for frame in pydicom.dcmread(file).PerFrameFunctionalGroupsSequence
     }
     assert frames == {7, 8, 9, 10, 11, 12}
+
+
+def test_a_bundles_mask_is_the_instance_that_another_host_makes_of_it(tmp_path, label, monkeypatch, repository):
+    dicom_studies.save(dicom_studies.series_datasets(), tmp_path / "t2")
+    monkeypatch.setattr(settings, "MONAI_LABEL_APP_CONF", {"models": {"mine": str(repository / "bundles" / "enet")}})
+    made = pydicom.dcmread(nifti_to_dicom_seg(str(tmp_path / "t2"), str(label), [{"model_name": "mine"}]))
+    series = read_one_series(tmp_path / "t2")
+    enet = Algorithm("Prostate MRI student: ENet", "0.1.0")
+    other_host = prostate_seg(dicom_studies.gland(), series, read_source_images(series), enet)
+    assert made.SOPInstanceUID == other_host.SOPInstanceUID
+    assert made.SegmentSequence[0].TrackingUID == other_host.SegmentSequence[0].TrackingUID
+
+    unknown = pydicom.dcmread(nifti_to_dicom_seg(str(tmp_path / "t2"), str(label), [{"model_name": "another"}]))
+    (algorithm,) = unknown.SegmentSequence[0].SegmentationAlgorithmIdentificationSequence
+    assert (algorithm.AlgorithmName, algorithm.AlgorithmVersion) == ("another", "unknown")
 
 
 def test_stacks_that_tie_are_refused_until_a_variable_decides(tmp_path, label, monkeypatch):

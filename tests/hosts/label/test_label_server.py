@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import SimpleITK
 
+from custom_components.bundle import run_command
+
 CORRUPT = "broken"
 
 
@@ -33,9 +35,8 @@ def masks_of_the_bundle(bundles, studies, names, environment, tmp_path_factory):
     (folder / "volumes").mkdir()
     for name in names:
         shutil.copy(studies / f"{name}.nii.gz", folder / "volumes")
-    command = [sys.executable, "-m", "monai.bundle", "run", "inference", "--device", "cpu"]
-    command += ["--config_file", str(bundles / "enet" / "configs" / "inference.json")]
-    command += ["--dataset_dir", str(folder / "volumes"), "--output_dir", str(folder / "out")]
+    options = {"device": "cpu", "dataset_dir": folder / "volumes", "output_dir": folder / "out"}
+    command = run_command("inference", bundles / "enet" / "configs" / "inference.json", options)
     subprocess.run(command, check=True, env=environment, cwd=folder)
     return {name: nibabel.load(folder / "out" / "predictions" / f"{name}.nii.gz") for name in names}
 

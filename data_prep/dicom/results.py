@@ -1,12 +1,15 @@
-"""A mask -> what a PACS stores: a DICOM SEG of the prostate, and a structured report of its volume and PSA density.
+"""What a PACS stores of a segmented series: a DICOM SEG of the prostate, and a report of its volume and PSA density.
 
-Codes come from pydicom's dictionaries of DICOM PS3.16 and highdicom's templates. Units are written in UCUM.
-UIDs are made from the content: a result that is stored again, after a failure, is in the PACS once.
+All hosts write both by this module. Codes come from pydicom's dictionaries of DICOM PS3.16 and highdicom's templates.
+Units are written in UCUM. The UIDs of an algorithm's results are made from the content: a result that is stored again,
+after a failure, is in the PACS once.
 """
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import highdicom
 import numpy as np
 from highdicom import AlgorithmIdentificationSequence
 from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentDescription
@@ -28,10 +31,9 @@ from highdicom.sr import (
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
-from segmentation import Student
 
-from data_prep.dicom import Series
 from data_prep.dicom.derived import make_seg
+from data_prep.dicom.series import Series
 
 MANUFACTURER = "Prostate distillation"
 DEVICE_SERIAL_NUMBER = "none"
@@ -42,27 +44,37 @@ NG_PER_ML = CodedConcept("ng/ml", "UCUM", "nanogram per milliliter")
 NG_PER_ML_PER_CM3 = CodedConcept("ng/ml/cm3", "UCUM", "nanogram per milliliter per cubic centimeter")
 
 
-def dicom_seg(mask: np.ndarray, series: Series, sources: Sequence[Dataset], student: Student) -> Segmentation:
+@dataclass(frozen=True)
+class Algorithm:
+    """The name and the version of the bundle that drew a mask."""
+
+    name: str
+    version: str
+
+
+def prostate_seg(
+    mask: np.ndarray, series: Series, sources: Sequence[Dataset], algorithm: Algorithm | None
+) -> Segmentation:
     """A binary SEG with a frame for every slice of the series.
 
     Args:
         mask: 0 and 1 (columns, rows, slices), on the grid of ``read_series``.
         series: the segmented series.
         sources: its headers, from :func:`data_prep.dicom.derived.read_source_images`.
-        student: named as the algorithm.
+        algorithm: the bundle that drew the mask; None is an annotator.
     """
-    images = [source.SOPInstanceUID for source in sources]
-    content = (student.name, student.version, *images, hashlib.sha256(mask.tobytes()).hexdigest())
-    algorithm = AlgorithmIdentificationSequence(
-        name=student.name, family=codes.DCM.ArtificialIntelligence, version=student.version, source=MANUFACTURER
-    )
+    if algorithm:
+        images = [source.SOPInstanceUID for source in sources]
+        content = [algorithm.name, algorithm.version, *images, hashlib.sha256(mask.tobytes()).hexdigest()]
+    else:  # two annotators may draw the same mask, and each has drawn a mask of his own
+        content = [generate_uid()]
     prostate = SegmentDescription(
         segment_number=1,
         segment_label="Prostate",
         segmented_property_category=codes.SCT.AnatomicalStructure,
         segmented_property_type=codes.SCT.Prostate,
-        algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC,
-        algorithm_identification=algorithm,
+        algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC if algorithm else SegmentAlgorithmTypeValues.MANUAL,
+        algorithm_identification=_identification(algorithm) if algorithm else None,
         tracking_id="prostate",
         tracking_uid=_uid("tracking", *content),
     )
@@ -72,16 +84,20 @@ def dicom_seg(mask: np.ndarray, series: Series, sources: Sequence[Dataset], stud
         sources,
         segment_descriptions=[prostate],
         content_label="PROSTATE",
-        content_description="Prostate gland, automatic, not for diagnosis",
-        manufacturer_model_name=student.name,
-        software_versions=student.version,
+        content_description=f"Prostate gland, {'automatic' if algorithm else 'manual'}, not for diagnosis",
+        manufacturer_model_name=algorithm.name if algorithm else "manual segmentation",
+        software_versions=algorithm.version if algorithm else highdicom.__version__,
         device_serial_number=DEVICE_SERIAL_NUMBER,
         **_identity("SEG", *content),
     )
 
 
 def volume_report(
-    volume_ml: float, psa_ng_per_ml: float | None, seg: Segmentation, sources: Sequence[Dataset], student: Student
+    volume_ml: float,
+    psa_ng_per_ml: float | None,
+    seg: Segmentation,
+    sources: Sequence[Dataset],
+    algorithm: Algorithm,
 ) -> Comprehensive3DSR:
     """A measurement report (TID 1500): gland volume and, where the PSA is known, PSA and PSA density.
 
@@ -90,7 +106,7 @@ def volume_report(
         psa_ng_per_ml: prostate specific antigen in serum, or None.
         seg: what was measured.
         sources: headers of the segmented series.
-        student: named as the algorithm.
+        algorithm: the bundle that drew the mask.
     """
     measurements = [Measurement(codes.SCT.Volume, round(volume_ml, 3), codes.UCUM.CubicCentimeter)]
     if psa_ng_per_ml is not None:
@@ -110,13 +126,13 @@ def volume_report(
         ),
         finding_type=codes.SCT.Prostate,
         finding_sites=[FindingSite(codes.SCT.Prostate)],
-        algorithm_id=AlgorithmIdentification(student.name, student.version),
+        algorithm_id=AlgorithmIdentification(algorithm.name, algorithm.version),
         measurements=measurements,
     )
     device = DeviceObserverIdentifyingAttributes(
-        uid=_uid("device", student.name, student.version),
+        uid=_uid("device", algorithm.name, algorithm.version),
         manufacturer_name=MANUFACTURER,
-        model_name=student.name,
+        model_name=algorithm.name,
         serial_number=DEVICE_SERIAL_NUMBER,
     )
     report = MeasurementReport(
@@ -127,6 +143,11 @@ def volume_report(
     )
     identity = _identity("SR", seg.SOPInstanceUID, str(psa_ng_per_ml))
     return Comprehensive3DSR(evidence=[seg, *sources], content=report, is_complete=True, **identity)
+
+
+def _identification(algorithm: Algorithm) -> AlgorithmIdentificationSequence:
+    family = codes.DCM.ArtificialIntelligence
+    return AlgorithmIdentificationSequence(algorithm.name, family, algorithm.version, source=MANUFACTURER)
 
 
 def _identity(modality: str, *content: str) -> dict[str, object]:

@@ -1,0 +1,75 @@
+"""The trained weights of a bundle, and what its provenance says of them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from custom_components.bundle.reading import Bundle
+from custom_components.checkpoint import read_checkpoint
+from custom_components.errors import InputError
+from custom_components.files import file_sha256, read_json
+from custom_components.run_identity import in_one_line, setting_differences
+from custom_components.state_dict import difference
+
+
+def require_weights(file: str | Path) -> Path:
+    """The file, if it is there.
+
+    Raises:
+        InputError: if it is not.
+    """
+    if not Path(file).is_file():
+        raise InputError(f"{file}: no such checkpoint; train the bundle first")
+    return Path(file)
+
+
+def load_weights(network: nn.Module, file: str | Path) -> nn.Module:
+    """Load a bare state dict strictly, as tensors only, into ``network``, and give it back.
+
+    Raises:
+        InputError: if the file is missing or no checkpoint, holds code, or is of another network (says which keys).
+    """
+    state = read_checkpoint(require_weights(file))
+    if differing := difference(network.state_dict(), state):
+        raise InputError(f"{file}: not the weights of a {type(network).__name__}: {differing}{_trained_as(Path(file))}")
+    network.load_state_dict(state)
+    return network
+
+
+def _trained_as(file: Path) -> str:
+    """The network of the provenance beside weights, in words; empty if it does not tell."""
+    provenance = recorded_provenance(file.parent) or {}
+    network_def = provenance.get("network_def")
+    if not isinstance(network_def, Mapping) or provenance.get("weights_sha256") != file_sha256(file):
+        return ""
+    options = " ".join(f"--network_def::{key} {value}" for key, value in network_def.items() if key != "_target_")
+    return f"; they were trained as {str(network_def.get('_target_')).rpartition('.')[2]} with {options}"
+
+
+def recorded_provenance(models: Path) -> dict[str, Any] | None:
+    """The content of the ``provenance.json`` in a folder of weights, unchecked; None if there is none."""
+    file = models / "provenance.json"
+    return read_json(file) if file.is_file() else None
+
+
+def read_provenance(trained: Bundle) -> dict[str, Any]:
+    """The provenance of the weights that are in a bundle now.
+
+    Raises:
+        InputError: if there are no weights or no provenance, or if the weights are others than those of the provenance.
+    """
+    if not trained.model_file.is_file():
+        raise InputError(f"{trained.model_file}: no trained weights; train the bundle first")
+    provenance = read_json(trained.provenance_file)
+    if file_sha256(trained.model_file) != provenance.get("weights_sha256"):
+        raise InputError(
+            f"{trained.model_file}: not the weights that provenance.json names (sha256 differs); train it again"
+        )
+    return provenance
+
+
+def network_differences(provenance: Mapping[str, Any], network_def: Mapping[str, Any]) -> str:
+    """How a network differs from that of a provenance, in words; empty if it does not."""
+    return in_one_line(list(setting_differences(provenance.get("network_def") or {}, network_def).values()))
