@@ -75,7 +75,7 @@ deploy-app: bundle-given out-given $(DEPLOY_READY)  ## what 'monai-deploy packag
 
 test-deploy: $(DEPLOY_READY)  ## the tests of the MONAI Deploy application (3 minutes)
 	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check -r tests/hosts/deploy/requirements.txt
-	OMP_NUM_THREADS=1 HOLOSCAN_LOG_LEVEL=OFF PYTHONPATH=.:integrations/monai_deploy:tests/data_prep \
+	OMP_NUM_THREADS=1 HOLOSCAN_LOG_LEVEL=OFF PYTHONPATH=.:integrations/monai_deploy:tests/data_prep:tests \
 		$(DEPLOY_PY) -m pytest -W 'ignore:Current stack size' --confcutdir=tests/hosts/deploy tests/hosts/deploy
 
 study-given:

@@ -13,6 +13,7 @@ import ignite.distributed as idist
 import pytest
 import torch
 from monai.bundle import ConfigWorkflow
+from shipped_bundles import NAMES
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -20,7 +21,6 @@ from custom_components.networks.sync_batch_norm import CpuSyncBatchNorm
 
 EPOCHS = "train::trainer::max_epochs"
 TEACHERS = ["espnet", "mobilenetv2"]
-NAMES = sorted(path.parent.name for path in Path(__file__).parents[2].glob("bundles/*/bundle.yaml"))
 
 # Only means over samples fall apart into halves: Dice and Lovász pool the pixels of a process's own batch, and so do
 # weights of teachers adapted to a batch. Dropout differs from process to process.
