@@ -87,7 +87,7 @@ def test_a_network_is_three_files_and_its_tests_come_by_themselves(recipe, pytho
     assert all(line.startswith("wrote bundles/unet/") for line in built)
     assert (copy / "bundles" / "unet" / "configs" / "inference.json").is_file()
     files = ["tests/bundles/test_contract.py", "tests/bundles/test_configs.py"]
-    report = python("-m", "pytest", "-v", "-p", "no:cacheprovider", *files, "-k", "unet or every_network_has")
+    report = python("-m", "pytest", "-vv", "-p", "no:cacheprovider", *files, "-k", "unet or every_network_has")
     for name in ("number_of_parameters", "taps", "size_of_the_input", "gradient", "resumed", "every_network_has"):
         assert re.search(rf"::test_\w*{name}\S* PASSED", report), report
     assert passed(report) > 20
@@ -100,7 +100,7 @@ def test_a_loss_term_is_two_files(recipe, python):
     term.write_new_files()
     term.add_line(table, "}\n# Compare the student with its teachers.")
     files = ["tests/losses/test_sum_of_terms.py", "tests/test_docstrings.py"]
-    assert passed(python("-m", "pytest", "-v", "-p", "no:cacheprovider", *files, "-k", "focal")) >= 2
+    assert passed(python("-m", "pytest", "-vv", "-p", "no:cacheprovider", *files, "-k", "focal")) >= 2
     use = """
 import torch
 from custom_components.losses import SegmentationLoss
