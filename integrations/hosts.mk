@@ -1,7 +1,7 @@
 # The hosts that use the bundles, each in an environment of its own. Included by the Makefile above.
 .PHONY: test-hosts label label-given test-label deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
 
-test-hosts: test-label test-deploy  ## the tests of the hosts, each in its own environment
+test-hosts: test-label test-deploy test-flare  ## the tests of the hosts, each in its own environment
 
 # ---- MONAI Label
 

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import ignite.distributed as idist
 import nibabel
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ import torch
 
 from custom_components.checkpoint import read_checkpoint
 from custom_components.data import load_datalist
-from custom_components.distributed import OfEveryProcess
 from custom_components.errors import InputError, WriteError
 from custom_components.handlers import ResumeCheckpoint
 from custom_components.handlers.resume import RandomStates
@@ -234,26 +232,3 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoints_stay(counting, tmp_pat
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
     assert counting(3) == 6
-
-
-def test_each_process_gets_its_own_state_back(monkeypatch):
-    class Number:
-        value = 5
-
-        def state_dict(self) -> int:
-            return self.value
-
-        def load_state_dict(self, state: int) -> None:
-            self.value = state
-
-    number = Number()
-    monkeypatch.setattr(idist, "all_gather", lambda own: [own - 1, own])
-    state = OfEveryProcess(number).state_dict()
-    monkeypatch.setattr(idist, "get_world_size", lambda: 2)
-    for rank in (0, 1):
-        monkeypatch.setattr(idist, "get_rank", lambda rank=rank: rank)
-        OfEveryProcess(number).load_state_dict(state)
-        assert number.value == 4 + rank
-    monkeypatch.setattr(idist, "get_world_size", lambda: 3)
-    with pytest.raises(ValueError, match="saved by 2 processes, this run has 3"):
-        OfEveryProcess(number).load_state_dict(state)
