@@ -82,12 +82,12 @@ def rows(output: Path) -> list[dict[str, float]]:
 
 
 @pytest.fixture(scope="module")
-def bundles(tmp_path_factory, copy_bundles_to, repo) -> Path:
-    """ENet and a student of the distillation, untrained, beside two trained teachers."""
+def bundles(tmp_path_factory, copy_bundles_to, make_trained) -> Path:
+    """ENet and a student of the distillation, untrained, beside two teachers with random weights."""
     folder = copy_bundles_to(tmp_path_factory.mktemp("two") / "bundles", "enet", "distillation")
     copy_bundles_to(folder / "copies", "enet").joinpath("enet").rename(folder / "pupil")
     for name in TEACHERS:
-        (folder / name).symlink_to(repo / "bundles" / name)
+        (folder / name).symlink_to(make_trained(name).path)
     return folder
 
 
