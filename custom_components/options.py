@@ -7,6 +7,7 @@ again, and each option is brought to its kind before it is used.
 """
 
 import functools
+import math
 import re
 import shlex
 import sys
@@ -59,7 +60,6 @@ FLAGS = frozenset(
         "online",
         "per_image",
         "resume",
-        "save_execute_config",
         "scale_by_t2",
     ]
 )
@@ -179,9 +179,15 @@ def _device(option: str, value: Any) -> Any:
 
 
 def _number(option: str, value: Any, whole: bool) -> Any:
-    if isinstance(value, bool | str) or (whole and not isinstance(value, int)):
+    """The number, also where a host hands it over as text, or a whole one as 3.0."""
+    try:
+        number = float(value) if isinstance(value, str) else value
+        is_number = not isinstance(value, bool) and math.isfinite(number) and (not whole or number == int(number))
+    except (TypeError, ValueError):
+        is_number = False
+    if not is_number:
         raise InputError(f"--{option} {value}: not a {'whole ' if whole else ''}number")
-    return value
+    return int(number) if whole else number
 
 
 def _of_this_program() -> dict[str, str]:

@@ -164,7 +164,8 @@ def test_every_option_of_the_configs_has_the_kind_of_its_default():
         if config.name == "metadata.json":
             continue
         for key, default in json.loads(config.read_text()).items():
-            if "::" in key:  # reaches into another config
+            # "::" reaches into another config. MONAI's tracking puts a path into save_execute_config.
+            if "::" in key or key == "save_execute_config":
                 continue
             if isinstance(default, bool | int | float):
                 assert isinstance(default, kinds[key] if kinds[key] is not float else int | float), (config, key)

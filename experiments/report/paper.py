@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+import yaml
+
 from custom_components.losses import DistillationLoss
 from custom_components.losses.presets import PRESETS
 from custom_components.run_identity import flat, setting_differences
@@ -93,7 +95,7 @@ def _loss_options(settings: Mapping[str, Any]) -> dict[str, Any]:
         place = options
         for parent in parents:
             place = place.setdefault(parent, {})
-        place[last] = value
+        place[last] = yaml.safe_load(value) if isinstance(value, str) else value  # as the command line reads it
     return options
 
 

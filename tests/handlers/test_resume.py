@@ -87,7 +87,7 @@ def test_what_cannot_be_resumed_is_one_clear_line(train, one_error_line, tmp_pat
         ({"augmentation_views": 4}, "augmentation_views (was 0, now 4)"),
         ({"precision": "bfloat16"}, "precision (was float32, now bfloat16)"),
         ({"gland_slices_only": "true"}, "gland_slices_only (was False, now true)"),
-        ({"train::random_transforms::transforms::2::gamma": [0.5, 2]}, "gamma (was [0.7, 1.5], now [0.5, 2])"),
+        ({"train::random_transforms::gamma": [0.5, 2]}, "gamma (was [0.7, 1.5], now [0.5, 2])"),
         # What follows from the length of the training is another schedule, too.
         ({"lr_scheduler::step_size_down": "$@train#trainer#max_epochs * 5"}, "step_size_down (was not set, now 10)"),
     ],
