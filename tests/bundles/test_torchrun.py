@@ -142,7 +142,7 @@ def test_two_processes_train_as_one_and_resume(bundles, dataset_dir, train_in_on
     assert_same_weights(half, tmp_path / "output" / "last.pt")
 
     folders = {"output_dir": bundles / "resumed", "models_dir": bundles / "resumed"}
-    options = {**ENET, **folders, EPOCHS: 4, "resume": True, "checkpoint::path": half}
+    options = {**ENET, **folders, EPOCHS: 4, "resume": True, "checkpoint::path": half, "training": [RUN]}
     printed = train_in_two_processes(enet, dataset_dir, **options)
     assert printed.count("resumed from") == 1
     assert rows(bundles / "resumed") == rows(enet / "output")
