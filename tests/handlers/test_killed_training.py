@@ -27,7 +27,8 @@ def train(copy_bundles_to, dataset_dir, tmp_path_factory) -> Callable[..., BaseP
 
     def train(folder: Path, **options) -> BaseProcess:
         settings = {"dataset_dir": str(dataset_dir), "image_size": 32, "device": "cpu", "resume": True}
-        # Such that the second epoch has better weights. With the 2000 steps of the default cycle a few epochs would not tell.
+        # Such that the second epoch has better weights. With the 2000 steps of the default cycle a few epochs would not
+        # tell.
         settings |= {"batch_size": 8, "augmentation": 0.5, "learning_rate": 0.03, "lr_scheduler::step_size_up": 5}
         settings |= {"output_dir": str(folder), "models_dir": str(folder / "models")}
         return start(bundle, **settings, **{"train::trainer::max_epochs": EPOCHS}, **options)
