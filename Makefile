@@ -62,8 +62,8 @@ benchmarks: $(READY)  ## what is fast, beside what it is measured against, into 
 pictures: $(READY)  ## draw the pictures of docs/explanation again
 	$(PY) docs/explanation/pictures.py
 
-test: $(READY)  ## the tests, within 20 minutes on 2 cores
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
+test: $(READY)  ## the tests, within 8 minutes on 2 quiet cores
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 
 fuzz: $(READY)  ## 2,000 damaged files through validate and import
 	$(PY) tests/data_prep/fuzzing.py

@@ -1,7 +1,7 @@
 # The hosts that use the bundles, each in an environment of its own. Included by the Makefile above.
 .PHONY: test-hosts label label-given test-label deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
 
-test-hosts: test-label test-deploy  ## the tests of the hosts, each in its own environment
+test-hosts: test-label test-deploy test-flare  ## the tests of the hosts, each in its own environment
 
 # ---- MONAI Label
 
@@ -75,7 +75,7 @@ deploy-app: bundle-given out-given $(DEPLOY_READY)  ## what 'monai-deploy packag
 
 test-deploy: $(DEPLOY_READY)  ## the tests of the MONAI Deploy application (3 minutes)
 	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check -r tests/hosts/deploy/requirements.txt
-	OMP_NUM_THREADS=1 HOLOSCAN_LOG_LEVEL=OFF PYTHONPATH=.:integrations/monai_deploy:tests/data_prep \
+	OMP_NUM_THREADS=1 HOLOSCAN_LOG_LEVEL=OFF PYTHONPATH=.:integrations/monai_deploy:tests/data_prep:tests \
 		$(DEPLOY_PY) -m pytest -W 'ignore:Current stack size' --confcutdir=tests/hosts/deploy tests/hosts/deploy
 
 study-given:

@@ -1,5 +1,6 @@
 """What many tests share: a tiny dataset, and copies of the bundles, so that no test writes into the checkout."""
 
+import functools
 import logging
 import os
 import shutil
@@ -15,8 +16,13 @@ import pytest
 import torch
 from monai.bundle import ConfigParser, ConfigWorkflow
 from monai.transforms import Compose
+from shipped_bundles import give_random_weights
+from torch import nn
 
-from custom_components.data import RandomTransforms, load_datalist
+from custom_components.bundle import Bundle, copy_bundle, read_bundle
+from custom_components.data import RandomTransforms, VolumeDataset, load_datalist
+from custom_components.files import file_sha256, write_json
+from custom_components.provenance import provenance
 from data_prep.importing import import_dataset
 from data_prep.splitting import split_dataset
 
@@ -122,6 +128,50 @@ def copy_bundles(copy_bundles_to, tmp_path) -> Callable[..., Path]:
     return lambda *names: copy_bundles_to(tmp_path / "bundles", *names)
 
 
+@pytest.fixture(scope="session")
+def slices(dataset_dir, checked_in_preprocessing, tmp_path_factory) -> Callable[[int], torch.Tensor]:
+    """``slices(64)``: the slices (4, 1, 64, 64) of a test case, preprocessed as in training."""
+
+    @functools.cache
+    def prepared(image_size: int) -> torch.Tensor:
+        cases = load_datalist(dataset_dir / "splits" / "all.json", "test", dataset_dir)[:1]
+        preprocessing = checked_in_preprocessing(image_size=image_size)
+        (case,) = VolumeDataset(cases, preprocessing, tmp_path_factory.mktemp("prepared")).cases
+        return case.image.volume().permute(3, 0, 1, 2).contiguous()
+
+    return prepared
+
+
+@pytest.fixture(scope="session")
+def make_trained(dataset_dir, checked_in_preprocessing, slices, tmp_path_factory) -> Callable[..., Bundle]:
+    """``make_trained("enet", image_size=64)``: a bundle as a training leaves it, with random weights instead.
+
+    Each call gives a copy of its own of the one bundle that is built.
+    """
+    datalist = dataset_dir / "splits" / "all.json"
+
+    @functools.cache
+    def build(name: str, image_size: int) -> Path:
+        folder = tmp_path_factory.mktemp("trained") / name
+        copy_bundle(name, folder, image_size=image_size)
+        bundle = read_bundle(str(folder))
+        give_random_weights(bundle, slices(image_size))
+        preprocessing, cache_dir = checked_in_preprocessing(image_size=image_size), tmp_path_factory.mktemp("prepared")
+        parts = [
+            VolumeDataset(load_datalist(datalist, part, dataset_dir), preprocessing, cache_dir).cases
+            for part in ("training", "validation")
+        ]
+        record = provenance(folder, datalist, preprocessing, *parts)
+        weights = {"weights_sha256": file_sha256(bundle.model_file), "epoch": 1, "metrics": {"val_mean_dice": 0.5}}
+        write_json(bundle.provenance_file, record | weights)
+        return folder
+
+    def make(name: str, image_size: int = SIZE) -> Bundle:
+        return read_bundle(str(shutil.copytree(build(name, image_size), tmp_path_factory.mktemp("bundles") / name)))
+
+    return make
+
+
 @pytest.fixture
 def workflow(dataset_dir, monkeypatch) -> Callable[..., ConfigWorkflow]:
     """``workflow(bundle, "train", **overrides)``: a bundle's initialised workflow on the tiny dataset."""
@@ -160,18 +210,40 @@ def one_error_line(capsys) -> Callable[[Callable[[], Any]], str]:
 
 
 @pytest.fixture(scope="session")
-def assert_same_classes() -> Callable[[torch.Tensor, torch.Tensor], None]:
-    """``assert_same_classes(logits, expected)``: every pixel (B, C, H, W) that is decided gets the same class.
+def assert_says_the_same() -> Callable[..., None]:
+    """``assert_says_the_same(exported, network, images)``: class probabilities within 1e-4, and the same classes.
 
     Other kernels give other last digits, so a pixel may fall to either class where two are as likely, but for the
     tolerance of 1e-4 that probabilities have.
     """
 
-    def check(logits: torch.Tensor, expected: torch.Tensor) -> None:
-        first, second = expected.softmax(dim=1).topk(2, dim=1).values.unbind(dim=1)
+    def check(exported: Callable[[torch.Tensor], torch.Tensor], network: nn.Module, images: torch.Tensor) -> None:
+        with torch.inference_mode():
+            logits, expected = exported(images), network(images)
+        probs = expected.softmax(dim=1)
+        assert probs.std() > 0.005, "a network that says the same everywhere proves nothing"
+        torch.testing.assert_close(logits.softmax(dim=1), probs, rtol=0, atol=1e-4)
+        first, second = probs.topk(2, dim=1).values.unbind(dim=1)
         decided = first - second > 2e-4
         assert decided.float().mean() > 0.98
         assert torch.equal(logits.argmax(dim=1)[decided], expected.argmax(dim=1)[decided])
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def assert_equal_trainings() -> Callable[[Path, Path], None]:
+    """``assert_equal_trainings(whole, parts)``: two output folders, with their ``models``, are bit for bit the same."""
+
+    def check(whole: Path, parts: Path) -> None:
+        assert (parts / "training.csv").read_text() == (whole / "training.csv").read_text()
+        last = [torch.load(folder / "last.pt", weights_only=True) for folder in (whole, parts)]
+        best = [torch.load(folder / "models" / "model.pt", weights_only=True) for folder in (whole, parts)]
+        for one, other in ((last[0]["network"], last[1]["network"]), best):
+            assert one.keys() == other.keys()
+            assert all(torch.equal(value, other[key]) for key, value in one.items())
+        assert last[0]["lr_scheduler"] == last[1]["lr_scheduler"]
+        assert torch.equal(*(state["random"]["processes"][0]["torch"] for state in last))
 
     return check
 

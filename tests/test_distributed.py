@@ -1,9 +1,11 @@
-import ignite.distributed as idist
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
+from two_processes import in_two_processes
 
-from custom_components.distributed import is_not_first, mean_over_processes, synchronise_batch_norm
+from custom_components.distributed import OfEveryProcess, is_not_first, mean_over_processes, synchronise_batch_norm
 
 
 def test_batch_norm_over_one_process_is_plain_batch_norm(process_group):
@@ -30,15 +32,48 @@ def test_one_process_alone_is_the_first():
     assert not is_not_first()
 
 
-@pytest.mark.parametrize("rank", [0, 1])
-def test_which_of_several_processes_is_the_first(process_group, monkeypatch, rank):
-    monkeypatch.setattr(torch.distributed, "get_rank", lambda: rank)
-    assert is_not_first() is (rank == 1)
+class Number:
+    """A value that has a state."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def state_dict(self) -> int:
+        return self.value
+
+    def load_state_dict(self, state: int) -> None:
+        self.value = state
 
 
-def test_the_mean_is_over_the_processes_that_have_a_value(monkeypatch):
-    other = {"loss": 3.0, "weight@HK": 0.5}
-    monkeypatch.setattr(idist, "all_gather", lambda own: [own, other])
-    assert mean_over_processes({"loss": 1.0, "weight@UCL": 0.25}) == pytest.approx(
-        {"loss": 2.0, "weight@UCL": 0.25, "weight@HK": 0.5}
-    )
+def talk(rank: int) -> dict[str, Any]:
+    """What two processes agree on: the means of their values, and the state of both, loaded into another object."""
+    values = ({"loss": 1.0, "weight@UCL": 0.25}, {"loss": 3.0, "weight@HK": 0.5})[rank]
+    state, loaded = OfEveryProcess(Number(4 + rank)).state_dict(), Number(0)
+    OfEveryProcess(loaded).load_state_dict(state)
+    return {"means": mean_over_processes(values), "state": state, "loaded": loaded.value, "first": not is_not_first()}
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory) -> list[dict[str, Any]]:
+    return in_two_processes(talk, tmp_path_factory.mktemp("processes"))
+
+
+def test_the_mean_is_over_the_processes_that_have_a_value(answers):
+    for answer in answers:
+        assert answer["means"] == pytest.approx({"loss": 2.0, "weight@UCL": 0.25, "weight@HK": 0.5})
+
+
+def test_one_of_several_processes_is_the_first(answers):
+    assert [answer["first"] for answer in answers] == [True, False]
+
+
+def test_each_process_gets_its_own_state_back(answers):
+    assert [answer["state"] for answer in answers] == [{"processes": [4, 5]}] * 2
+    assert [answer["loaded"] for answer in answers] == [4, 5]
+
+
+def test_the_state_of_two_processes_is_not_that_of_one(answers):
+    number = Number(0)
+    with pytest.raises(ValueError, match=r"\Asaved by 2 processes, this run has 1\Z"):
+        OfEveryProcess(number).load_state_dict(answers[0]["state"])
+    assert number.value == 0

@@ -34,7 +34,7 @@ def test_another_process_is_refused_until_it_ends_in_whatever_way(tmp_path, repo
 def test_a_process_that_inherits_the_descriptor_holds_the_lock(tmp_path):
     with locked(tmp_path / "lock", "at work") as descriptor:
         heir = subprocess.Popen(["sleep", "60"], pass_fds=[descriptor])
-    with pytest.raises(InputError, match="at work"), locked(tmp_path / "lock", "at work"):
+    with pytest.raises(InputError, match=r"\Aat work\Z"), locked(tmp_path / "lock", "at work"):
         pass
     heir.kill()
     heir.wait()

@@ -1,16 +1,9 @@
-import doctest
-
 import pytest
 
-from custom_components import tables
 from custom_components.tables import markdown_table, text_lines, text_table
 
 COLUMNS = ["model", "role", "Dice %"]
 ROWS = [["ENet", "student", "9.1"], ["DeepLabV3+", "teacher", "82.3"]]
-
-
-def test_the_examples_run():
-    assert doctest.testmod(tables).failed == 0
 
 
 def test_words_stand_to_the_left_and_figures_to_the_right():

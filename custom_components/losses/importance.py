@@ -31,6 +31,10 @@ class ImportanceMapLoss(Term):
 
     Raises:
         InputError: on a power below 1 or another distance.
+
+    >>> student, teacher = torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([[[[0.0, 5.0]]]])
+    >>> ImportanceMapLoss()([student], [teacher]).item()  # the unit maps (1, 0) and (0, 1)
+    2.0
     """
 
     needs = frozenset({"features"})

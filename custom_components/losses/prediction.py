@@ -54,6 +54,11 @@ class PredictionDistillationLoss(Term):
 
         Raises:
             ValueError: on shapes or devices that do not fit.
+
+        >>> student, teacher = torch.zeros(1, 2, 1, 1), torch.tensor([0.75, 0.25]).log().view(1, 2, 1, 1)
+        >>> kl = PredictionDistillationLoss("teacher_student", temperature=1)
+        >>> round(kl(student, teacher).item(), 4)  # 3/4 ln(3/2) + 1/4 ln(1/2)
+        0.1308
         """
         teachers = [teacher_logits] if isinstance(teacher_logits, Tensor) else teacher_logits
         return self.values(Output(student_logits), None, Taught([[z] for z in teachers], weights)).mean()

@@ -24,6 +24,12 @@ class SegmentationLoss(SumOfTerms):
 
     Raises:
         InputError: on a negative weight or another wrong option, or if all weights are 0.
+
+    >>> import torch
+    >>> logits, mask = torch.zeros(1, 2, 2, 2), torch.ones(1, 1, 2, 2)
+    >>> loss = SegmentationLoss(dice_weight=0, lovasz_weight=0, cross_entropy_weight=1)
+    >>> round(loss(logits, mask).item(), 4)  # -ln(1/2)
+    0.6931
     """
 
     def __init__(

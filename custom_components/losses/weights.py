@@ -35,6 +35,12 @@ def adaptive_weights(teacher_losses: Tensor, mode: str = "loss", temperature: fl
     Raises:
         InputError: on another mode, or a temperature of 0 or below.
         ValueError: on another shape.
+
+    >>> losses = torch.tensor([0.1, 0.4])
+    >>> adaptive_weights(losses)
+    tensor([0.2000, 0.8000])
+    >>> adaptive_weights(losses, "inverse")
+    tensor([0.8000, 0.2000])
     """
     check_choice("weighting", mode, MODES)
     check_number("weighting_temperature", temperature, least=0, above=True)

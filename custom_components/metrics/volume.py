@@ -39,6 +39,12 @@ def volume_scores(prediction: ArrayLike, truth: ArrayLike, spacing_mm: Sequence[
     Raises:
         ValueError: When the masks are not 3-D, differ in shape, hold other values than 0 and 1, or when ``spacing_mm``
             is not three positive numbers.
+
+    >>> truth = np.zeros((4, 4, 2))
+    >>> truth[1:3, 1:3] = 1
+    >>> scores = volume_scores(truth, truth, spacing_mm=(5, 5, 10))
+    >>> scores["dice"], scores["hd95_mm"], scores["missed"], round(scores["truth_ml"], 3)
+    (1.0, 0.0, False, 2.0)
     """
     prediction, truth = _mask(prediction, "prediction"), _mask(truth, "truth")
     if prediction.shape != truth.shape:

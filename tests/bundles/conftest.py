@@ -6,12 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
-from custom_components.bundle import Bundle, copy_bundle, read_bundle, run_command
-from custom_components.data import VolumeDataset, load_datalist
-from custom_components.files import file_sha256, write_json
-from custom_components.provenance import provenance
+from custom_components.bundle import run_command
 
 EPOCHS = "train::trainer::max_epochs"
 
@@ -82,28 +78,3 @@ def distilled(repo, copy_bundles_to, dataset_dir, monai_bundle) -> Path:
         **{EPOCHS: 2},
     )
     return student
-
-
-@pytest.fixture
-def make_trained(dataset_dir, checked_in_preprocessing, tmp_path) -> Callable[[str], Bundle]:
-    """``make_trained("enet")``: a bundle set to small images, with random weights and what a training says of them."""
-    datalist = dataset_dir / "splits" / "all.json"
-
-    def make(name: str) -> Bundle:
-        folder = tmp_path / "bundles" / name
-        copy_bundle(name, folder, image_size=32)
-        bundle = read_bundle(str(folder))
-        torch.manual_seed(0)
-        bundle.model_file.parent.mkdir()
-        torch.save(bundle.build_network().state_dict(), bundle.model_file)
-        preprocessing = checked_in_preprocessing()
-        parts = [
-            VolumeDataset(load_datalist(datalist, part, dataset_dir), preprocessing, tmp_path / "prepared").cases
-            for part in ("training", "validation")
-        ]
-        record = provenance(folder, datalist, preprocessing, *parts)
-        weights = {"weights_sha256": file_sha256(bundle.model_file), "epoch": 1, "metrics": {"val_mean_dice": 0.5}}
-        write_json(bundle.provenance_file, record | weights)
-        return bundle
-
-    return make

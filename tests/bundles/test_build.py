@@ -1,24 +1,34 @@
 """The checked-in configs are those that ``make configs`` writes."""
 
 import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+from shipped_bundles import FOLDERS
+
+from custom_components.bundle.__main__ import main
 from custom_components.bundle.configs import lay_over
 
 
-def check(repository: Path, *options: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "custom_components.bundle", "build", "--bundles", str(repository / "bundles")]
-    return subprocess.run([*command, *options], capture_output=True, text=True)
+@pytest.fixture
+def build(capsys) -> Callable[..., SimpleNamespace]:
+    """``build(repository, "--check")``: the exit code of the command, and what it printed."""
+
+    def run(repository: Path, *options: str) -> SimpleNamespace:
+        code = main(["build", "--bundles", str(repository / "bundles"), *options])
+        return SimpleNamespace(code=code, **capsys.readouterr()._asdict())
+
+    return run
 
 
-def test_the_checked_in_configs_are_up_to_date(repository):
-    result = check(repository, "--check")
-    assert result.returncode == 0, result.stdout + result.stderr
+def test_the_checked_in_configs_are_up_to_date(repository, build):
+    result = build(repository, "--check")
+    assert result.code == 0, result.out + result.err
 
 
-def test_a_change_shows_its_diff_and_the_command_to_run(repository, tmp_path):
+def test_a_change_shows_its_diff_and_the_command_to_run(repository, build, tmp_path):
     shutil.copytree(repository / "bundles", tmp_path / "bundles", ignore=shutil.ignore_patterns("models", "output"))
     shutil.copy(repository / "LICENSE", tmp_path)
     source = tmp_path / "bundles" / "_base" / "train.yaml"
@@ -26,15 +36,15 @@ def test_a_change_shows_its_diff_and_the_command_to_run(repository, tmp_path):
     config = tmp_path / "bundles" / "enet" / "configs" / "train.json"
     before = config.read_text()
 
-    result = check(tmp_path, "--check")
-    assert result.returncode == 1
-    assert "8 generated files differ from their sources; run: make configs" in result.stderr
-    assert '-    "batch_size": 8,\n+    "batch_size": 5,\n' in result.stdout
+    result = build(tmp_path, "--check")
+    assert result.code == 1
+    assert f"{len(FOLDERS)} generated files differ from their sources; run: make configs" in result.err
+    assert '-    "batch_size": 8,\n+    "batch_size": 5,\n' in result.out
     assert config.read_text() == before
 
-    assert check(tmp_path).returncode == 0
+    assert build(tmp_path).code == 0
     assert '"batch_size": 5' in config.read_text()
-    assert check(tmp_path, "--check").returncode == 0
+    assert build(tmp_path, "--check").code == 0
 
 
 def test_changes_reach_into_mappings_and_lists():

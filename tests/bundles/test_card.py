@@ -5,14 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
+from shipped_bundles import FOLDERS
 
 from custom_components.bundle.card import model_card
 from custom_components.bundle.configs import generated_files
 from custom_components.bundle.facts import keep_facts
 from custom_components.data.describe import describe
 from custom_components.errors import InputError
-
-BUNDLES = sorted(path.parent for path in Path(__file__).parents[2].glob("bundles/*/bundle.yaml"))
 
 SCORES = {"dice_mean": 0.8126, "dice_std": 0.01, "hd95_mm_mean": 7.25, "hd95_mm_std": 3.0, "asd_mm_mean": 1.96}
 KNOWN = {
@@ -36,7 +35,7 @@ def read(bundle: Path, file: str) -> dict:
 
 
 def card(known: dict | None) -> str:
-    enet = next(bundle for bundle in BUNDLES if bundle.name == "enet")
+    enet = next(folder for folder in FOLDERS if folder.name == "enet")
     return model_card(read(enet, "metadata.json"), read(enet, "inference.json"), known, "COMMANDS")
 
 
@@ -47,7 +46,7 @@ def evaluated(make_trained, workflow):
     return bundle
 
 
-@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda path: path.name)
+@pytest.mark.parametrize("bundle", FOLDERS, ids=lambda path: path.name)
 def test_a_checked_in_card_says_what_a_reader_must_know(bundle):
     text = (bundle / "docs" / "README.md").read_text()
     assert text.startswith(f"# {read(bundle, 'metadata.json')['name']}\n")

@@ -13,6 +13,7 @@ import ignite.distributed as idist
 import pytest
 import torch
 from monai.bundle import ConfigWorkflow
+from shipped_bundles import NAMES
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
@@ -21,7 +22,6 @@ from custom_components.networks.sync_batch_norm import CpuSyncBatchNorm
 
 EPOCHS = "train::trainer::max_epochs"
 TEACHERS = ["espnet", "mobilenetv2"]
-NAMES = sorted(path.parent.name for path in Path(__file__).parents[2].glob("bundles/*/bundle.yaml"))
 
 # Only means over samples fall apart into halves: Dice and Lovász pool the pixels of a process's own batch, and so do
 # weights of teachers adapted to a batch. Dropout differs from process to process.
@@ -83,12 +83,12 @@ def rows(output: Path) -> list[dict[str, float]]:
 
 
 @pytest.fixture(scope="module")
-def bundles(tmp_path_factory, copy_bundles_to, repo) -> Path:
-    """ENet and a student of the distillation, untrained, beside two trained teachers."""
+def bundles(tmp_path_factory, copy_bundles_to, make_trained) -> Path:
+    """ENet and a student of the distillation, untrained, beside two teachers with random weights."""
     folder = copy_bundles_to(tmp_path_factory.mktemp("two") / "bundles", "enet", "distillation")
     copy_bundles_to(folder / "copies", "enet").joinpath("enet").rename(folder / "pupil")
     for name in TEACHERS:
-        (folder / name).symlink_to(repo / "bundles" / name)
+        (folder / name).symlink_to(make_trained(name).path)
     return folder
 
 
@@ -143,7 +143,7 @@ def test_two_processes_train_as_one_and_resume(bundles, dataset_dir, train_in_on
     assert_same_weights(half, tmp_path / "output" / "last.pt")
 
     folders = {"output_dir": bundles / "resumed", "models_dir": bundles / "resumed"}
-    options = {**ENET, **folders, EPOCHS: 4, "resume": True, "checkpoint::path": half}
+    options = {**ENET, **folders, EPOCHS: 4, "resume": True, "checkpoint::path": half, "training": [RUN]}
     printed = train_in_two_processes(enet, dataset_dir, **options)
     assert printed.count("resumed from") == 1
     assert rows(bundles / "resumed") == rows(enet / "output")

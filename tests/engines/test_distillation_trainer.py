@@ -221,11 +221,11 @@ def test_weights_spoilt_by_an_epochs_last_step_are_not_saved(make_distillation, 
 
     run.trainer.add_event_handler(IterationEvents.BACKWARD_COMPLETED, spoil)
     run.trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: saved.append(engine.state.epoch))
-    with pytest.raises(NotFiniteError, match="the weights are not finite after the last step of epoch 2"):
+    with pytest.raises(NotFiniteError, match=r"\Athe weights are not finite after the last step of epoch 2"):
         run.trainer.run()
     assert saved == [1]
 
 
 def test_a_weighting_that_does_not_fit_the_teachers_is_told(make_distillation):
-    with pytest.raises(InputError, match="must name 2 teachers' weights"):
+    with pytest.raises(InputError, match=r"must name 2 teachers' weights\Z"):
         make_distillation([ESPNet, MobileNetV2], loss={"weighting": [1.0]}).trainer.run()

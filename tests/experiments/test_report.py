@@ -421,7 +421,7 @@ def test_a_study_without_any_result_is_reported(small):
 
 
 def test_faults_are_named(small):
-    with pytest.raises(InputError, match=r"study\.json: no such file"):
+    with pytest.raises(InputError, match=r"study\.json: no such file\Z"):
         write_report(small / "nowhere")
     evaluation = small / "bundles/enet/output/evaluation.json"
     change(evaluation, split={"name": "all", "sha256": "other"})
@@ -445,7 +445,7 @@ def test_faults_are_named(small):
     with pytest.raises(InputError, match=r"study\.json: row pspnet has the role pupil"):
         write_report(small)
     change(small / "study.json", rows=rows[1:])
-    with pytest.raises(InputError, match=r"row enet_kd was distilled from pspnet, which is no row"):
+    with pytest.raises(InputError, match=r"row enet_kd was distilled from pspnet, which is no row\Z"):
         write_report(small)
 
 

@@ -33,7 +33,7 @@ def test_a_training_that_has_ended_or_failed_lets_go(tmp_path):
         raise ValueError("spoilt")
 
     for _ in range(2):
-        with pytest.raises(ValueError, match="spoilt"):
+        with pytest.raises(ValueError, match=r"\Aspoilt\Z"):
             training(fail, tmp_path, tmp_path).run([0])
         training(lambda: None, tmp_path).run([0])
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import ignite.distributed as idist
 import nibabel
 import numpy as np
 import pytest
@@ -14,7 +13,6 @@ import torch
 
 from custom_components.checkpoint import read_checkpoint
 from custom_components.data import load_datalist
-from custom_components.distributed import OfEveryProcess
 from custom_components.errors import InputError, WriteError
 from custom_components.handlers import ResumeCheckpoint
 from custom_components.handlers.resume import RandomStates
@@ -37,39 +35,17 @@ def train(copy_bundles, workflow, tmp_path):
     return run
 
 
-def test_a_resumed_training_equals_the_uninterrupted_one(train, tmp_path):
-    train("whole", 4)
-    train("parts", 2)
-    assert len((tmp_path / "parts" / "training.csv").read_text().splitlines()) == 3
-    # A process of its own would begin with other random states.
-    torch.manual_seed(99)
-    train("parts", 4)
-
-    assert_equal(tmp_path / "whole", tmp_path / "parts")
-
-
-def test_a_resumed_distillation_equals_the_uninterrupted_one(train, one_error_line, tmp_path):
+def test_a_resumed_distillation_equals_the_uninterrupted_one(train, assert_equal_trainings, one_error_line, tmp_path):
     train("teacher", 1, config="espnet", augmentation=0, models_dir=str(tmp_path / "bundles" / "espnet" / "models"))
     distillation = {"config": "distillation", "student": "enet", "teachers": ["espnet"], "loss::weighting": "inverse"}
     train("whole", 2, **distillation)
     train("parts", 1, **distillation)
     torch.manual_seed(99)
     train("parts", 2, **distillation)
-    assert_equal(tmp_path / "whole", tmp_path / "parts")
+    assert_equal_trainings(tmp_path / "whole", tmp_path / "parts")
     for changed in ({"loss::gate": "right"}, {"loss::terms::prediction::temperature": 2}):
         line = one_error_line(lambda changed=changed: train("parts", 3, **distillation, **changed))
         assert "last.pt: saved by a training with other loss" in line
-
-
-def assert_equal(whole: Path, parts: Path) -> None:
-    assert (parts / "training.csv").read_text() == (whole / "training.csv").read_text()
-    last = [torch.load(folder / "last.pt", weights_only=True) for folder in (whole, parts)]
-    best = [torch.load(folder / "models" / "model.pt", weights_only=True) for folder in (whole, parts)]
-    for one, other in ((last[0]["network"], last[1]["network"]), best):
-        assert one.keys() == other.keys()
-        assert all(torch.equal(value, other[key]) for key, value in one.items())
-    assert last[0]["lr_scheduler"] == last[1]["lr_scheduler"]
-    assert torch.equal(*(state["random"]["processes"][0]["torch"] for state in last))
 
 
 def test_what_cannot_be_resumed_is_one_clear_line(train, one_error_line, tmp_path):
@@ -270,26 +246,3 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoints_stay(counting, tmp_pat
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
     assert counting(3) == 6
-
-
-def test_each_process_gets_its_own_state_back(monkeypatch):
-    class Number:
-        value = 5
-
-        def state_dict(self) -> int:
-            return self.value
-
-        def load_state_dict(self, state: int) -> None:
-            self.value = state
-
-    number = Number()
-    monkeypatch.setattr(idist, "all_gather", lambda own: [own - 1, own])
-    state = OfEveryProcess(number).state_dict()
-    monkeypatch.setattr(idist, "get_world_size", lambda: 2)
-    for rank in (0, 1):
-        monkeypatch.setattr(idist, "get_rank", lambda rank=rank: rank)
-        OfEveryProcess(number).load_state_dict(state)
-        assert number.value == 4 + rank
-    monkeypatch.setattr(idist, "get_world_size", lambda: 3)
-    with pytest.raises(ValueError, match="saved by 2 processes, this run has 3"):
-        OfEveryProcess(number).load_state_dict(state)

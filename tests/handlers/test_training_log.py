@@ -66,7 +66,7 @@ def test_a_term_that_is_not_finite_is_named(make_training, log):
     training.trainer.state.output = {"loss": torch.tensor(1.0), "image": torch.zeros(2, 1), "pred": torch.zeros(2, 1)}
     training.trainer.state.batch = BATCHES[0]
     training.loss.last_terms = {"dice": torch.tensor(0.5), "lovasz": torch.tensor(math.nan)}
-    with pytest.raises(NotFiniteError, match="loss term 'lovasz' is nan"):
+    with pytest.raises(NotFiniteError, match=r"\Aloss term 'lovasz' is nan"):
         handler._add(training.trainer)
 
 

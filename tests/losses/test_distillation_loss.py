@@ -347,13 +347,13 @@ def test_networks_of_other_classes_than_the_region_contrast():
 def test_wrong_counts():
     student, target, student_features, teachers, teacher_features = arguments()
     loss = DistillationLoss()
-    with pytest.raises(ValueError, match="logits of 2 and features of 1 teachers"):
+    with pytest.raises(ValueError, match=r"\Alogits of 2 and features of 1 teachers"):
         loss(student, target, student_features, teachers, teacher_features[:1])
-    with pytest.raises(ValueError, match="logits of 0"):
+    with pytest.raises(ValueError, match=r"\Alogits of 0"):
         loss(student, target, student_features, [], [])
     with pytest.raises(ValueError, match="paired"):
         loss(student, target, student_features[:1], teachers, teacher_features)
-    with pytest.raises(InputError, match="must name 2 teachers' weights"):
+    with pytest.raises(InputError, match=r"must name 2 teachers' weights\Z"):
         DistillationLoss(weighting=[1.0])(student, target, student_features, teachers, teacher_features)
 
 

@@ -164,7 +164,7 @@ def test_only_the_student_learns():
 
 def test_wrong_shapes_labels_and_options():
     loss, student = RegionContrastLoss(), features(0)
-    with pytest.raises(ValueError, match=r"target must be \(2, 1, H, W\)"):
+    with pytest.raises(ValueError, match=r"\Atarget must be \(2, 1, H, W\)"):
         loss([student], [student], labels(0, b=1))
     with pytest.raises(ValueError, match="paired"):
         loss([student, student], [student], labels(0))

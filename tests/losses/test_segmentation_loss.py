@@ -121,7 +121,7 @@ def test_wrong_shapes(logits, target):
 
 
 def test_another_device():
-    with pytest.raises(ValueError, match="target is on meta"):
+    with pytest.raises(ValueError, match=r"\Atarget is on meta"):
         SegmentationLoss()(torch.zeros(1, 2, 4, 4), torch.zeros(1, 1, 4, 4, device="meta"))
 
 

@@ -134,7 +134,7 @@ def test_an_interrupted_evaluation_leaves_the_former_report(tmp_path, datalist, 
 
 
 def test_bad_split_file_is_named(tmp_path, network, weights):
-    with pytest.raises(InputError, match=r"absent\.json: no such file"):
+    with pytest.raises(InputError, match=r"absent\.json: no such file\Z"):
         EvaluationReport(str(tmp_path), "enet", str(tmp_path / "absent.json"), "test", network, weights)
     (tmp_path / "mine.json").write_text('{"name": "mine"}')
     with pytest.raises(InputError, match=r"mine\.json: not a split file"):
@@ -142,5 +142,5 @@ def test_bad_split_file_is_named(tmp_path, network, weights):
 
 
 def test_nothing_evaluated_is_an_error(tmp_path, datalist, network, weights):
-    with pytest.raises(InputError, match="nothing was evaluated"):
+    with pytest.raises(InputError, match=r"\Anothing was evaluated"):
         EvaluationReport(str(tmp_path), "enet", str(datalist), "test", network, weights).write(None)

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from application import segment_study
 from dicom_studies import save, series_datasets
-from monai.bundle import ConfigParser, ckpt_export
+from monai.bundle import ckpt_export
+from shipped_bundles import give_random_weights
 
+from custom_components.bundle import read_bundle
 from custom_components.errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -39,12 +40,7 @@ def bundle(tmp_path_factory) -> Path:
         "meta_file": str(folder / "configs/metadata.json"),
         "config_file": str(folder / "configs/inference.json"),
     }
-    parser = ConfigParser()
-    parser.read_config(configs["config_file"])
-    torch.manual_seed(0)
-    network = parser.get_parsed_content("network_def")
-    (folder / "models").mkdir()
-    torch.save(network.state_dict(), folder / "models/model.pt")
+    give_random_weights(read_bundle(str(folder)))
     ckpt_export(
         "network_def", folder / "models/model.ts", folder / "models/model.pt", bundle_root=str(folder), **configs
     )

@@ -9,13 +9,12 @@ import monai
 import pytest
 import torch
 from monai.bundle import ConfigWorkflow
+from shipped_bundles import NAMES, WITH_WEIGHTS, give_random_weights
 
 from custom_components.bundle import read_bundle
 from custom_components.loss_terms import TERMS
 from custom_components.losses.presets import PRESETS
 
-BUNDLES = sorted(path.parent for path in Path(__file__).parents[2].glob("bundles/*/bundle.yaml"))
-NAMES = [bundle.name for bundle in BUNDLES]
 EPOCHS = "train::trainer::max_epochs"
 
 
@@ -23,18 +22,16 @@ EPOCHS = "train::trainer::max_epochs"
 def untrained(tmp_path_factory, copy_bundles_to) -> Path:
     """A folder of ENet, ESPNet and the distillation; ENet with random weights."""
     folder = copy_bundles_to(tmp_path_factory.mktemp("repo") / "bundles", "distillation", "enet", "espnet")
-    (folder / "enet" / "models").mkdir()
-    torch.save(read_bundle(str(folder / "enet")).build_network().state_dict(), folder / "enet" / "models" / "model.pt")
+    give_random_weights(read_bundle(str(folder / "enet")))
     return folder
 
 
 @pytest.mark.parametrize("config", ["train", "evaluate", "inference"])
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "distillation"])
+@pytest.mark.parametrize("name", WITH_WEIGHTS)
 def test_monai_finds_the_properties_it_looks_for(copy_bundles, workflow, name, config):
     bundle = copy_bundles(name) / name
-    (bundle / "models").mkdir()
     if config == "evaluate":
-        torch.save(read_bundle(str(bundle)).build_network().state_dict(), bundle / "models" / "model.pt")
+        give_random_weights(read_bundle(str(bundle)))
     assert workflow(bundle, config).check_properties() == []
 
 

@@ -1,18 +1,17 @@
-"""Every bundle passes MONAI's own bundle tools, and what they export says what the network says."""
+"""The contract of every bundle, second part: MONAI's own tools take it, and its exports say what the network says."""
 
 import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
-import onnxruntime
 import pytest
 import torch
 from monai.bundle import ckpt_export, load_bundle_config, onnx_export, verify_metadata, verify_net_in_out
-from torch import nn
+from shipped_bundles import FOLDERS, NAMES, give_random_weights
 
 from custom_components.bundle import read_bundle
-from custom_components.data import prepare_cases
+from custom_components.export import OnnxNetwork
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
@@ -22,8 +21,6 @@ pytestmark = [
 ]
 
 SCHEMA = Path(__file__).parent / "meta_schema_20240725.json"
-BUNDLES = sorted(path.parent for path in Path(__file__).parents[2].glob("bundles/*/bundle.yaml"))
-NAMES = [bundle.name for bundle in BUNDLES]
 DYNAMIC = {0: "batch", 2: "height", 3: "width"}
 ONNX_OPTIONS = {
     "dynamo": False,
@@ -34,30 +31,13 @@ ONNX_OPTIONS = {
 
 
 @pytest.fixture(scope="module")
-def slices(dataset_dir, checked_in_preprocessing, tmp_path_factory) -> torch.Tensor:
+def images(slices) -> torch.Tensor:
     """Three slices of 64x80 pixels of the tiny dataset, preprocessed as in training."""
-    split = json.loads((dataset_dir / "splits" / "all.json").read_text())
-    case = {**split["test"][0], **{key: str(dataset_dir / split["test"][0][key]) for key in ("image", "label")}}
-    (prepared,) = prepare_cases([case], checked_in_preprocessing(image_size=80), tmp_path_factory.mktemp("prepared"))
-    return torch.stack([prepared.image.slice(index) for index in range(3)])[:, :, 8:72]
-
-
-def give_weights(student: Path, slices: torch.Tensor) -> nn.Module:
-    """A checkpoint in a bundle, of random weights whose batch norms half know the slices, so that logits spread."""
-    torch.manual_seed(0)
-    network = read_bundle(str(student)).build_network().train()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.momentum = 0.5
-    with torch.no_grad():
-        network(slices)
-    (student / "models").mkdir()
-    torch.save(network.state_dict(), student / "models" / "model.pt")
-    return network.eval()
+    return slices(80)[:3, :, 8:72]
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def exported(request, tmp_path_factory, copy_bundles_to, slices) -> SimpleNamespace:
+def exported(request, tmp_path_factory, copy_bundles_to, images) -> SimpleNamespace:
     """A bundle exported by MONAI's tools at 64x64 (``model.ts``, ``model.onnx``), and its eager network.
 
     The distillation bundle has no weights of its own: it exports its student's, here ESPNet's.
@@ -74,7 +54,7 @@ def exported(request, tmp_path_factory, copy_bundles_to, slices) -> SimpleNamesp
         "bundle_root": str(bundle),
         **({"student": "espnet"} if request.param == "distillation" else {}),
     }
-    network = give_weights(owner, slices)
+    network = give_random_weights(read_bundle(str(owner)), images)
     ckpt_export(filepath=str(folder / "model.ts"), **options)
     onnx_export(
         filepath=str(folder / "model.onnx"),
@@ -87,17 +67,6 @@ def exported(request, tmp_path_factory, copy_bundles_to, slices) -> SimpleNamesp
     shutil.rmtree(folder)  # ResNeXt's three files are a gigabyte
 
 
-@pytest.fixture
-def assert_says_the_same(assert_same_classes):
-    def check(logits: torch.Tensor, expected: torch.Tensor) -> None:
-        probs = expected.softmax(dim=1)
-        assert probs.std() > 0.005, "a network that says the same everywhere proves nothing"
-        torch.testing.assert_close(logits.softmax(dim=1), probs, rtol=0, atol=1e-4)
-        assert_same_classes(logits, expected)
-
-    return check
-
-
 @pytest.fixture(scope="module")
 def real_slice(real_data, checked_in_preprocessing) -> torch.Tensor:
     """A slice (1,1,96,96) through the gland of a real case."""
@@ -108,31 +77,25 @@ def real_slice(real_data, checked_in_preprocessing) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def onnx_session(exported) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(exported.folder / "model.onnx", providers=["CPUExecutionProvider"])
+def onnx_network(exported) -> OnnxNetwork:
+    return OnnxNetwork(exported.folder / "model.onnx")
 
 
-def test_torchscript_says_what_the_network_says(exported, slices, assert_says_the_same):
-    with torch.no_grad():
-        assert_says_the_same(torch.jit.load(exported.folder / "model.ts")(slices), exported.network(slices))
+def test_torchscript_says_what_the_network_says(exported, images, assert_says_the_same):
+    assert_says_the_same(torch.jit.load(exported.folder / "model.ts"), exported.network, images)
 
 
 def test_onnx_says_what_the_network_says_at_another_batch_and_size(
-    exported, onnx_session, slices, assert_says_the_same
+    exported, onnx_network, images, assert_says_the_same
 ):
     """Exported at 2x1x64x64, run at 3x1x64x80 and, turned, at 1x1x80x64."""
-    for images in (slices, slices[:1].transpose(2, 3).contiguous()):
-        (logits,) = onnx_session.run(["pred"], {"image": images.numpy()})
-        with torch.no_grad():
-            assert_says_the_same(torch.from_numpy(logits), exported.network(images))
+    for batch in (images, images[:1].transpose(2, 3).contiguous()):
+        assert_says_the_same(onnx_network, exported.network, batch)
 
 
-def test_exports_say_on_a_real_slice_what_the_network_says(exported, onnx_session, real_slice, assert_says_the_same):
-    (logits,) = onnx_session.run(["pred"], {"image": real_slice.numpy()})
-    with torch.no_grad():
-        expected = exported.network(real_slice)
-        assert_says_the_same(torch.jit.load(exported.folder / "model.ts")(real_slice), expected)
-    assert_says_the_same(torch.from_numpy(logits), expected)
+def test_exports_say_on_a_real_slice_what_the_network_says(exported, onnx_network, real_slice, assert_says_the_same):
+    for network in (torch.jit.load(exported.folder / "model.ts"), onnx_network):
+        assert_says_the_same(network, exported.network, real_slice)
 
 
 def test_the_network_takes_and_gives_what_the_metadata_say(exported):
@@ -153,14 +116,14 @@ def test_model_ts_alone_is_a_bundle(exported, tmp_path):
     assert transforms[-2:] == ["KeepLargestConnectedComponentd", "SaveImaged"]
 
 
-@pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
+@pytest.mark.parametrize("bundle", FOLDERS, ids=NAMES)
 def test_monai_verifies_the_metadata(bundle, tmp_path):
     # Put where the tool would download it to.
     schema = shutil.copy(SCHEMA, tmp_path / SCHEMA.name)
     verify_metadata(meta_file=str(bundle / "configs" / "metadata.json"), filepath=schema)
 
 
-@pytest.mark.parametrize("bundle", BUNDLES, ids=NAMES)
+@pytest.mark.parametrize("bundle", FOLDERS, ids=NAMES)
 def test_the_metadata_name_a_version_of_the_changelog_and_the_tested_pins(bundle, repository):
     metadata = json.loads((bundle / "configs" / "metadata.json").read_text())
     assert metadata["version"] in metadata["changelog"]

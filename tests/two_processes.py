@@ -1,0 +1,25 @@
+"""A function in two processes that talk to each other, as torchrun starts them."""
+
+from collections.abc import Callable
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import ignite.distributed as idist
+import torch
+
+
+def in_two_processes(function: Callable[[int], Any], folder: Path) -> list[Any]:
+    """What ``function(rank)`` gives in each of two processes of one gloo group; ``folder`` is theirs."""
+    with get_context("spawn").Pool(2) as pool:
+        return pool.starmap(_join, [(function, rank, folder) for rank in range(2)], chunksize=1)
+
+
+def _join(function: Callable[[int], Any], rank: int, folder: Path) -> Any:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=rank, world_size=2)
+    idist.sync()
+    try:
+        return function(rank)
+    finally:
+        idist.finalize()
