@@ -8,6 +8,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 
 from custom_components.errors import InputError
 from data_prep.dicom import find_series, read_series, scan_folder
+from data_prep.folder_tree import read_tree
 from data_prep.sources import dicom
 
 
@@ -52,7 +53,7 @@ def test_files_without_preamble_and_suffix_are_read(tmp_path, syntax, keep_meta)
             dataset["PixelData"].VR = "OW"
     for path in save(datasets, tmp_path):
         strip(path, keep_meta)
-    assert dicom.recognises(tmp_path)
+    assert dicom.recognises(read_tree(tmp_path))
     (series,) = find_series(tmp_path)
     np.testing.assert_array_equal(read_series(series).voxels, voxels())
 
@@ -62,7 +63,7 @@ def test_files_without_preamble_and_suffix_are_read(tmp_path, syntax, keep_meta)
 )
 def test_what_only_begins_a_bit_like_dicom_is_none(tmp_path, content):
     (tmp_path / "file").write_bytes(content)
-    assert not dicom.recognises(tmp_path)
+    assert not dicom.recognises(read_tree(tmp_path))
     scan = scan_folder(tmp_path)
     assert (scan.studies, len(scan.others) + len(scan.findings)) == ([], 1)
 
