@@ -2,6 +2,7 @@
 
 import sys
 from types import TracebackType
+from typing import Self
 
 NO_SHARED_MEMORY = (
     "the workers that load the data need more shared memory than /dev/shm has; "
@@ -20,20 +21,29 @@ LACKS = {
 
 
 class OneLineError(Exception):
-    """An error of which the message alone is shown: ``where: what; advice``.
+    """An error of which the user sees the message alone: ``where: what (detail); advice``.
 
     Args:
-        what: what is wrong; or the whole message.
+        what: what is wrong; or the whole message, when nothing else is given.
         where: the file, folder or option.
         advice: what to do.
+        detail: words of a library or of the file itself. They may hold a patient's name, which ``what`` and ``advice``
+            must not hold when ``where`` is a file of a case.
     """
 
-    def __init__(self, what: str, where: object = "", advice: str = "") -> None:
-        super().__init__(what, where, advice)
-        self.what, self.where, self.advice = what, str(where), advice
+    def __init__(self, what: str, where: object = "", advice: str = "", detail: str = "") -> None:
+        super().__init__(what, str(where), advice, detail)
+        self.what, self.where, self.advice, self.detail = what, str(where), advice, detail
 
     def __str__(self) -> str:
-        return (f"{self.where}: " if self.where else "") + self.what + (f"; {self.advice}" if self.advice else "")
+        where = f"{self.where}: " if self.where else ""
+        detail = f" ({self.detail})" if self.detail else ""
+        advice = f"; {self.advice}" if self.advice else ""
+        return where + self.what + detail + advice
+
+    def at(self, where: object) -> Self:
+        """The same error with its file, for a caller that alone knows the file."""
+        return type(self)(self.what, where, self.advice, self.detail)
 
 
 class InputError(OneLineError):

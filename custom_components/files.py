@@ -29,13 +29,13 @@ def require_readable(path: str | Path) -> None:
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise InputError(f"{path}: is no file; restore it")
+            raise InputError("is no file", path, advice="restore it")
         open(path, "rb").close()
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; restore it") from error
+        raise InputError("no such file", path, advice="restore it") from error
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be read ({error.strerror}); get the right to read it, or take it out"
+            "cannot be read", path, advice="get the right to read it, or take it out", detail=error.strerror
         ) from error
 
 
@@ -100,9 +100,9 @@ def read_json(path: str | Path) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError("no such file", path) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a JSON file ({error})") from None
+        raise InputError("not a JSON file", path, detail=str(error)) from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a JSON object")
+        raise InputError("expected a JSON object", path)
     return content

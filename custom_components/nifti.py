@@ -64,17 +64,17 @@ def read_volume(path: Path, channel: int | None = None, upright: bool = True) ->
     with _from_nibabel(path):
         image = nibabel.load(path)
     if not isinstance(image, nibabel.Nifti1Image):
-        raise InputError(f"{path}: is {type(image).__name__}, not NIfTI; export it again as .nii.gz")
+        raise InputError(f"is {type(image).__name__}, not NIfTI", path, advice="export it again as .nii.gz")
     require_sane_shape(path, image.shape)
     with _from_nibabel(path):
         many = channel is not None and len(image.shape) == 4
         voxels = np.asanyarray(image.dataobj[..., channel] if many else image.dataobj)
     if voxels.dtype.kind not in "iuf":
-        raise InputError(f"{path}: holds {voxels.dtype} voxels (colour or complex); export it as grey values")
+        raise InputError(f"holds {voxels.dtype} voxels (colour or complex)", path, advice="export it as grey values")
     if voxels.ndim > 3 and all(length == 1 for length in voxels.shape[3:]):
         voxels = voxels.reshape(voxels.shape[:3])
     if voxels.ndim != 3:
-        raise InputError(f"{path}: has {voxels.ndim} dimensions {voxels.shape}; export one 3-D volume (T2w)")
+        raise InputError(f"has {voxels.ndim} dimensions {voxels.shape}", path, advice="export one 3-D volume (T2w)")
     affine = _affine_mm(path, image)
     require_sane_affine(path, affine, upright)
     # nibabel scales in float64; an unscaled array keeps its type, in this machine's byte order.
@@ -89,7 +89,8 @@ def require_sane_shape(path: Path, shape: tuple[int, ...]) -> None:
         InputError: above :data:`MOST_VOXELS`, or when an axis is empty.
     """
     if not 0 < math.prod(shape) <= MOST_VOXELS:
-        raise InputError(f"{path}: says its shape is {tuple(shape)}; no MRI is like this, copy or export it again")
+        advice = "no MRI is like this, copy or export it again"
+        raise InputError(f"says its shape is {tuple(shape)}", path, advice)
 
 
 ENDING = re.compile(r"\.nii(\.gz)?$", re.IGNORECASE)
@@ -119,16 +120,18 @@ def require_sane_affine(path: Path, affine: np.ndarray, upright: bool = True) ->
             :data:`LONGEST_EDGE_MM` long.
     """
     if not np.isfinite(affine).all() or voxel_mm3(affine) < 1e-12:
-        raise InputError(f"{path}: has an affine that spans no volume; export it again")
+        raise InputError("has an affine that spans no volume", path, advice="export it again")
     sizes = _voxel_sizes(affine)
     if sizes.min() < SHORTEST_EDGE_MM or sizes.max() > LONGEST_EDGE_MM:
         advice = "correct its unit of length and export it again"
-        raise InputError(f"{path}: has voxels of {_in_words(sizes)}, as no MRI has; {advice}")
+        raise InputError(f"has voxels of {_in_words(sizes)}, as no MRI has", path, advice=advice)
     axes = affine[:3, :3] / sizes
     cosine = max(abs(axes[:, one] @ axes[:, other]) for one, other in ((0, 1), (0, 2), (1, 2)))
     if upright and cosine > SHEAR_TOLERANCE:
         angle = math.degrees(math.acos(min(cosine, 1.0)))
-        raise InputError(f"{path}: is sheared, two of its axes meet at {angle:.4g} degrees; resample it upright first")
+        raise InputError(
+            f"is sheared, two of its axes meet at {angle:.4g} degrees", path, advice="resample it upright first"
+        )
 
 
 def require_millimetres(path: Path) -> None:
@@ -140,7 +143,7 @@ def require_millimetres(path: Path) -> None:
     with _from_nibabel(path):
         image = nibabel.load(path)
     if _unit_mm(image) != 1:
-        raise InputError(f"{path}: is not in mm but in another unit of length (xyzt_units); save it in mm")
+        raise InputError("is not in mm but in another unit of length (xyzt_units)", path, advice="save it in mm")
 
 
 @contextmanager
@@ -150,24 +153,24 @@ def _from_nibabel(path: Path) -> Iterator[None]:
         with LoggingOutputSuppressor():
             yield
     except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError) as error:
-        raise InputError(f"{path}: is not a NIfTI file, or only its start; export it again as .nii.gz") from error
+        raise InputError("is not a NIfTI file, or only its start", path, advice="export it again as .nii.gz") from error
     except FileNotFoundError as error:  # the file is there: nibabel has looked for it under another ending
-        raise InputError(f"{path}: ends in capital and small letters; call it .nii or .nii.gz") from error
+        raise InputError("ends in capital and small letters", path, advice="call it .nii or .nii.gz") from error
     except (OSError, EOFError, zlib.error, ValueError) as error:
         # nibabel adds the file's name, which the line has already.
         reason = (str(error).splitlines() or [type(error).__name__])[0].partition(" from ")[0]
-        raise InputError(f"{path}: is truncated or damaged ({reason}); copy it again") from error
+        raise InputError("is truncated or damaged", path, advice="copy it again", detail=reason) from error
 
 
 def _affine_mm(path: Path, image: nibabel.Nifti1Image) -> np.ndarray:
     header = image.header
     if header["sform_code"] == 0 and 0 in _stored_voxel_sizes(path, image):
-        raise InputError(f"{path}: says that its voxels have a size of 0; export it again")
+        raise InputError("says that its voxels have a size of 0", path, advice="export it again")
     if header["sform_code"] > 0 and header["qform_code"] > 0:
         sform, qform = _voxel_sizes(image.affine), np.array(header.get_zooms()[:3], float)
         if len(qform) == 3 and (np.abs(qform / sform - 1) > SIZE_TOLERANCE).any():
             sizes = f"{_in_words(sform)} in its sform and {_in_words(qform)} in its qform"
-            raise InputError(f"{path}: has two voxel sizes, {sizes}; export it again")
+            raise InputError(f"has two voxel sizes, {sizes}", path, advice="export it again")
     unit_mm = _unit_mm(image)
     return image.affine if unit_mm == 1 else np.diag([unit_mm, unit_mm, unit_mm, 1]) @ image.affine
 

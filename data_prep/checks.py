@@ -78,7 +78,7 @@ def _read(case: SourceCase, read: Callable[[], Volume], path: Path, findings: li
     try:
         return read()
     except InputError as error:
-        findings += findings_of(error, (path, *case.files))
+        findings += findings_of(error, path)
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0]
         detail = f"{type(error).__name__}: {reason}"
@@ -93,7 +93,7 @@ def _unreadable_findings(case: SourceCase) -> list[Finding]:
         try:
             require_readable(path)
         except InputError as error:
-            findings += findings_of(error, [path])
+            findings += findings_of(error, path)
     return findings
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from custom_components.errors import InputError
-from data_prep.findings import Finding
+from data_prep.findings import Finding, FindingsError
 from data_prep.no_study import is_no_study, is_unfinished
 
 RIGHTS = "get the right to read it, or take it out"
@@ -81,8 +81,8 @@ def read_tree(root: Path) -> FolderTree:
         os.scandir(root).close()
     except OSError as error:
         if isinstance(error, FileNotFoundError | NotADirectoryError):
-            raise InputError(f"{root}: no such folder") from error
-        raise InputError(str(unreadable(root, error))) from error
+            raise InputError("no such folder", root) from error
+        raise FindingsError([unreadable(root, error)]) from error
     return walk.run()
 
 

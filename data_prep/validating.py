@@ -144,7 +144,7 @@ def _split_findings(path: Path, known: dict[str, dict]) -> list[Finding]:
         findings += _held_out_findings(path, split)
         return findings
     except InputError as error:
-        return findings_of(error, [path])
+        return findings_of(error, path)
     except (KeyError, TypeError) as error:
         return [Finding(str(path), f"is not a split file (lacks {error})", "split again")]
 

@@ -63,7 +63,7 @@ def rasterise(
     drawn = np.flatnonzero(filled.any(axis=(0, 1)))
     if drawn.size and drawn.size != np.ptp(drawn) + 1:
         gaps = int(np.ptp(drawn)) + 1 - drawn.size
-        raise InputError(f"has no contour on {gaps} slice(s) between others; interpolate them before export")
+        raise InputError(f"has no contour on {gaps} slice(s) between others", advice="interpolate them before export")
     return filled.astype(np.uint8)
 
 
@@ -73,17 +73,19 @@ def _outlines(contours: list[Dataset], to_voxels: np.ndarray, shape: tuple[int, 
     for contour in contours:
         kind = text(contour, "ContourGeometricType").upper() or CLOSED[0]
         if kind not in (*CLOSED, XOR, POINT):
-            raise InputError(f"has a contour that bounds no area ({kind}); export closed planar contours")
+            raise InputError("has a contour that bounds no area", advice="export closed planar contours", detail=kind)
         points = np.array(contour.ContourData, dtype=float).reshape(-1, 3)
         if kind == POINT or len(points) < 3:  # no area either, and none is meant
             continue
         columns, rows, heights = (to_voxels @ np.column_stack([points, np.ones(len(points))]).T)[:3]
         index = np.rint(np.median(heights))
         if not (np.abs(heights - index).max() <= PLANE_TOLERANCE and 0 <= index < shape[2]):
-            raise InputError("has a contour that lies in none of its image's slices; draw it on the image's slices")
+            raise InputError(
+                "has a contour that lies in none of its image's slices", advice="draw it on the image's slices"
+            )
         polygon = np.column_stack([columns, rows])
         if (polygon < -1).any() or (polygon > shape[:2]).any():
-            raise InputError("has a contour that reaches beyond its image; export it on the image's grid")
+            raise InputError("has a contour that reaches beyond its image", advice="export it on the image's grid")
         inside = polygon2mask(shape[:2], polygon)
         if inside.any():
             outlines[int(index)].append(Outline(polygon, inside, kind == XOR))
@@ -99,13 +101,13 @@ def _combine(outlines: list[Outline]) -> np.ndarray:
         around = [one for one in done if points_in_poly(outline.points, one.points).all()]
         if outline.is_xor:
             if is_again:
-                raise InputError(f"has a contour twice on a slice, which wipes it out ({XOR}); keep one")
+                raise InputError("has a contour twice on a slice, which wipes it out", advice="keep one", detail=XOR)
             filled ^= outline.inside
         elif is_again:
             continue
         elif around and filled[outline.inside].all():
             if outline.inside.sum() > LARGEST_HOLE * around[-1].inside.sum():
-                raise InputError("has two contours on a slice that nearly are one; keep one")
+                raise InputError("has two contours on a slice that nearly are one", advice="keep one")
             filled &= ~outline.inside
         else:
             filled |= outline.inside

@@ -31,8 +31,8 @@ def deriving_from(series: Series) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:
-        problem = f"no DICOM result can be made of its series' headers ({type(error).__name__}: {error})"
-        raise InputError(f"{series.files[0]}: {problem}; export it again") from error
+        problem, detail = "no DICOM result can be made of its series' headers", f"{type(error).__name__}: {error}"
+        raise InputError(problem, series.files[0], advice="export it again", detail=detail) from error
 
 
 def read_source_images(series: Series) -> list[Dataset]:
@@ -47,12 +47,12 @@ def read_source_images(series: Series) -> list[Dataset]:
     slices, affine = stack(series)
     images = [read_dataset(path) for path in dict.fromkeys(piece.path for piece in slices)]
     if len(images) > 1 and any(image.get("PerFrameFunctionalGroupsSequence") for image in images):
-        raise InputError(f"{series.files[0]}: its series has several multi-frame files; export it as one")
+        raise InputError("its series has several multi-frame files", series.files[0], advice="export it as one")
     spacing = f"{voxel_sizes(affine)[2]:.10g}"
     for image in images:
         for keyword in REQUIRED:
             if not text(image, keyword):
-                raise InputError(f"{series.files[0]}: its series has no {keyword}; export it again")
+                raise InputError(f"its series has no {keyword}", series.files[0], advice="export it again")
         for keyword in EMPTY_IF_MISSING:
             if keyword not in image:
                 setattr(image, keyword, "")

@@ -42,7 +42,7 @@ def frames_of(dataset: Dataset) -> Iterator[Dataset]:
     groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
     count = int(number(dataset, "NumberOfFrames") or 1)
     if count != len(groups) and (count > 1 or groups):
-        raise InputError(f"has {count} frames, and functional groups for {len(groups)}; export it again")
+        raise InputError(f"has {count} frames, and functional groups for {len(groups)}", advice="export it again")
     if not groups:
         yield dataset
     shared = dataset.get("SharedFunctionalGroupsSequence") or []

@@ -95,9 +95,11 @@ def parsing(path: Path) -> Iterator[None]:
         with quietly():
             yield
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise error.at(path) from error
     except Exception as error:
-        raise InputError(f"{path}: its DICOM header is damaged ({type(error).__name__}); copy it again") from error
+        raise InputError(
+            "its DICOM header is damaged", path, advice="copy it again", detail=type(error).__name__
+        ) from error
 
 
 def read_dataset(path: Path, tags: list | None = None, pixels: bool = False) -> Dataset:
@@ -122,11 +124,15 @@ def read_dataset(path: Path, tags: list | None = None, pixels: bool = False) -> 
                     raise
                 return drop_blanks(_with_encoding(pydicom.dcmread(path, force=True, **options)))
     except pydicom.errors.InvalidDicomError as error:
-        raise NotDicomError(f"{path}: is no DICOM file; export it again") from error
+        raise NotDicomError("is no DICOM file", path, advice="export it again") from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or 'truncated'}); copy it again") from error
+        raise InputError(
+            "cannot be read", path, advice="copy it again", detail=error.strerror or "truncated"
+        ) from error
     except Exception as error:  # pydicom raises nearly anything at broken bytes
-        raise InputError(f"{path}: its DICOM header is damaged ({type(error).__name__}); copy it again") from error
+        raise InputError(
+            "its DICOM header is damaged", path, advice="copy it again", detail=type(error).__name__
+        ) from error
 
 
 def begins_as_dicom(path: Path) -> bool:
@@ -200,7 +206,7 @@ def _slice(header: Dataset, path: Path, index: int) -> Slice:
 def _required(header: Dataset, keyword: str) -> str:
     said = text(header, keyword)
     if not said:
-        raise InputError(f"has no {keyword}; export it again")
+        raise InputError(f"has no {keyword}", advice="export it again")
     return said
 
 

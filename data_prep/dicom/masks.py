@@ -81,10 +81,10 @@ def choose_mask(series: Series, files: Iterable[MaskFile]) -> Mask | None:
     drawn = [file for file in files if file.is_of(series)]
     masks = [Mask(file.path, file.modality, found, series) for file in drawn if (found := prostate_of(file))]
     if len(masks) > 1:
-        raise InputError(f"{masks[1].path}: is a second prostate mask of its series; keep one")
+        raise InputError("is a second prostate mask of its series", masks[1].path, advice="keep one")
     if drawn and not masks:
         advice = "name one segment Prostate, or two Peripheral zone and Transition zone"
-        raise InputError(f"{drawn[0].path}: outlines no prostate among its {len(drawn[0].names)} segments; {advice}")
+        raise InputError(f"outlines no prostate among its {len(drawn[0].names)} segments", drawn[0].path, advice=advice)
     return masks[0] if masks else None
 
 
@@ -97,7 +97,7 @@ def prostate_of(file: MaskFile) -> tuple[int, ...]:
     words = {number: _words(name) for number, name in file.names.items()}
     whole = [n for n, said in words.items() if said & (PROSTATE | WHOLE) and said <= PROSTATE | WHOLE | PLAIN]
     if len(whole) > 1:
-        raise InputError(f"{file.path}: has {len(whole)} segments named prostate; keep one")
+        raise InputError(f"has {len(whole)} segments named prostate", file.path, advice="keep one")
     allowed = PROSTATE | PERIPHERAL | CENTRAL | BETWEEN | ZONE_WORDS | PLAIN
     zones = {n: said for n, said in words.items() if said <= allowed and said & (PERIPHERAL | CENTRAL | BETWEEN)}
     both = all(any(said & kind for said in zones.values()) for kind in (PERIPHERAL, CENTRAL))
@@ -118,12 +118,12 @@ def read_mask(mask: Mask) -> Volume:
         with quietly():
             voxels = draw(dataset, mask.segments, affine, shape)
     except InputError as error:
-        raise InputError(f"{mask.path}: {error}") from error
+        raise error.at(mask.path) from error
     except Exception as error:  # both formats hang together by many references, and any of them may be broken
-        problem = f"cannot be read as {mask.modality} ({type(error).__name__})"
-        raise InputError(f"{mask.path}: {problem}; export it again") from error
+        problem, detail = f"cannot be read as {mask.modality}", type(error).__name__
+        raise InputError(problem, mask.path, advice="export it again", detail=detail) from error
     if not voxels.any():
-        raise InputError(f"{mask.path}: its prostate is empty; draw it or take the mask out")
+        raise InputError("its prostate is empty", mask.path, advice="draw it or take the mask out")
     return Volume(voxels, affine)
 
 

@@ -35,9 +35,9 @@ def place_segments(
         drawn = segmentation.get_volume(segment_numbers=segments, skip_overlap_checks=True)
         placed = drawn.match_geometry(grid, tol=GRID_TOLERANCE)
     except RuntimeError as error:  # highdicom's word for frames that are no stack, or not this one
-        raise InputError("does not lie on its image's slices; export it on the image's grid") from error
+        raise InputError("does not lie on its image's slices", advice="export it on the image's grid") from error
     if placed.spatial_shape != grid.spatial_shape:
-        raise InputError("reaches beyond its image; export it on the image's grid")
+        raise InputError("reaches beyond its image", advice="export it on the image's grid")
     return (placed.array >= 0.5).any(axis=-1).T.astype(np.uint8)
 
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from custom_components.errors import InputError
 from data_prep.dicom.headers import TAGS, NotDicomError, Slice, begins_as_dicom, parsing, read_dataset, slices_of
 from data_prep.dicom.values import text
-from data_prep.findings import Finding, findings_of
+from data_prep.findings import Finding, FindingsError, findings_of
 from data_prep.folder_tree import FolderTree, read_tree
 
 # Files of these names that are not DICOM are damaged.
@@ -99,11 +99,11 @@ def scan_tree(tree: FolderTree) -> Scan:
                     slices.setdefault(piece.study_uid, []).append(piece)
         except NotDicomError as error:
             if path.suffix.lower() in DICOM_SUFFIXES or path.stat().st_size == 0:
-                scan.findings += findings_of(error, [path])
+                scan.findings += findings_of(error, path)
             else:
                 scan.others.append(path)
         except InputError as error:
-            scan.findings += findings_of(error, [path])
+            scan.findings += findings_of(error, path)
     for uid, pieces in slices.items():
         scan.studies.append(Study(uid, pieces[0].patient_id, tuple(group_series(pieces))))
     return scan
@@ -117,9 +117,9 @@ def find_series(folder: Path) -> list[Series]:
     """
     scan = scan_folder(folder)
     if scan.findings:
-        raise InputError("\n".join(str(finding) for finding in scan.findings))
+        raise FindingsError(scan.findings)
     if not scan.studies:
-        raise InputError(f"{folder}: holds no DICOM image; check the path")
+        raise InputError("holds no DICOM image", folder, advice="check the path")
     return [series for study in scan.studies for series in study.series]
 
 

@@ -64,7 +64,7 @@ def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Li
         try:
             listing.cases.append(_case(series, masks, folder, site))
         except InputError as error:
-            listing.findings += findings_of(error, [file.path for file in masks])
+            listing.findings += findings_of(error, series.files[0])
     for file in masks:
         if not any(file.is_of(series) for series in picked):
             listing.notes.append(f"{file.path.name}: {file.modality} of a series that was not picked")
@@ -100,7 +100,7 @@ def _read_mask_files(paths: list[Path], listing: Listing) -> list[MaskFile]:
         try:
             files.append(read_mask_file(path))
         except InputError as error:
-            listing.findings += findings_of(error, [path])
+            listing.findings += findings_of(error, path)
     return files
 
 

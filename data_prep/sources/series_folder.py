@@ -18,5 +18,5 @@ def read_series_folder(folder: Path) -> Volume:
         return read_series(series[0])
     selection = select_series(series, SeriesChoice())
     if selection.picked is None:
-        raise InputError(f"{folder}: {selection.problem}; keep the axial T2w series alone")
+        raise InputError(selection.problem, folder, advice="keep the axial T2w series alone")
     return read_series(selection.picked)
