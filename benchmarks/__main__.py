@@ -17,7 +17,7 @@ BENCHMARKS = ("distillation_step", "augmentation", "neighbour", "lovasz", "loss_
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run all benchmarks, or those named."""
+    """Run all benchmarks, or the benchmarks that ``--only`` names."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure what is claimed to be fast.")
     parser.add_argument(
         "--only", nargs="+", choices=BENCHMARKS, default=BENCHMARKS, metavar="NAME", help=", ".join(BENCHMARKS)

@@ -1,4 +1,4 @@
-"""One line instead of a traceback for what a user can cause and mend."""
+"""Errors that a user can cause and mend; the user sees one line instead of a traceback."""
 
 import sys
 from types import TracebackType
@@ -9,7 +9,7 @@ NO_SHARED_MEMORY = (
     "use --num_workers 0, or make /dev/shm larger (docker run --shm-size 2g)"
 )
 NO_MEMORY = "there is not enough memory; use a smaller --batch_size, or a smaller --image_size"
-# torch knows one class for all its errors: by these words it tells what the machine lacks.
+# torch raises RuntimeError for nearly everything; these words in its message say what the machine lacks.
 LACKS = {
     "shared memory": NO_SHARED_MEMORY,
     "signal: Bus error": NO_SHARED_MEMORY,
@@ -55,17 +55,17 @@ class WriteError(OneLineError):
 
 
 class NotFiniteError(OneLineError):
-    """A loss or weights that are no finite numbers."""
+    """A loss, or weights, with values that are NaN or infinite."""
 
 
 class ParityError(OneLineError):
-    """An exported network that does not say what the bundle's says."""
+    """An exported network whose outputs differ from those of the bundle's network."""
 
 
 def line_for(error: BaseException) -> str | None:
-    """What a user is told of an error that ends the program; None for one that only a programmer can mend.
+    """The line that a user sees for an error that ends the program; None for an error that only a programmer can mend.
 
-    MONAI wraps what a config's component raises in RuntimeErrors, several times; the error at their root counts.
+    MONAI wraps an error of a config's component in several RuntimeErrors; this function takes the innermost error.
     """
     link: BaseException | None = error
     while link is not None and not isinstance(link, OneLineError):
@@ -84,7 +84,7 @@ def line_for(error: BaseException) -> str | None:
 
 
 def _of_worker(error: BaseException) -> str:
-    """The message alone, where a process that loads data has put its traceback around it."""
+    """The error's message, without the traceback that a data-loading worker adds to it."""
     text = str(error)
     if not text.startswith(f"Caught {type(error).__name__} in DataLoader worker"):
         return text
@@ -113,5 +113,5 @@ def _excepthook(kind: type[BaseException], error: BaseException, traceback: Trac
 
 
 def report_input_errors_in_one_line() -> None:
-    """From now on an uncaught error that :func:`line_for` knows ends the program with its line alone (exit code 1)."""
+    """Make every uncaught error that :func:`line_for` knows end the program with its line alone (exit code 1)."""
     sys.excepthook = _excepthook

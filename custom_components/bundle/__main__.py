@@ -23,7 +23,7 @@ def build(options: argparse.Namespace) -> int:
 
 
 def card(options: argparse.Namespace) -> int:
-    """Take the evaluation of a trained bundle into its model card."""
+    """Write the evaluation of a trained bundle into its model card."""
     from custom_components.bundle.configs import build
     from custom_components.bundle.facts import keep_facts
 

@@ -1,4 +1,4 @@
-"""The public facts of a trained bundle: its provenance and its evaluation, without any case's or patient's name."""
+"""The public facts of a trained bundle: provenance and evaluation, without names of cases or patients."""
 
 from collections import Counter
 from pathlib import Path
@@ -13,10 +13,10 @@ from custom_components.teachers.load import network_differences
 
 
 def find_student_or_teacher(name_or_path: str) -> Bundle:
-    """The bundle of this name in the repository, or in this folder, if it is one that has weights of its own.
+    """Find a bundle with weights of its own, by its name in the repository or by its folder.
 
     Raises:
-        InputError: if there is no such bundle, or if it is the distillation, whose weights are the student's.
+        InputError: if there is no such bundle, or if it is the distillation bundle, which has no weights of its own.
     """
     path = find_bundle(name_or_path, SHIPPED_BUNDLES)
     student = read_json(path / "configs" / "train.json").get("student")
@@ -32,11 +32,11 @@ def read_provenance(trained: Bundle, configs: Path) -> dict[str, Any]:
 
     Args:
         trained: the bundle with the weights.
-        configs: the folder of the configs with which they are to be used.
+        configs: the folder of the configs that will run the weights.
 
     Raises:
-        InputError: if there are no weights or others than those of the provenance, or if the configs have another
-            network or another preprocessing than those that were trained with.
+        InputError: if there are no weights, if the weights are not the ones that the provenance names, or if the
+            configs have another network or another preprocessing than the training had.
     """
     if not trained.model_file.is_file():
         raise InputError(f"{trained.model_file}: no trained weights; train the bundle first")
@@ -59,9 +59,9 @@ def read_provenance(trained: Bundle, configs: Path) -> dict[str, Any]:
 
 def read_facts(trained: Bundle, provenance: dict[str, Any]) -> dict[str, Any]:
     """The facts for the card: ``weights_sha256``, ``run`` (version and SHA-256 of the run's identity),
-    ``preprocessing`` (as the run had it), ``trained_on`` (cases per site), ``split``, ``teachers`` (name to SHA-256 of
-    the weights), and ``evaluation`` (split, summary; lengths in mm), None without one of these very weights on test
-    cases.
+    ``preprocessing`` (of the training), ``trained_on`` (cases per site), ``split``, ``teachers`` (SHA-256 of the
+    weights by name), and ``evaluation`` (split, summary; lengths in mm). The evaluation is None unless these weights
+    were scored on test cases.
     """
     return {
         "weights_sha256": provenance["weights_sha256"],
@@ -85,11 +85,11 @@ def _evaluation(file: Path, weights_sha256: str) -> dict[str, Any] | None:
 
 
 def keep_facts(name_or_path: str, trained_elsewhere: str | None = None) -> None:
-    """Write the facts into the bundle's ``docs/facts.json``, from which its model card is made.
+    """Write the facts into the bundle's ``docs/facts.json``; the model card is made from this file.
 
     Args:
-        name_or_path: the bundle whose card tells them.
-        trained_elsewhere: folder of the trained and evaluated bundle, if it is another one.
+        name_or_path: the bundle whose card will show the facts.
+        trained_elsewhere: folder of the trained and evaluated bundle, if that is not the bundle itself.
 
     Raises:
         InputError: as :func:`read_provenance`, or if the weights were not evaluated on test cases.

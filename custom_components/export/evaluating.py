@@ -1,4 +1,4 @@
-"""The scores that a bundle would have with an exported network in place of its own."""
+"""The scores of a bundle with an exported network in place of its own network."""
 
 import tempfile
 from pathlib import Path
@@ -12,13 +12,13 @@ from custom_components.files import read_json
 
 
 def evaluate(bundle: Bundle, network: nn.Module, dataset_dir: Path, datalist: Path) -> dict[str, Any]:
-    """Run the bundle's ``evaluate.json`` on the test cases, and leave the bundle's own evaluation alone.
+    """Run the bundle's ``evaluate.json`` on the test cases; the bundle's own evaluation files do not change.
 
     Returns:
         The summary of all cases: ``n``, ``dice_mean``, ``hd95_mm_mean``, ... (see ``metrics.summarise``).
 
     Raises:
-        InputError: if the split has no test cases, or one of them cannot be read.
+        InputError: if the split has no test cases, or a test case cannot be read.
     """
     with tempfile.TemporaryDirectory() as output_dir:
         parser = ConfigParser()
