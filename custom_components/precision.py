@@ -13,16 +13,17 @@ PRECISIONS = ("float32", "bfloat16", "auto")
 
 
 class PrecisionInferer(SimpleInferer):
-    """A ``SimpleInferer`` that runs the network under autocast, on a CPU as on a GPU.
+    """A ``SimpleInferer`` that runs the network under autocast, on a CPU or a GPU.
 
-    Weights, losses and the optimizer stay in float32. bfloat16 has the range of float32, so no gradient scaler is
-    needed, as it is for the float16 of MONAI's ``amp``.
+    Weights, losses and the optimizer stay in float32. bfloat16 has the range of float32, so it needs no gradient
+    scaler, unlike the float16 of MONAI's ``amp``.
 
     Args:
-        precision: ``"float32"``, ``"bfloat16"``, or ``"auto"``: bfloat16 where the device has instructions for it.
+        precision: ``"float32"``, ``"bfloat16"``, or ``"auto"``, which is bfloat16 if the device has instructions for
+            it.
 
     Raises:
-        InputError: on another precision.
+        InputError: if the precision is unknown.
     """
 
     def __init__(self, precision: str = "float32") -> None:
@@ -42,7 +43,7 @@ class PrecisionInferer(SimpleInferer):
 
 @functools.cache
 def multiplies_bfloat16(device: str) -> bool:
-    """Whether a ``"cpu"`` or ``"cuda"`` device has instructions for bfloat16; without, it is slower than float32."""
+    """Whether a ``"cpu"`` or ``"cuda"`` device has instructions for bfloat16; without them bfloat16 is slow."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()

@@ -124,7 +124,7 @@ def _in_threads(prepare: Callable[[Any], PreparedCase], cases: Sequence[Any], pr
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             return list(progress_bar(pool.map(prepare, cases), progress, unit="case", total=len(cases)))
     finally:
-        torch.set_num_threads(torch_threads)  # these settings are global, so the threads must not change them
+        torch.set_num_threads(torch_threads)  # the threads' setting has also changed this thread's
 
 
 def _prepare(case: Mapping[str, Any], preprocessing: Compose, recipe: str, hashes: FileHashes) -> PreparedCase:

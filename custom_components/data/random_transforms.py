@@ -93,7 +93,7 @@ class RandomTransforms:
 
 
 def _move(image: Tensor, label: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Apply maps (B, 2, 3) to images and labels (B, 1, H, W); places outside the image get the border's value."""
+    """Apply maps (B, 2, 3) to images and labels (B, 1, H, W); a place outside gets the nearest border pixel's value."""
     height, width = image.shape[2:]
     # grid_sample takes coordinates from -1 to 1, the column before the row.
     half = maps.new_tensor([height, width]) / 2

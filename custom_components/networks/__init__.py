@@ -1,4 +1,4 @@
-"""The seven networks: four teachers and three students. All map (B,in,H,W) images to (B,C,H,W) logits."""
+"""The seven networks: four teachers and three students. All networks map images (B,in,H,W) to logits (B,C,H,W)."""
 
 from custom_components.networks.deeplabv3plus import DeepLabV3Plus
 from custom_components.networks.enet import ENet

@@ -39,7 +39,9 @@ def _conv_bn_relu6(
 
 
 class InvertedResidual(nn.Module):
-    """Widen by a 1x1 convolution, filter depthwise, narrow linearly; with a shortcut where the shape stays."""
+    """A 1x1 convolution to more channels, a depthwise one, a linear one to fewer; a shortcut if the shape stays the
+    same.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int) -> None:
         super().__init__()

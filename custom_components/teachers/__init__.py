@@ -1,4 +1,4 @@
-"""Teachers: loaded safely from bundles, checked against the student, and frozen; or learning beside it."""
+"""Teachers: frozen networks, loaded from bundles and checked, or networks that learn together with the student."""
 
 from custom_components.teachers.cache import CachedTeachers
 from custom_components.teachers.ensemble import TeacherEnsemble, load_teachers

@@ -1,4 +1,4 @@
-"""Loading a teacher from its bundle, and every check that it fits the student."""
+"""Loading of a teacher from its bundle, and all checks that the teacher fits the student."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ RETRAIN = "train this teacher again"
 
 @dataclass
 class Teacher:
-    """A frozen network with its taps, and what its bundle says of it."""
+    """A frozen network, its taps, and the facts that its bundle states."""
 
     bundle: Bundle
     network: nn.Module
@@ -41,18 +41,18 @@ def load_teacher(
     held_out: Iterable[Mapping[str, Any]] = (),
     out_channels: int = 2,
 ) -> Teacher:
-    """Load a teacher bundle's network and weights without running anything that the bundle says.
+    """Load a teacher bundle's network and weights, without running any code of the bundle.
 
     Args:
-        name_or_path: the teacher bundle's folder, or its name beside ``bundles_dir``'s other bundles.
-        bundles_dir: where bundles given by name are.
+        name_or_path: the teacher bundle's folder, or its name in ``bundles_dir``.
+        bundles_dir: the folder of the bundles that are given by name.
         preprocessing: the student's preprocessing; the teacher must have been trained with the same.
         held_out: the student's test cases; none of them may be among the cases that the teacher was trained on.
         out_channels: the student's number of classes.
 
     Raises:
-        InputError: one line, if there is no checkpoint or no provenance, if the weights are not those that were written
-            (hash), are no plain tensors, or belong to another network, or if one of the checks above fails.
+        InputError: if there is no checkpoint or no provenance, if the weights have another hash than the provenance
+            names, if they are not plain tensors or belong to another network, or if a condition above is not met.
     """
     bundle = read_bundle(name_or_path, bundles_dir)
     _require(bundle.model_file, bundle, "no checkpoint")
@@ -74,10 +74,11 @@ def load_teacher(
 
 
 def load_weights(network: nn.Module, file: str | Path) -> nn.Module:
-    """Load a bare state dict strictly, as tensors only, into ``network``, and give it back.
+    """Load a state dict of tensors strictly into ``network``, and return the network.
 
     Raises:
-        InputError: if the file is missing or no checkpoint, holds code, or is of another network (says which keys).
+        InputError: if the file is missing, is not a checkpoint, holds code, or is of another network (the message names
+            the keys).
     """
     if not Path(file).is_file():
         raise InputError(f"{file}: no such checkpoint; train the bundle first")
@@ -89,7 +90,7 @@ def load_weights(network: nn.Module, file: str | Path) -> nn.Module:
 
 
 def _trained_as(file: Path) -> str:
-    """What the provenance beside weights says of their network."""
+    """The network that the provenance next to the weights names, in words."""
     beside = file.with_name("provenance.json")
     provenance = read_json(beside) if beside.is_file() else {}
     network_def = provenance.get("network_def")
@@ -113,7 +114,7 @@ def _check_network(bundle: Bundle, provenance: Mapping[str, Any]) -> None:
 
 
 def network_differences(provenance: Mapping[str, Any], network_def: Mapping[str, Any]) -> str:
-    """How a network differs from that of a provenance, in words; empty if it does not."""
+    """The differences, in words, between a network and a provenance's network; empty if there are none."""
     return in_one_line(list(setting_differences(provenance.get("network_def") or {}, network_def).values()))
 
 
@@ -140,7 +141,7 @@ def _check_preprocessing(bundle: Bundle, provenance: Mapping[str, Any], expected
 
 
 def _innermost_difference(place: str, own: Any, other: Any) -> tuple[str, Any, Any]:
-    """Of two described transforms that differ: the setting in which they do (``Resized.mode``), and its two values."""
+    """The setting in which two described transforms differ (such as ``Resized.mode``), and its two values."""
     if isinstance(own, Mapping) and isinstance(other, Mapping) and own.get("transform") == other.get("transform"):
         key = next(key for key in sorted(own.keys() | other.keys()) if own.get(key) != other.get(key))
         return _innermost_difference(f"{place}.{key}", own.get(key), other.get(key))

@@ -1,7 +1,7 @@
-"""Slices -> one even, upright stack with its affine, or the reason why they are none.
+"""The stack of a series: slices at even distances at right angles, with their affine.
 
-Where a slice lies is said by ImagePositionPatient and ImageOrientationPatient (DICOM PS3.3 C.7.6.2.1.1); file names,
-InstanceNumber and SliceLocation are not looked at.
+ImagePositionPatient and ImageOrientationPatient give the position of a slice (DICOM PS3.3 C.7.6.2.1.1). File names,
+InstanceNumber and SliceLocation are not used.
 """
 
 import numpy as np
@@ -10,11 +10,11 @@ from custom_components.errors import InputError
 from data_prep.dicom.headers import Slice
 from data_prep.dicom.series import Series
 
-# Headers give positions with as few as two or three decimals.
+# Some headers give positions with only two or three decimals.
 POSITION_TOLERANCE_MM = 0.1
 ORIENTATION_TOLERANCE = 1e-3
 SPACING_TOLERANCE_MM = 1e-3
-# No patient lies a hundred metres from the scanner's centre: such a number is damage.
+# No patient lies a hundred metres from the scanner's centre; a header with such a number is damaged.
 FARTHEST_MM = 1e5
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -23,13 +23,14 @@ def stack(series: Series) -> tuple[list[Slice], np.ndarray]:
     """Order slices along their normal and compute the affine of the stack.
 
     Args:
-        series: its slices in any order; its first file names it in messages.
+        series: the series, with its slices in any order. Messages name its first file.
 
     Returns:
-        The slices, and the 4 x 4 affine from (column, row, slice) to mm (RAS), rigid but for the voxel size.
+        The ordered slices, and the 4 x 4 affine from (column, row, slice) to mm (RAS): a rotation, the voxel size and a
+        shift.
 
     Raises:
-        InputError: when they differ in size, spacing or orientation, or when a slice is missing, doubled or shifted.
+        InputError: if the slices differ in size, spacing or orientation, or if a slice is missing, doubled or shifted.
     """
     try:
         return _stack(list(series.slices))
@@ -106,7 +107,7 @@ def _even_spacing(heights_mm: np.ndarray) -> float:
 
 
 def _require_upright(positions_mm: np.ndarray, normal: np.ndarray) -> None:
-    """A stack sheared by a tilted gantry, or a slice moved in its plane, has no rigid affine."""
+    """Refuse a stack that a tilted gantry has sheared, or a slice that is shifted in its plane."""
     from_first = positions_mm - positions_mm[0]
     aside = from_first - np.outer(from_first @ normal, normal)
     shift = float(np.linalg.norm(aside, axis=1).max())
