@@ -1,4 +1,4 @@
-"""A fault found in the data, in the parts that a person or a program needs."""
+"""A finding: a fault in the data, in parts that people and programs can use."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ SOME_FINDINGS = 3
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault: which file, what is wrong, what to do.
+    """One fault: the file, the problem, and the advice.
 
     Attributes:
-        file: for the screen alone.
-        problem: a fixed sentence with numbers at most; no word of it comes from a path, a tag or a library.
-        advice: as fixed as the problem.
-        detail: all else that helps the user; names of patients may be in it.
+        file: the file's path, for the screen only.
+        problem: a fixed sentence, which may hold numbers, but no word from a path, a tag or a library.
+        advice: a fixed sentence too.
+        detail: other text that helps the user; it may hold the names of patients.
     """
 
     file: str

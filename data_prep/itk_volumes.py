@@ -1,4 +1,4 @@
-"""NRRD and MetaImage by itk."""
+"""Reading of NRRD and MetaImage with itk."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from custom_components.files import require_readable
 from custom_components.nifti import Volume, require_sane_affine, require_sane_shape
 from custom_components.terminal import is_text
 
-# itk's axes run to the left, back and head (LPS), NIfTI's to the right, front and head (RAS).
+# itk's axes point to the left, back and head (LPS), NIfTI's axes to the right, front and head (RAS).
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -18,7 +18,7 @@ def read_itk_volume(path: Path) -> Volume:
     """Read a scalar 3-D ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` (with its ``.raw`` or ``.zraw``) in its stored type.
 
     Raises:
-        InputError: when the file is missing, truncated, of another kind, or not one upright 3-D scalar volume.
+        InputError: if the file is missing, truncated, of another kind, or not one upright 3-D scalar volume.
     """
     require_readable(path)
     if not is_text(str(path)):

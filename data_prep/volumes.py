@@ -1,4 +1,4 @@
-"""NIfTI out, with bytes that depend on nothing but the content, and masks on the grid of their image."""
+"""Writing of NIfTI whose bytes depend only on the content, and comparison of a mask's grid with its image's grid."""
 
 import gzip
 from pathlib import Path
@@ -9,27 +9,30 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 
 from custom_components.nifti import Volume
 
-# Of the shortest edge of a voxel. GE's positions of two decimals, and the single precision of viewers' headers, put a
-# voxel a few hundredths of a mm off; at half an edge it would be its neighbour.
+# Largest distance between two grids, as a part of a voxel's shortest edge. GE's positions with two decimals, and
+# viewers' headers in single precision, shift a voxel by a few hundredths of a mm. A shift of half an edge would lead to
+# the neighbouring voxel.
 GRID_TOLERANCE = 0.2
 
 
 def on_grid_of(image: Volume, label: Volume) -> Volume:
-    """``label`` with its axes turned and flipped to run as those of ``image``; no voxel is resampled."""
+    """Reorder and flip the axes of ``label`` so that they point as the axes of ``image``; no voxel is resampled."""
     turn = ornt_transform(io_orientation(label.affine), io_orientation(image.affine))
     affine = label.affine @ inv_ornt_aff(turn, label.voxels.shape)
     return Volume(apply_orientation(label.voxels, turn), affine)
 
 
 def offset_mm(one: Volume, other: Volume) -> float:
-    """How far apart two grids of one shape put a voxel: largest at a corner, since the map is affine."""
+    """The largest distance in mm between the same voxel of two grids of one shape; it is at a corner, as the map is
+    affine.
+    """
     corners = np.array(np.meshgrid(*[(0, length - 1) for length in one.voxels.shape])).reshape(3, -1)
     offset = (one.affine - other.affine) @ np.vstack([corners, np.ones(8)])
     return float(np.linalg.norm(offset[:3], axis=0).max())
 
 
 def is_same_grid(one: Volume, other: Volume) -> bool:
-    """Whether two volumes have the same voxels at the same places, but for the rounding of their headers."""
+    """Whether two volumes have the same shape and positions, except for the rounding of their headers."""
     return one.voxels.shape == other.voxels.shape and offset_mm(one, other) <= GRID_TOLERANCE * min(one.spacing_mm)
 
 

@@ -26,7 +26,7 @@ PROSTATE = {"prostate", "prostata"}
 WHOLE = {"whole", "gland", "entire", "wg"}
 PERIPHERAL = {"peripheral", "pz"}
 CENTRAL = {"central", "cg", "cz", "transition", "transitional", "tz"}
-# Parts of the gland that some annotators draw as separate zones.
+# Parts of the gland that some annotators draw as a third zone, beside the two.
 BETWEEN = {"fibromuscular", "stroma", "afs", "afms", "urethra"}
 PLAIN = {"of", "the", "organ", "anatomical", "structure", "mask", "segment", "segmentation", "contour", "roi", "tissue"}
 ZONE_WORDS = {"zone", "gland", "left", "right", "anterior", "distal", "prostatic"}
