@@ -24,7 +24,7 @@ def whole_labels(voxels: np.ndarray) -> np.ndarray:
 
 
 def in_words(values: Sequence[np.number]) -> str:
-    """Some values of an array in words, each with enough digits to differ from the others: 3, 0.5, 1.0012."""
+    """The first values of an array in words, each with all digits that it needs: 3, 0.5, 1.0012."""
     shown = ", ".join(_in_words(value) for value in values[:SHOWN])
     return shown + (", ..." if len(values) > SHOWN else "")
 

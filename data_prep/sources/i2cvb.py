@@ -53,7 +53,7 @@ def _patients(tree: FolderTree) -> list[Path]:
 
 
 def _below(tree: FolderTree, folder: Path, *names: str) -> Path | None:
-    """The sub-folder with these names, in capital or small letters."""
+    """The folder at the path ``names`` below a folder, in capital or small letters; None if there is none."""
     for name in names:
         named = (path for path in tree.children(folder) if path.name.casefold() == name)
         folder = next(filter(tree.is_folder, named), None)

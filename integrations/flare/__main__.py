@@ -1,4 +1,4 @@
-"""``python -m integrations.flare student | teachers``: hospitals that share weights, simulated on this machine.
+"""``python -m integrations.flare student | teachers``: a simulation of hospitals that share weights.
 
 Exit codes: 0 done; 1 not done, the line on stderr says why; 2 wrong usage.
 """
@@ -68,7 +68,7 @@ def teachers(options: argparse.Namespace) -> None:
 
 
 def _own_copy(options: argparse.Namespace, hospital: str, bundle: str) -> str:
-    """The bundle at the hospital, which the simulation keeps apart from what arrives."""
+    """The hospital's copy of the bundle; the simulation keeps it apart from the bundle that receives weights."""
     folder = options.out / "hospitals" / hospital / bundle
     copy_bundle(bundle, folder, options.size)
     return str(folder)
@@ -80,7 +80,7 @@ def _show(what: str, bundle: Path) -> None:
 
 
 def _datasets(named: Iterable[str]) -> dict[str, Path]:
-    """The hospitals' datasets by name, each looked at before any work starts."""
+    """The hospitals' datasets by name; each dataset is checked before any work starts."""
     datasets: dict[str, Path] = {}
     for text in named:
         name, _, folder = text.partition("=")
@@ -144,6 +144,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    # A plain kill stops the hospitals too.
+    # A kill must stop the hospitals too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())
