@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
 def _settings(options: argparse.Namespace, work_dir: Path) -> dict[str, str]:
     """Set MONAI Label's settings as environment variables, so that its child processes inherit them."""
     studies = options.studies
-    SeriesChoice.from_environment()  # a fault in the settings stops the start of the server instead of its first request
+    SeriesChoice.from_environment()  # a fault ends the start, not the first request
     if "://" not in studies:
         if not Path(studies).is_dir():
             raise InputError(f"{studies}: no such folder; give the studies' folder, or the DICOMweb URL of a PACS")
