@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(options: argparse.Namespace, work_dir: Path) -> dict[str, str]:
-    """Set MONAI Label's settings as environment variables, so that its child processes inherit them."""
+    """MONAI Label's settings, as environment variables, which its child processes inherit."""
     studies = options.studies
     SeriesChoice.from_environment()  # a fault ends the start, not the first request
     if "://" not in studies:
