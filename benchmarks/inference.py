@@ -123,7 +123,7 @@ ratio is that to the first row. `python -m benchmarks.inference --out docs/resul
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.inference", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it runs, not how fast")
+    parser.add_argument("--quick", action="store_true", help="run with tiny sizes, only to test that it works")
     parser.add_argument("--out", type=Path, help="folder of inference.md and inference.json")
     options = parser.parse_args(arguments)
     machine = describe_machine()

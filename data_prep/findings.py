@@ -58,5 +58,5 @@ def findings_of(error: InputError, file: Path) -> list[Finding]:
     if isinstance(error, FindingsError):
         return error.findings
     if not error.where:
-        return [Finding(str(file), "cannot be used", "mend what is said of it", str(error))]
+        return [Finding(str(file), "cannot be used", "correct the fault that the message names", str(error))]
     return [Finding(error.where, error.what, error.advice or "check the path", error.detail)]

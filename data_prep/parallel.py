@@ -27,7 +27,11 @@ LIMIT_S = 600
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of a command that reads many cases."""
     parser.add_argument(
-        "--jobs", type=_count, default=available_cores(), metavar="N", help="worker processes; 0 reads in this one"
+        "--jobs",
+        type=_count,
+        default=available_cores(),
+        metavar="N",
+        help="number of worker processes; 0 means this process",
     )
     parser.add_argument(
         "--time-limit",

@@ -25,9 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of ``split``."""
     parser.add_argument("dataset", type=Path, help="dataset folder, made by import")
     percent = ("TRAINING", "VALIDATION", "TEST")
-    parser.add_argument("--fractions", type=float, nargs=3, default=[80, 5, 15], metavar=percent, help="in percent")
+    parser.add_argument(
+        "--fractions", type=float, nargs=3, default=[80, 5, 15], metavar=percent, help="patients in percent"
+    )
     parser.add_argument("--groups", nargs="+", default=[], metavar="SITE[,SITE]", help="sites of one teacher each")
-    parser.add_argument("--leave-out", metavar="SITE", help="test on all of this site's cases, and on no others")
+    parser.add_argument("--leave-out", metavar="SITE", help="test only on the cases of this site, on all of them")
     parser.add_argument("--seed", type=int, default=0)
 
 

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command line of ``series``."""
     parser.add_argument("folder", type=Path, help="folder tree of DICOM studies")
     parser.add_argument("--series", metavar="REGEX", help="only series of this description or UID")
-    parser.add_argument("--tie", choices=TIES, help="which to take of several that fit")
+    parser.add_argument("--tie", choices=TIES, help="choice between several series that fit")
 
 
 def run(options: argparse.Namespace) -> int:

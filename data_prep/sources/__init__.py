@@ -31,8 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     sites.add_argument("--site-folders", action="store_true", help="each folder is a site, and its name may be kept")
     parser.add_argument("--source", choices=[source.NAME for source in SOURCES], help="layout (default: recognised)")
     parser.add_argument("--series", metavar="REGEX", help="DICOM: take the series of this description or UID")
-    parser.add_argument("--tie", choices=TIES, help="DICOM: which to take of several series that fit")
-    parser.add_argument("--masks", type=Path, metavar="FOLDER", help="DICOM: masks that lie apart from their studies")
+    parser.add_argument("--tie", choices=TIES, help="DICOM: choice between several series that fit")
+    parser.add_argument(
+        "--masks",
+        type=Path,
+        metavar="FOLDER",
+        help="DICOM: folder of the masks, if they are not in the folders of the studies",
+    )
 
 
 def options_of(arguments: argparse.Namespace) -> SourceOptions:

@@ -120,12 +120,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     together = commands.add_parser("student", help="train one student on all hospitals' data by averaging weights")
     together.add_argument("--bundle", default="enet", help="the student's bundle")
-    together.add_argument("--rounds", type=int, default=20, help="how often weights are averaged")
-    together.add_argument("--epochs", type=int, default=5, help="of each hospital in each round")
+    together.add_argument("--rounds", type=int, default=20, help="number of rounds; each round averages the weights")
+    together.add_argument("--epochs", type=int, default=5, help="epochs of each hospital in each round")
     together.set_defaults(command=student)
     apart = commands.add_parser("teachers", help="train a teacher at each hospital and collect the weights")
     apart.add_argument("--bundles", nargs="+", default=["pspnet"], help="one bundle for all, or one for each hospital")
-    apart.add_argument("--epochs", type=int, default=100, help="of each teacher")
+    apart.add_argument("--epochs", type=int, default=100, help="epochs of each teacher")
     apart.set_defaults(command=teachers)
     for subparser in (together, apart):
         subparser.add_argument(
@@ -139,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
         subparser.add_argument(
             "--set", nargs="+", default=[], metavar="KEY=NUMBER", help="settings of every training: learning_rate=0.001"
         )
-        subparser.add_argument("--out", type=Path, required=True, help="folder of what is trained")
+        subparser.add_argument("--out", type=Path, required=True, help="folder of the trained bundles")
     return parser
 
 
