@@ -23,9 +23,7 @@ BATCH = 8
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """Time of ENet's steps with reading and random transforms / without both, on the CPU and on a GPU if there is
-    one.
-    """
+    """Time of ENet's steps with reading and random transforms / without both, on the CPU and on a GPU if present."""
     devices = [torch.device("cpu")] + [torch.device("cuda")] * torch.cuda.is_available()
     with tempfile.TemporaryDirectory() as folder:
         make_phantom(Path(folder, "raw"), cases_per_site=1, matrix=64, slices=16)

@@ -40,9 +40,7 @@ class Run:
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """Measure imports of two numbers of cases, each with one worker, with two workers, and as a rerun after the
-    import.
-    """
+    """Measure imports of two numbers of cases, each with one worker, with two workers, and as a rerun."""
     with tempfile.TemporaryDirectory() as folder:
         runs = list(_import_all(QUICK_SIZES if quick else SIZES, Path(folder)))
     few, many = (dict(zip(("one", "two", "again"), group, strict=True)) for group in (runs[:3], runs[3:]))

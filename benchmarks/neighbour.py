@@ -69,8 +69,9 @@ def _seconds(training: subprocess.Popen, steps: int) -> float:
 
 @contextmanager
 def _started(program: str, **environment: str) -> Iterator[subprocess.Popen]:
-    """Start a program on two cores, with its default number of threads. A training takes its first step before it is
-    timed.
+    """Start a program on two cores, with its default number of threads.
+
+    A training takes its first step before it is timed.
     """
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
     process = subprocess.Popen(

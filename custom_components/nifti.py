@@ -57,7 +57,7 @@ def read_volume(path: Path, channel: int | None = None, upright: bool = True) ->
         upright: whether to refuse a sheared volume; False if the caller compares the volume with an upright one.
 
     Raises:
-        InputError: when the file is missing, unreadable, truncated, no NIfTI, or not one upright 3-D scalar volume.
+        InputError: if the file is missing, unreadable, truncated, not NIfTI, or not one upright 3-D scalar volume.
     """
     require_readable(path)
     with _from_nibabel(path):

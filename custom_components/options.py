@@ -84,8 +84,9 @@ EXPRESSION, REFERENCE = "$", "@"
 
 
 def typed_options(arguments: Sequence[str]) -> dict[str, str]:
-    """The texts of a command line's options by id, split as Fire splits them; if an option is repeated, the last
-    counts.
+    """The texts of a command line's options by id, split as Fire splits them.
+
+    If an option is repeated, the last counts.
     """
     typed: dict[str, str] = {}
     for argument, following in pairwise([*arguments, "--"]):

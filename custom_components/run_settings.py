@@ -108,8 +108,9 @@ class Settings:
     derived: frozenset[str] = frozenset()
 
     def below(self, key: str) -> dict[str, Any] | None:
-        """The values below a key, such as ``network_def``, by the rest of their keys; None if the key holds no
-        mapping.
+        """The values below a key, such as ``network_def``, by the rest of their keys.
+
+        The result is None if the key holds no mapping.
         """
         prefix = f"{key}::"
         return {name.removeprefix(prefix): v for name, v in self.values.items() if name.startswith(prefix)} or None

@@ -7,8 +7,9 @@ import torch
 
 
 def difference(expected: Mapping[str, torch.Tensor], found: Any) -> str:
-    """The keys that are missing, unknown or of another shape in ``found``, up to three of each kind; empty if there are
-    none.
+    """The keys that are missing, unknown or of another shape in ``found``, up to three of each kind.
+
+    The text is empty if there are no such keys.
     """
     if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         return "not a state dict"

@@ -26,9 +26,7 @@ def usable_cores(root: Path = Path("/")) -> int:
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """The time limit of each control group of this process, as a number of cores, for control groups of version 1 and
-    2.
-    """
+    """The time limits of this process' control groups (version 1 and 2), each as a number of cores."""
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:

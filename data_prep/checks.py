@@ -68,9 +68,7 @@ def taken_name_finding(path: Path) -> Finding:
 
 
 def lost_finding(path: Path, lost: Late | None) -> Finding:
-    """The finding for an image that ended the process that read it (``lost`` is None), or that took too long to
-    read.
-    """
+    """The finding for an image that ended its reading process (``lost`` is None), or took too long to read."""
     if lost is None:
         return Finding(str(path), "ended the process that read it (a crash, or too little memory)", "export it again")
     return Finding(str(path), "took too long to read", "check the file and its disk, or give a longer --time-limit")
@@ -89,8 +87,9 @@ def _read(case: SourceCase, read: Callable[[], Volume], path: Path, findings: li
 
 
 def _unreadable_findings(case: SourceCase) -> list[Finding]:
-    """The findings for missing or unreadable files. A library would call them damaged, such as a MetaImage's raw
-    file.
+    """The findings for missing or unreadable files.
+
+    A library would call them damaged, such as a MetaImage's raw file.
     """
     findings: list[Finding] = []
     for path in case.files:

@@ -19,8 +19,9 @@ from data_prep.dataset_file import read_dataset
 
 
 def header(name: str, ids: str, n4: bool) -> dict[str, Any]:
-    """The part of ``dataset.json`` that holds for all cases. A dataset accepts only cases with the same ids and
-    correction.
+    """The part of ``dataset.json`` that holds for all cases.
+
+    A dataset accepts only cases with the same ids and correction.
     """
     return {"name": name, "ids": ids, "n4": n4}
 

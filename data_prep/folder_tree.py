@@ -94,9 +94,7 @@ def unreadable(path: Path, error: OSError) -> Finding:
 
 
 class _Walk:
-    """One walk: first through the folders themselves, then through links to folders that the walk has not reached
-    yet.
-    """
+    """One walk: first through the folders themselves, then through links to folders that are not yet read."""
 
     def __init__(self, tree: FolderTree, seen: set[tuple[int, int]]) -> None:
         self.tree = tree
@@ -154,8 +152,9 @@ class _Walk:
                 self.tree.findings.append(unreadable(path, error))
 
     def _is_to_read(self, folder: Path, through_link: bool) -> bool:
-        """Whether to read a folder; the walk remembers it. Without links no folder is reached twice, even if a network
-        disk gives two folders the same number.
+        """Whether to read a folder; the walk remembers it.
+
+        Without links no folder is reached twice, even if a network disk gives two folders the same number.
         """
         try:
             identity = _identity(folder)

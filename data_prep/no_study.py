@@ -14,8 +14,9 @@ UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".filepart", ".op
 
 
 def is_no_study(name: str) -> bool:
-    """Whether a file or folder of this name cannot be part of a study. Hidden names count too, such as ``._*`` of a
-    Mac.
+    """Whether a file or folder of this name cannot be part of a study.
+
+    Hidden names count too, such as ``._*`` of a Mac.
     """
     # A mounted CD may show ISO 9660's version number: DICOMDIR;1
     plain = name.casefold().partition(";")[0].rstrip(".")

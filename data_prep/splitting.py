@@ -89,9 +89,7 @@ def split_dataset(
 
 
 def _with_mask_hash(dataset: Path, case: dict) -> dict:
-    """The case with the present hash of its mask, so that a mask that was corrected in the dataset also gives another
-    split.
-    """
+    """The case with the present hash of its mask, so that a mask corrected in the dataset gives another split."""
     mask = dataset / case["label"]
     return {**case, MASK_KEY: file_sha256(mask)} if mask.is_file() else case
 

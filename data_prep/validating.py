@@ -53,8 +53,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def is_dataset(folder: Path) -> bool:
-    """Whether a folder has a ``dataset.json`` of this project; the Decathlon's file of this name has lists instead of
-    cases.
+    """Whether a folder has a ``dataset.json`` of this project.
+
+    The Decathlon's file of this name has lists instead of cases.
     """
     path = folder / "dataset.json"
     return os.path.isfile(path) and "cases" in read_json(path)

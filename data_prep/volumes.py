@@ -23,8 +23,9 @@ def on_grid_of(image: Volume, label: Volume) -> Volume:
 
 
 def offset_mm(one: Volume, other: Volume) -> float:
-    """The largest distance in mm between the same voxel of two grids of one shape; it is at a corner, as the map is
-    affine.
+    """The largest distance in mm between the same voxel of two grids of one shape.
+
+    It is at a corner, as the map is affine.
     """
     corners = np.array(np.meshgrid(*[(0, length - 1) for length in one.voxels.shape])).reshape(3, -1)
     offset = (one.affine - other.affine) @ np.vstack([corners, np.ones(8)])

@@ -101,9 +101,7 @@ def processor() -> str:
 
 
 def _on_both(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """Combine the machines of a study that was continued on another machine: each value that differs is added to the
-    former values.
-    """
+    """Combine the machines of a study that was continued on another machine: a value that differs is added."""
     both = {**before, **now}
     for key in before.keys() & now.keys():
         former = str(before[key]).split(" / ")

@@ -50,8 +50,8 @@ class Plan:
 
     Args:
         title: title of the report.
-        image_size: in pixels.
-        field_of_view: in mm; None keeps the whole image.
+        image_size: size of the images in pixels.
+        field_of_view: side of the central square in mm; None keeps the whole image.
         fractions: fractions of training, validation and test patients.
         split_seed: seed of the split.
         scored_on: the list whose cases are scored: ``test``, or ``validation`` for a plan that compares settings.

@@ -88,8 +88,9 @@ class StudyRunner:
         return True
 
     def _share_cores(self) -> None:
-        """Write the number of threads of each running training into a file; trainings read the file at the start of an
-        epoch.
+        """Write the number of threads of each running training into a file.
+
+        Trainings read the file at the start of an epoch.
         """
         threads = str(self.threads_each(self.running))
         if not self.threads.is_file() or self.threads.read_text() != threads:
@@ -117,8 +118,9 @@ class StudyRunner:
                 done.unlink()
 
     def _done(self, row: Row) -> bool:
-        """Whether a row and all its teachers have results. A teacher that is trained again would change the row's
-        result.
+        """Whether a row and all its teachers have results.
+
+        A teacher that is trained again would change the row's result.
         """
         done = (self.bundles / row.name / "output" / "done.json").is_file()
         return done and all(self._done(self.rows[teacher]) for teacher in row.teachers)
@@ -190,8 +192,9 @@ class Job:
         return {**os.environ, **share, "TQDM_DISABLE": "1"}
 
     def _make_room(self) -> None:
-        """Remove the files of a training with other inputs. If only the cases for scoring have changed, the training's
-        files stay.
+        """Remove the files of a training with other inputs.
+
+        If only the cases for scoring have changed, the training's files stay.
         """
         started = self.bundle / "output" / "started.json"
         former = read_json(started) if started.is_file() else self.inputs

@@ -18,8 +18,8 @@ def copy_bundle(name: str, target: Path, image_size: int | None = None, field_of
     Args:
         name: name of a shipped bundle.
         target: the copy's folder.
-        image_size: in pixels; None keeps size and field of view of the shipped configs.
-        field_of_view: in mm; None keeps the whole image.
+        image_size: size of the images in pixels; None keeps size and field of view of the shipped configs.
+        field_of_view: side of the central square in mm; None keeps the whole image.
 
     Raises:
         InputError: if there is no such bundle.

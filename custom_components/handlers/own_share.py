@@ -6,9 +6,7 @@ from custom_components.threads import take_own_share
 
 
 class OwnShareOfCores:
-    """At the start of every epoch, sets the number of threads that ``python -m experiments run`` grants each
-    training.
-    """
+    """Sets, at the start of every epoch, the number of threads that ``experiments run`` grants each training."""
 
     def attach(self, engine: Engine) -> None:
         """Listen to the trainer."""

@@ -83,9 +83,7 @@ class TrainingLog:
             self._values[name].append(value)
 
     def _check_weights(self, engine: Engine) -> None:
-        """Check the weights: the epoch's last step may make them NaN, and no loss would show this before they are
-        saved.
-        """
+        """Check the weights before they are saved: the epoch's last step may make them NaN, and no loss shows this."""
         if engine.state.iteration % engine.state.epoch_length:
             return
         weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]

@@ -109,9 +109,7 @@ def segmentation_labels(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def check_pairs(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
-    """Raises ValueError unless both lists hold the same number of features (B, K, h, w), with equal B and device in
-    pairs.
-    """
+    """Raises ValueError unless both lists hold as many features (B, K, h, w), with equal B and device in each pair."""
     if len(student) != len(teacher) or not student:
         raise ValueError(
             f"{len(student)} student and {len(teacher)} teacher features given; they are paired, so give at least one "

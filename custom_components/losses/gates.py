@@ -55,8 +55,9 @@ class Gate:
 
     @torch.no_grad()
     def of_predictions(self, log_student: Tensor, log_mixture: Tensor) -> Tensor:
-        """g (B, H, W), bool, for prediction distillation; log p^s and log p^t are (B, C, H, W), at the same
-        temperature.
+        """g (B, H, W), bool, for prediction distillation.
+
+        The arguments log p^s and log p^t are (B, C, H, W), at the same temperature.
         """
         if not self._one_sided:
             return self._pixels

@@ -54,14 +54,15 @@ class PredictionDistillationLoss(Term):
             Scalar; the gradient reaches the student only.
 
         Raises:
-            ValueError: on shapes or devices that do not fit.
+            ValueError: if shapes or devices do not fit.
         """
         teachers = [teacher_logits] if isinstance(teacher_logits, Tensor) else teacher_logits
         return self.values(Output(student_logits), None, Taught([[z] for z in teachers], weights)).mean()
 
     def summary(self, teacher: Output, labels: Tensor | None) -> list[Tensor]:
-        """The logits (B, C, H, W). The term applies the temperature and the weights later, together with the student's
-        logits.
+        """The logits (B, C, H, W).
+
+        The term applies the temperature and the weights later, together with the student's logits.
         """
         return [teacher.logits]
 
@@ -69,7 +70,7 @@ class PredictionDistillationLoss(Term):
         """The divergence at each pixel, (B, H, W).
 
         Raises:
-            ValueError: on shapes or devices that do not fit.
+            ValueError: if shapes or devices do not fit.
         """
         check_logits(student.logits, "student_logits")
         teachers = [logits for (logits,) in taught.summaries]

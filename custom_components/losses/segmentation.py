@@ -58,7 +58,8 @@ class SegmentationLoss(SumOfTerms):
             target: labels (B, 1, H, W).
 
         Raises:
-            ValueError: on shapes or devices that do not fit; InputError on labels outside 0 to C-1.
+            ValueError: if shapes or devices do not fit.
+            InputError: if a label is not one of 0 to C-1.
         """
         labels = segmentation_labels(logits, target)
         return {name: term.values(Output(logits), labels).mean() for name, term in self.parts.items()}
@@ -68,8 +69,9 @@ class SegmentationLoss(SumOfTerms):
         return sum(self.weighted(terms).values())
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The weighted sum, a scalar; arguments as for :meth:`terms`. ``last_terms`` keeps the detached terms, for
-        logs.
+        """The weighted sum, a scalar; arguments as for :meth:`terms`.
+
+        ``last_terms`` keeps the detached terms, for logs.
         """
         terms = self.terms(logits, target)
         self.last_terms = {name: term.detach() for name, term in terms.items()}

@@ -66,8 +66,9 @@ class Term(nn.Module):
 
 
 class SupervisedTerm(Term):
-    """A term that compares the student with the mask only. It is also a loss by itself, with the arguments logits and
-    target.
+    """A term that compares the student with the mask only.
+
+    It is also a loss by itself, with the arguments logits and target.
     """
 
     needs = frozenset({"mask"})
@@ -83,13 +84,12 @@ class SupervisedTerm(Term):
             Scalar.
 
         Raises:
-            ValueError: on shapes or devices that do not fit; InputError on labels outside 0 to C-1.
+            ValueError: if shapes or devices do not fit.
+            InputError: if a label is not one of 0 to C-1.
         """
         return self.values(Output(logits), segmentation_labels(logits, target)).mean()
 
 
 def weigh(losses: Sequence[Tensor], weights: Tensor) -> Tensor:
-    """The weighted sum (B,) of the losses (B,) of n teachers, with weights (n,) or (B, n): equation (6) of the
-    paper.
-    """
+    """The weighted sum (B,) of the losses (B,) of n teachers, with weights (n,) or (B, n): the paper's equation (6)."""
     return (torch.stack(losses, dim=1) * weights).sum(dim=1)

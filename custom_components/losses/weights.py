@@ -61,7 +61,7 @@ def teacher_dice_losses(teacher_logits: Sequence[Tensor], target: Tensor, per_sa
     """The Dice loss of each teacher (:class:`PooledDiceLoss`), at temperature 1, without gradient, at least 0.
 
     Args:
-        teacher_logits: of n teachers, each (B, C, H, W).
+        teacher_logits: logits of n teachers, each (B, C, H, W).
         target: labels (B, 1, H, W).
         per_sample: whether to give one loss per image. On an image without prostate it is about 1 for every teacher.
 
@@ -69,7 +69,8 @@ def teacher_dice_losses(teacher_logits: Sequence[Tensor], target: Tensor, per_sa
         (n,), or (B, n) if ``per_sample``.
 
     Raises:
-        ValueError: on shapes or devices that do not fit; InputError on labels outside 0 to C-1.
+        ValueError: if shapes or devices do not fit.
+        InputError: if a label is not one of 0 to C-1.
     """
     dice = DiceLoss(softmax=True, to_onehot_y=True, include_background=False, batch=not per_sample, reduction="none")
     labels = [segmentation_labels(logits, target)[:, None] for logits in teacher_logits]
@@ -137,7 +138,7 @@ class TeacherWeights:
     def __call__(self, teacher_logits: Sequence[Tensor], target: Tensor) -> Tensor:
         """
         Args:
-            teacher_logits: of n teachers, each (B, C, H, W).
+            teacher_logits: logits of n teachers, each (B, C, H, W).
             target: labels (B, 1, H, W).
 
         Returns:

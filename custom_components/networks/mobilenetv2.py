@@ -39,8 +39,9 @@ def _conv_bn_relu6(
 
 
 class InvertedResidual(nn.Module):
-    """A 1x1 convolution to more channels, a depthwise one, a linear one to fewer; a shortcut if the shape stays the
-    same.
+    """A 1x1 convolution to more channels, a depthwise one, a linear one to fewer.
+
+    There is a shortcut if the shape stays the same.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int) -> None:

@@ -75,8 +75,9 @@ class ResNetTrunk(ResNet):
 
 
 def _dilate(stage: nn.Module, dilation: int) -> None:
-    """Replace the stride of a stage by dilation. Its first 3x3 convolution has the dilation of the stage before, half
-    as much.
+    """Replace the stride of a stage by dilation.
+
+    Its first 3x3 convolution has the dilation of the stage before, half as much.
     """
     for conv in stage.modules():
         if not isinstance(conv, nn.Conv2d):

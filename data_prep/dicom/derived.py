@@ -24,9 +24,7 @@ EMPTY_IF_MISSING = (
 
 @contextmanager
 def deriving_from(series: Series) -> Iterator[None]:
-    """Turn highdicom's errors into one line: highdicom checks every header that it copies from, with many kinds of
-    error.
-    """
+    """Turn errors into one line: highdicom checks every header that it copies from, with many kinds of error."""
     try:
         with quietly():
             yield

@@ -68,8 +68,9 @@ def _elements_of(levels: Iterable[Dataset]) -> dict[BaseTag, DataElement]:
 
 
 def _add_vendor_b_value(frame: Dataset, levels: Iterable[Dataset]) -> None:
-    """Add the b-value of a private group. Each group is read separately, because a private creator's name holds in one
-    group only.
+    """Add the b-value of a private group.
+
+    Each group is read separately, because a private creator's name holds in one group only.
     """
     if b_value(frame) is not None:
         return

@@ -90,9 +90,7 @@ def quietly() -> Iterator[None]:
 
 @contextmanager
 def parsing(path: Path) -> Iterator[None]:
-    """Turn pydicom's errors into one line about the file: it parses a value at the first access, with many kinds of
-    error.
-    """
+    """Turn errors into one line about the file: pydicom parses values at access, with many kinds of error."""
     try:
         with quietly():
             yield
@@ -155,9 +153,7 @@ def _is_first_element(start: bytes, byte_order: str) -> bool:
 
 
 def _with_encoding(dataset: Dataset) -> Dataset:
-    """Add the encoding to a header that lacks it: pydicom has found it from the bytes, and the pixel decoders need
-    it.
-    """
+    """Add the encoding to a header that lacks it: the bytes have shown it, and the pixel decoders need it."""
     if not dataset.file_meta.get("TransferSyntaxUID"):
         implicit, little_endian = dataset.original_encoding
         explicit = ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian

@@ -42,9 +42,7 @@ def place_segments(
 
 
 def _add_spacing(dataset: Dataset, spacing_mm: float) -> None:
-    """Add the distance between slices if the file lacks it: with missing frames it cannot be computed from
-    positions.
-    """
+    """Add the distance between slices if the file lacks it: with missing frames the positions do not give it."""
     for shared in dataset.get("SharedFunctionalGroupsSequence") or []:
         for measures in shared.get("PixelMeasuresSequence") or []:
             for keyword in ("SpacingBetweenSlices", "SliceThickness"):

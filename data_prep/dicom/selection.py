@@ -53,9 +53,7 @@ class SeriesChoice:
 
     @classmethod
     def from_environment(cls) -> "SeriesChoice":
-        """The choice in the environment variables SERIES and TIE, for hosts, which have no command line of this
-        project.
-        """
+        """The choice in the environment variables SERIES and TIE, for hosts, which have no such command line."""
         return cls(os.environ.get("SERIES") or None, os.environ.get("TIE") or None, ("SERIES", "TIE"))
 
     @property

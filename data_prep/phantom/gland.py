@@ -35,8 +35,9 @@ class Gland:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, endorectal: bool, peripheral_zone: float) -> "Gland":
-        """Draw a random gland of 20 to 90 ml. The balloon of an endorectal coil makes the gland flatter and dents its
-        back.
+        """Draw a random gland of 20 to 90 ml.
+
+        The balloon of an endorectal coil makes the gland flatter and dents its back.
         """
         size = rng.uniform(0.85, 1.2)
         flat = 0.85 if endorectal else 1.0
@@ -64,8 +65,9 @@ class Gland:
         return self.y_mm + self.radii_mm[1] - self.hollow_mm
 
     def distance(self, space: tuple) -> tuple[np.ndarray, tuple]:
-        """Approximate signed distance in mm to the surface (H, W, D), negative inside; and each point divided by the
-        radii.
+        """Approximate signed distance in mm to the surface (H, W, D), negative inside.
+
+        The second result is each point divided by the radii.
         """
         x, y, z = space
         width, depth, height = self.radii_mm

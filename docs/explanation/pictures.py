@@ -112,9 +112,7 @@ def lovasz(numbers: Mapping[str, np.ndarray]) -> Figure:
 
 
 def weights(numbers: Mapping[str, np.ndarray]) -> Figure:
-    """Draw the teachers' Dice losses on every batch of the short run, and the weights that two modes compute from
-    them.
-    """
+    """Draw the teachers' Dice losses on every batch of the short run, and the weights that two modes give."""
     losses = torch.from_numpy(numbers["teacher_dice_losses"])
     batches = np.arange(1, len(losses) + 1)
     panels = {

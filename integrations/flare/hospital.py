@@ -31,8 +31,9 @@ PROVENANCE = "provenance"
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
-    """Raises InputError unless all settings are numbers, true or false. A job comes from outside, and text can be
-    code.
+    """Raises InputError unless all settings are numbers, true or false.
+
+    A job comes from outside, and text can be code.
     """
     for key, value in settings.items():
         if not isinstance(value, int | float):

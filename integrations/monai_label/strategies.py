@@ -16,8 +16,9 @@ logger = logging.getLogger(__name__)
 
 
 class Random(Strategy):
-    """A random image without a final label. MONAI Label's own strategy fails if all images were offered within one
-    second.
+    """A random image without a final label.
+
+    MONAI Label's own strategy fails if all images were offered within one second.
     """
 
     def __init__(self) -> None:
