@@ -42,7 +42,7 @@ class OneLineError(Exception):
         return where + self.what + detail + advice
 
     def at(self, where: object) -> Self:
-        """The same error with its file, for a caller that alone knows the file."""
+        """The same error with its file, for a caller that knows the file when the raising function does not."""
         return type(self)(self.what, where, self.advice, self.detail)
 
 

@@ -107,7 +107,7 @@ def volume_name(path: str | Path) -> str:
 
 
 def require_sane_affine(path: Path, affine: np.ndarray, upright: bool = True) -> None:
-    """Refuse an affine that no MRI has, or one that is sheared: rows, columns and slices must be at right angles.
+    """Refuse an affine that no MRI has, and a sheared affine: rows, columns and slices must be at right angles.
 
     Args:
         path: the volume's file.

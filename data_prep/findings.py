@@ -51,9 +51,9 @@ def findings_of(error: InputError, file: Path) -> list[Finding]:
     """The findings that an error tells.
 
     Args:
-        error: its fields become the finding's. An error that names no place may hold anything in its sentence, so the
-            whole sentence becomes the detail.
-        file: the file that was read; an error that names no place is about this file.
+        error: the finding gets the error's fields. If the error has no ``where``, its sentence may hold private names,
+            so the whole sentence becomes the detail.
+        file: the file that was read. An error without ``where`` is about this file.
     """
     if isinstance(error, FindingsError):
         return error.findings

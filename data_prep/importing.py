@@ -29,7 +29,7 @@ WHOLE = (1, 1)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of ``import``."""
+    """Add the command line of ``import``."""
     parser.add_argument("folder", type=Path, help="raw folder")
     parser.add_argument("--out", type=Path, required=True, metavar="DATASET", help="dataset folder to make or add to")
     sources.add_arguments(parser)

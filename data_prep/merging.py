@@ -22,7 +22,7 @@ from data_prep.quarantine import read_quarantine, write_quarantine
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of ``merge``."""
+    """Add the command line of ``merge``."""
     parser.add_argument("datasets", type=Path, nargs="+", metavar="DATASET", help="datasets to join")
     parser.add_argument("--out", type=Path, required=True, metavar="DATASET", help="dataset folder to make")
 

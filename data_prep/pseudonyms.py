@@ -60,7 +60,7 @@ class Pseudonyms:
             raise InputError(f"{folder}: {problem}; give {advice}")
 
     def origin(self, case: SourceCase, folder: Path) -> str:
-        """A hash of the path, size and time of change of all files of the case; it changes when a file changes."""
+        """A hash of the paths, sizes and times of change of all files of the case; it changes if a file changes."""
         return self._hash("origin", *(f"{os.path.relpath(path, folder)} {_state(path)}" for path in case.files))
 
     def _name(self, kind: str, *parts: str) -> str:

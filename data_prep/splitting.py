@@ -22,7 +22,7 @@ ITEM_KEYS = ("image", "label", "case", "site", "patient", "voxel_sha256", MASK_K
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of ``split``."""
+    """Add the command line of ``split``."""
     parser.add_argument("dataset", type=Path, help="dataset folder, made by import")
     percent = ("TRAINING", "VALIDATION", "TEST")
     parser.add_argument(
@@ -55,7 +55,7 @@ def split_dataset(
         dataset: canonical dataset folder.
         fractions: fractions of training, validation and test patients, in percent or with the sum 1.
         groups: groups of sites with a file each; a group is a text such as "UCL,HK".
-        seed: decides which patients go where.
+        seed: decides the list of each patient.
         leave_out: a site whose cases are the test cases; the other sites' patients are for training and validation.
         folder: folder of the split files; by default ``splits`` in the dataset.
 

@@ -27,7 +27,7 @@ from data_prep.splitting import LISTS, MASK_KEY, split_sha256
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of ``validate``."""
+    """Add the command line of ``validate``."""
     parser.add_argument("folder", type=Path, help="dataset, or raw folder")
     parser.add_argument("--json", action="store_true", help='print a list of {"file", "problem", "advice"}')
     parallel.add_arguments(parser)

@@ -24,7 +24,7 @@ class Row:
     """One training of a study, and one line of its table.
 
     Args:
-        name: the folder of its bundle below the study.
+        name: name of the row, and of its bundle's folder in the study.
         label: the row's name in the report. Rows that differ only in the seed have the same label.
         role: ``teacher``, ``baseline`` (a student trained alone) or ``student`` (distilled).
         bundle: the shipped bundle that is copied.

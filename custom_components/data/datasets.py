@@ -1,4 +1,4 @@
-"""Datasets over prepared volumes: one slice a sample for training, one volume a sample for validation."""
+"""Datasets of prepared volumes. A sample is one slice for training, and one volume for validation."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence

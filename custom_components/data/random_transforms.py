@@ -137,7 +137,7 @@ class PrepareSlices(PrepareBatch):
         *args: Any,
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor]:
-        """Image and label (B, 1, H, W), as a MONAI trainer asks for them."""
+        """Return image and label (B, 1, H, W), in the form that a MONAI trainer needs."""
         image, label = default_prepare_batch(batchdata, device, non_blocking, **kwargs)
         if self.transforms is None:
             return image, label

@@ -15,7 +15,7 @@ from data_prep.findings import SOME_FINDINGS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of ``series``."""
+    """Add the command line of ``series``."""
     parser.add_argument("folder", type=Path, help="folder tree of DICOM studies")
     parser.add_argument("--series", metavar="REGEX", help="only series of this description or UID")
     parser.add_argument("--tie", choices=TIES, help="choice between several series that fit")

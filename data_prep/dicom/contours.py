@@ -1,4 +1,4 @@
-"""RTSTRUCT contours -> voxels, slice by slice (DICOM PS3.3 C.8.8.6).
+"""Conversion of RTSTRUCT contours to voxels, slice by slice (DICOM PS3.3 C.8.8.6).
 
 A contour of type CLOSEDPLANAR_XOR removes the part that earlier contours of its slice cover, and adds the rest
 (C.8.8.6.3). For CLOSED_PLANAR the standard does not say how to combine several contours of a slice. Here a contour
@@ -17,7 +17,7 @@ from custom_components.errors import InputError
 from data_prep.dicom.geometry import LPS_TO_RAS
 from data_prep.dicom.values import text
 
-# The standard does not have the second word. Planning systems write it for interpolated contours.
+# The second type is not in the standard. Planning systems write it for interpolated contours.
 CLOSED, XOR, POINT = ("CLOSED_PLANAR", "INTERPOLATED_PLANAR"), "CLOSEDPLANAR_XOR", "POINT"
 # Largest distance from a slice's plane, in slices. Contours lie in the plane of a slice, except for rounding.
 PLANE_TOLERANCE = 0.1

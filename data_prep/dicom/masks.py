@@ -1,4 +1,4 @@
-"""Which DICOM mask (SEG or RTSTRUCT) belongs to a series, and which of its segments make up the prostate."""
+"""Choice and reading of the DICOM mask (SEG or RTSTRUCT) of a series, and of the segments that make up the prostate."""
 
 import re
 from collections.abc import Iterable, Iterator

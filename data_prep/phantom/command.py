@@ -24,7 +24,7 @@ from data_prep.volumes import write_volume
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of ``phantom``."""
+    """Add the command line of ``phantom``."""
     parser.add_argument("out", type=Path, help="folder to make")
     parser.add_argument("--cases-per-site", type=int, default=6, metavar="N")
     parser.add_argument("--seed", type=int, default=0)

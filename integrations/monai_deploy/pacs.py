@@ -38,7 +38,7 @@ class PacsStudy:
         self._client.set_http_retry_params(retry=False)
 
     def pull(self, folder: Path) -> None:
-        """Write every instance, as the server stores it, into a folder, each under its UID.
+        """Write all instances, as the server stores them, into a folder; a file's name is the instance's UID.
 
         Raises:
             InputError: if the server cannot be reached, has no such study, or sends fewer instances than it lists.
