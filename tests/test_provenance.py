@@ -24,7 +24,7 @@ def test_says_all_that_a_distillation_asks_of_a_teacher(record, cases, preproces
     assert record["bundle"] == "enet"
     assert record["network_def"]["_target_"] == "custom_components.networks.ENet"
     assert record["preprocessing"] == describe(preprocessing.transforms)
-    keys = ("case", "site", "patient", "voxel_sha256")
+    keys = ("case", "site", "patient", "voxel_sha256", "label_sha256")
     assert record["cases"]["validation"] == [{key: cases[0][key] for key in keys}]
     assert [case["case"] for case in record["cases"]["training"]] == [case["case"] for case in cases[1:]]
     assert record["teachers"] == {}

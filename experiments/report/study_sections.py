@@ -63,8 +63,8 @@ def _paper(study: StudyRecord) -> list[Block]:
                 "cross-entropy added, which starts without the plateau of equation 4. “over its teacher” is the "
                 "difference to the student's only teacher. The columns “paper” hold the paper's figures. The paper "
                 "measured them on its own test cases of six sites at 384x384, so they come from another experiment "
-                "than ours. A row with a loss of its own or other special settings has no counterpart in the paper. "
-                "The text of the paper gives 75.5 for ESPNet alone."
+                "than ours. A row with a loss of its own or other special settings has no figure of the paper. The "
+                "text of the paper gives 75.5 for ESPNet alone."
             )
         )
     return blocks

@@ -85,7 +85,8 @@ def test_what_is_not_known_is_said():
     assert card(None).count("No weights are part of this repository") == 1
     assert "None yet: no evaluation" in card(None)
     assert "None yet: no evaluation" in card({**KNOWN, "evaluation": None})
-    bare = card({**KNOWN, "split": None, "teachers": {}, "trained_on": {"training": {"HK": 2}, "validation": {}}})
+    nothing = {"split": None, "run": None, "teachers": {}}
+    bare = card({**KNOWN, **nothing, "trained_on": {"training": {"HK": 2}, "validation": {}}})
     assert "- trained on 2 cases (HK 2)\n- epoch chosen on 0 cases\n\n## Figures" in bare
 
 

@@ -11,7 +11,6 @@ from torch.nn.parallel import DistributedDataParallel
 from custom_components.engines import distillation
 from custom_components.errors import InputError, NotFiniteError
 from custom_components.handlers import ResumeCheckpoint
-from custom_components.handlers.resume import SAME_RUN
 from custom_components.networks import ENet, ESPNet, MobileNetV2
 
 TERMS = ["dice", "lovasz", "importance", "region_contrast", "prediction"]
@@ -97,7 +96,7 @@ def test_teachers_are_frozen_in_every_sense(make_distillation, kinds, tmp_path):
     trainer.add_event_handler(
         IterationEvents.LOSS_COMPLETED, lambda: modes.update(module.training for module in ensemble.modules())
     )
-    provenance = dict.fromkeys(SAME_RUN)
+    provenance = {"run": {}}
     objects = {"network": run.student, "optimizer": trainer.optimizer}
     ResumeCheckpoint(tmp_path / "last.pt", objects, provenance).attach(trainer)
     trainer.run()
@@ -175,7 +174,7 @@ def test_distils_through_a_ddp_wrapper_alike(make_distillation, tiny, process_gr
 
 def test_a_slice_that_is_not_finite_is_named_alone_and_the_checkpoint_before_stays(make_distillation, tiny, tmp_path):
     run = make_distillation([tiny], epochs=3)
-    provenance = dict.fromkeys(SAME_RUN)
+    provenance = {"run": {}}
     ResumeCheckpoint(tmp_path / "last.pt", {"network": run.student}, provenance).attach(run.trainer)
     kept = {}
     run.trainer.add_event_handler(Events.EPOCH_COMPLETED(once=1), lambda: kept.update(hashes(run.student)))

@@ -268,7 +268,7 @@ def test_paper_tables_set_each_student_beside_its_counterpart(sample):
             2,
             {
                 "loss::preset": "emkd",
-                "loss::segmentation": {"cross_entropy_weight": 0.5},
+                "loss::terms::cross_entropy::weight": 0.5,
                 "loss::weighting": "inverse",
                 "loss::scope": "sample",
                 "loss::beta": "1.0",
@@ -277,7 +277,7 @@ def test_paper_tables_set_each_student_beside_its_counterpart(sample):
         ),
         (2, {"loss::beta": 2.0}, "–"),
         (2, {"loss::preset": "paper", "loss::alpha": 0}, "–"),
-        (2, {"loss::preset": "paper", "loss::prediction::temperature": 2}, "–"),
+        (2, {"loss::preset": "paper", "loss::terms::prediction::temperature": 2}, "–"),
         (2, {"loss::weighting": "uniform"}, "–"),
         (2, {"gland_slices_only": True}, "–"),
         (2, {"online": True}, "–"),

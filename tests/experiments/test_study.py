@@ -159,7 +159,7 @@ def test_a_plain_kill_stops_as_ctrl_c_does(study, monkeypatch, capsys):
 
 def test_rows_side_by_side_share_the_cores_and_the_last_one_has_them_all(study, monkeypatch):
     monkeypatch.setattr("experiments.runner.usable_cores", lambda: 5)
-    trained = StudyRunner(plan=None, dataset=None, folder=study, lock=-1)
+    trained = StudyRunner(SimpleNamespace(rows=[]), study, study, lock=-1)
     granted = []
     for running in (["big"], ["big", "alone"], ["big", "alone", "distilled"], ["distilled"]):
         trained.running = dict.fromkeys(running)

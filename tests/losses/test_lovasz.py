@@ -179,5 +179,5 @@ def test_unknown_classes_option(classes):
 
 
 def test_class_beyond_the_logits():
-    with pytest.raises(ValueError, match="2-class logits lack"):
+    with pytest.raises(InputError, match="2-class logits lack"):
         LovaszSoftmaxLoss([2])(*case(0))
