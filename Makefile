@@ -13,7 +13,7 @@ PAIRS := RUNMC,BMC I2CVB,UCL BIDMC,HK
 SITES ?= $(if $(DATASET),,$(PAIRS))
 SEEDS ?=
 JOBS ?= 2
-# Own data get hashed ids. Who names sites says that the folders are no patients.
+# Ids of own data are hashed. If SITES is given, the user has said that the folders are sites and not patients.
 IMPORT ?= $(if $(DATASET),$(if $(SITES),--site-folders),--keep-ids)
 ABSPATH := $(PY) -c 'import os, sys; print(os.path.abspath(sys.argv[1]))'
 
@@ -27,7 +27,7 @@ help:  ## show this list
 
 venv: $(READY)  ## make .venv with everything in it
 
-# torch first and pinned: nothing that follows may bring another build of it.
+# torch is pinned and installed first, so that no other package installs another build of it.
 $(READY): requirements.txt tests/requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
@@ -35,7 +35,7 @@ $(READY): requirements.txt tests/requirements.txt pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-demo: $(READY)  ## the main job: three limited teachers, a baseline, a distilled student, one report
+demo: $(READY)  ## run the main job: three limited teachers, a baseline, a distilled student, one report
 	@set -f; raw=; name=demo; \
 	if [ -n "$$DATASET" ]; then raw=$$($(ABSPATH) "$$DATASET"); name=$$(basename "$$raw"); fi; \
 	out=$${OUT:-runs/$$name}; raw=$${raw:-$$($(ABSPATH) "$$out/phantom")}; \
@@ -51,24 +51,24 @@ demo: $(READY)  ## the main job: three limited teachers, a baseline, a distilled
 	$(PY) -m experiments run --plan demo --dataset "$$out/dataset" --out "$$out" --jobs "$$JOBS" \
 		$(if $(SIZE),--size "$$SIZE") $(if $(EPOCHS),--epochs "$$EPOCHS") "$$@"
 
-# make complexity [EXPORTED=enet]: also the ONNX files that make export wrote for this bundle
-complexity: $(READY)  ## parameters, operations and CPU time of all networks, beside the paper's Table 1 (6 minutes)
+# make complexity [EXPORTED=enet]: with EXPORTED, also for the ONNX files that make export has written for this bundle
+complexity: $(READY)  ## parameters, operations and CPU time of all networks, compared with the paper's Table 1 (6 minutes)
 	$(PY) -m experiments complexity $(if $(EXPORTED),--exported "$$EXPORTED")
 
-benchmarks: $(READY)  ## what is fast, beside what it is measured against, into docs/results (25 minutes)
+benchmarks: $(READY)  ## compare the fast parts with their alternatives and write docs/results (25 minutes)
 	OMP_NUM_THREADS=1 $(PY) -m benchmarks --out docs/results
 	$(PY) -m benchmarks.inference --out docs/results
 
 pictures: $(READY)  ## draw the pictures of docs/explanation again
 	$(PY) docs/explanation/pictures.py
 
-test: $(READY)  ## the tests, within 8 minutes on 2 quiet cores
+test: $(READY)  ## run the tests, within 8 minutes on 2 quiet cores
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 
-fuzz: $(READY)  ## 2,000 damaged files through validate and import
+fuzz: $(READY)  ## run validate and import on 2,000 damaged files
 	$(PY) tests/data_prep/fuzzing.py
 
-lint: $(READY)  ## ruff, and whether the generated configs are up to date
+lint: $(READY)  ## run ruff, and check that the generated configs are up to date
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m custom_components.bundle build --check
@@ -77,17 +77,17 @@ configs: $(READY)  ## write every bundle's configs from bundles/_base and bundle
 	$(PY) -m custom_components.bundle build
 
 # make card BUNDLE=enet [TRAINED=runs/mine/bundles/enet_kd]
-card: bundle-given $(READY)  ## take a trained bundle's evaluation into the model card of BUNDLE
+card: bundle-given $(READY)  ## write a trained bundle's evaluation into the model card of BUNDLE
 	$(PY) -m custom_components.bundle card "$$BUNDLE" $(if $(TRAINED),"$$TRAINED")
 
-package: bundle-given $(READY)  ## one zip of the trained BUNDLE (name or folder) that runs with MONAI alone
+package: bundle-given $(READY)  ## pack the trained BUNDLE (name or folder) into one zip that runs with MONAI alone
 	$(PY) -m custom_components.bundle package "$$BUNDLE"
 
 # make export BUNDLE=enet [CALIBRATE=<dataset> [DATALIST=<the split trained with>]]
-export: bundle-given $(READY)  ## TorchScript, ONNX and a Triton repository of the trained BUNDLE; with CALIBRATE also INT8
+export: bundle-given $(READY)  ## export the trained BUNDLE to TorchScript, ONNX and a Triton repository; with CALIBRATE also to INT8
 	$(PY) -m custom_components.bundle export "$$BUNDLE" $(if $(CALIBRATE),--calibrate "$$CALIBRATE") $(if $(DATALIST),--datalist "$$DATALIST")
 
-# Before a first .venv is made, which takes minutes.
+# This check comes before the first .venv is made, which takes minutes.
 bundle-given:
 	@test -n "$$BUNDLE" || { echo "error: give the bundle, for example BUNDLE=enet" >&2; exit 1; }
 

@@ -1,14 +1,14 @@
-# The variables that a user gives, as they were typed. Included by the Makefile.
+# The variables of the command line, with exactly the text that the user typed. The Makefile includes this file.
 #
-# make would run what follows a $ in a value, and the shell would read a value's spaces, quotes and signs. So a recipe
-# takes every value from its environment, as "$$NAME", and no value is a part of a target's name.
+# make would expand a $ in a value, and the shell would interpret a value's spaces, quotes and special characters. So a
+# recipe reads every value from the environment, as "$$NAME", and no value is a part of a target's name.
 TEXTS := DATASET OUT EXPORTED BUNDLE TRAINED CALIBRATE DATALIST STUDIES IN PSA SIZE EPOCHS JOBS PORT
-# Words with spaces between them; a word with spaces stands in quotes. A recipe splits them: eval "set -- $$NAME".
+# Lists of words, separated by spaces; a word that holds spaces is quoted. A recipe splits a list: eval "set -- $$NAME".
 LISTS := SITES SEEDS IMPORT MODELS TEACHERS
 
 EMPTY :=
 HASH := \#
-# Where a value begins: a sign that none has.
+# A mark for the start of a value; no value contains it.
 START := <|>
 SIGNS := ; & | < > ` $$ ( ) $(HASH) \$(EMPTY)
 

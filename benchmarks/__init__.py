@@ -1,1 +1,1 @@
-"""What is fast, measured beside what a user would pick instead: ``python -m benchmarks``."""
+"""Benchmarks of this project's fast parts against the alternatives a user has: ``python -m benchmarks``."""

@@ -17,12 +17,12 @@ BENCHMARKS = ("distillation_step", "augmentation", "neighbour", "lovasz", "loss_
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run all benchmarks, or those named."""
+    """Run all benchmarks, or the benchmarks that ``--only`` names."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure what is claimed to be fast.")
     parser.add_argument(
         "--only", nargs="+", choices=BENCHMARKS, default=BENCHMARKS, metavar="NAME", help=", ".join(BENCHMARKS)
     )
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it runs, not how fast")
+    parser.add_argument("--quick", action="store_true", help="run with tiny sizes, only to test that it works")
     parser.add_argument("--out", type=Path, help="folder of benchmarks.md and benchmarks.json")
     options = parser.parse_args(arguments)
 

@@ -1,4 +1,4 @@
-"""A training whose slices change at random, against the bare steps of the same training on ready batches."""
+"""The time of a training with random transforms, against the time of the same training steps on ready batches."""
 
 import statistics
 import tempfile
@@ -23,7 +23,7 @@ BATCH = 8
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """ENet's steps with reading and random transforms / without both, on the CPU and, where there is one, on a GPU."""
+    """Time of ENet's steps with reading and random transforms / without both, on the CPU and on a GPU if present."""
     devices = [torch.device("cpu")] + [torch.device("cuda")] * torch.cuda.is_available()
     with tempfile.TemporaryDirectory() as folder:
         make_phantom(Path(folder, "raw"), cases_per_site=1, matrix=64, slices=16)
@@ -43,7 +43,7 @@ def _compare(folder: Path, size: int, device: torch.device, rounds: int) -> Figu
         _training(device, loader, PrepareSlices(transforms)),
         _training(device, [random_batch(BATCH, size)]),
     )
-    # A warm-up of its own: the first steps of a network are slow.
+    # The first steps of a network are slow, so they are not counted.
     in_turn(2, stepper(augmented), stepper(bare), device=device)
     times = in_turn(rounds, stepper(augmented), stepper(bare), device=device)
     for trainer in (augmented, bare):

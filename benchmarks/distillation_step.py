@@ -1,4 +1,4 @@
-"""A distillation step against its unavoidable parts: the teachers' forward pass and the student's supervised step."""
+"""The time of a distillation step, against its parts: the teachers' forward pass and the student's supervised step."""
 
 import statistics
 from typing import Any
@@ -16,11 +16,11 @@ from custom_components.teachers import Taps, Teacher, TeacherEnsemble
 
 TEACHERS = {"PSPNet": ["pspnet"], "three teachers": ["deeplabv3plus", "pspnet", "fcn_resnet101"]}
 SMALL = {"ESPNet": ["espnet"], "two teachers": ["espnet", "mobilenetv2"]}  # for --quick
-STEPS = 1000  # more than are taken: the first batch of an epoch also measures gradients, and is left to the warm-up
+STEPS = 1000  # more than needed: the first batch of an epoch, the warm-up, also measures gradients
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """Step time / (teachers' forward under no_grad + supervised step), on the CPU and, where there is one, on a GPU."""
+    """Step time / (teachers' forward under no_grad + supervised step), on the CPU and on a GPU if there is one."""
     devices = [torch.device("cpu")] + [torch.device("cuda")] * torch.cuda.is_available()
     teachers = SMALL if quick else TEACHERS
     return [_compare(label, names, device, quick) for device in devices for label, names in teachers.items()]
@@ -75,7 +75,7 @@ def _compare(label: str, names: list[str], device: torch.device, quick: bool) ->
 
 
 def random_batch(batch_size: int, size: int) -> dict[str, Any]:
-    """Noise with a disc as the prostate, as a data loader gives it."""
+    """A batch as a data loader gives it: noise, with a disc as the prostate."""
     rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
     disc = ((rows - size / 2) ** 2 + (columns - size / 2) ** 2 < (size / 6) ** 2)[None, None]
     return {
@@ -89,7 +89,7 @@ def random_batch(batch_size: int, size: int) -> dict[str, Any]:
 
 
 def random_teachers(names: list[str], keys: list[str]) -> TeacherEnsemble:
-    """Untrained: what a network has learnt does not change how long it takes."""
+    """Untrained teachers: the weights do not change how long a network takes."""
     teachers = []
     for name in names:
         bundle = read_bundle(name, SHIPPED_BUNDLES)
@@ -99,12 +99,12 @@ def random_teachers(names: list[str], keys: list[str]) -> TeacherEnsemble:
 
 
 def untrained_enet(device: torch.device) -> dict[str, Any]:
-    """An untrained ENet with its optimizer, as a trainer takes them."""
+    """An untrained ENet and its optimizer, as arguments of a trainer."""
     network = read_bundle("enet", SHIPPED_BUNDLES).build_network().to(device, memory_format=torch.channels_last)
     return {"network": network, "optimizer": torch.optim.Adam(network.parameters(), 1e-4)}
 
 
 def stepper(trainer: Trainer):
-    """A function that lets the trainer take one step and come back."""
+    """Make a function that runs one step of the trainer and then returns."""
     trainer.add_event_handler(Events.ITERATION_COMPLETED, trainer.interrupt)
     return trainer.run

@@ -9,7 +9,7 @@ from custom_components.tables import markdown_table
 from experiments.complexity import render_machine
 
 COLUMNS = ("figure", "measured", "rounds", "target", "met")
-Results = Mapping[str, Sequence[Figure]]  # by the name of the benchmark
+Results = Mapping[str, Sequence[Figure]]  # figures by the name of their benchmark
 
 
 def to_json(results: Results, machine: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""How ``data_prep import`` grows with the number of cases: time, memory, workers, and a rerun with nothing to do.
+"""The time and memory of ``data_prep import`` by number of cases and workers, and of a rerun that has nothing to do.
 
-Every import is a process of its own, as its user runs it; memory is that of the process and all its workers together.
+Every import runs in a process of its own, as for a user. The memory is the sum over this process and its workers.
 """
 
 import subprocess
@@ -26,12 +26,12 @@ SAMPLE_S = 0.05
 
 @dataclass(frozen=True)
 class Run:
-    """One import to its end.
+    """The measurements of one import.
 
     Args:
-        cases: how many there were.
+        cases: number of cases.
         seconds: wall-clock time.
-        peak_mib: the most that the process and its workers held at once.
+        peak_mib: the largest memory that the process and its workers held at one time, in MiB.
     """
 
     cases: int
@@ -40,7 +40,7 @@ class Run:
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """Two numbers of generated cases with one and two workers, and again when all is done."""
+    """Measure imports of two numbers of cases, each with one worker, with two workers, and as a rerun."""
     with tempfile.TemporaryDirectory() as folder:
         runs = list(_import_all(QUICK_SIZES if quick else SIZES, Path(folder)))
     few, many = (dict(zip(("one", "two", "again"), group, strict=True)) for group in (runs[:3], runs[3:]))
@@ -81,7 +81,7 @@ def _cases_a_second(size: int, runs: dict[str, Run]) -> dict[str, float]:
 
 
 def _import_all(sizes: tuple[int, ...], folder: Path) -> Iterator[Run]:
-    """For each size: with one worker, with two, and again with one."""
+    """For each number of cases: an import with one worker, an import with two, and a rerun with one."""
     for size in sizes:
         raw = folder / f"raw{size}"
         make_cases(raw, size)
@@ -90,7 +90,7 @@ def _import_all(sizes: tuple[int, ...], folder: Path) -> Iterator[Run]:
 
 
 def make_cases(folder: Path, count: int) -> None:
-    """Write smooth noise with a box for a gland, each case different, in the released layout."""
+    """Write cases in the released layout. Each case is different smooth noise, and a box stands for the prostate."""
     mask = np.zeros(SHAPE, np.uint8)
     mask[40:80, 40:80, 4:12] = 1
     affine = np.diag([-0.8, -0.8, 3.0, 1.0])

@@ -1,11 +1,11 @@
-"""One volume from file to mask, on the CPU: ENet as MONAI bundle, TorchScript, ONNX Runtime and INT8, and a teacher.
+"""The time from a volume's file to its mask, on the CPU: a teacher, and ENet as bundle, TorchScript, ONNX and INT8.
 
     python -m benchmarks.inference --out docs/results    # 384x384x24, three rounds
     python -m benchmarks.inference --quick
 
-Every variant is the bundle's ``inference.json`` with another network in it, in a process of its own, so that its peak
-memory is its own. The processes take turns, so that whatever else the machine does hits all of them. Weights are
-random: time and memory do not depend on them.
+Every variant runs the bundle's ``inference.json`` with another network. Each variant has a process of its own, so that
+the peak memory is the variant's alone. The processes take turns, so that other work on the machine slows all of them.
+The weights are random: time and memory do not depend on them.
 """
 
 import argparse
@@ -44,7 +44,7 @@ VARIANTS = {
 
 
 def make_bundles(folder: Path, size: int) -> None:
-    """The two bundles with random weights, and the student's exports."""
+    """Make the two bundles with random weights, and export the student."""
     for name in (STUDENT, TEACHER):
         copy_bundle(name, folder / name, size)
         bundle = read_bundle(str(folder / name))
@@ -59,7 +59,7 @@ def make_bundles(folder: Path, size: int) -> None:
 
 
 def measure(scratch: Path, size: int, slices: int, rounds: int) -> list[dict[str, Any]]:
-    """Median seconds and peak memory of each variant; a first round is not counted."""
+    """Measure the median seconds and the peak memory of each variant; the first round is not counted."""
     make_bundles(scratch / "bundles", size)
     (scratch / "volumes").mkdir()
     voxels = np.random.default_rng(0).integers(0, 1000, (size, size, slices)).astype(np.int16)
@@ -93,7 +93,7 @@ def _ask(label: str, worker: subprocess.Popen) -> dict[str, float]:
 
 
 def render(rows: Sequence[Mapping[str, Any]], machine: Mapping[str, Any], size: int, slices: int, rounds: int) -> str:
-    """The page in Markdown; each ratio is that of a row to the first row."""
+    """Write the page in Markdown. Each ratio compares a row with the first row."""
     first = rows[0]
     cells = [
         [
@@ -123,7 +123,7 @@ ratio is that to the first row. `python -m benchmarks.inference --out docs/resul
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the benchmark from the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.inference", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it runs, not how fast")
+    parser.add_argument("--quick", action="store_true", help="run with tiny sizes, only to test that it works")
     parser.add_argument("--out", type=Path, help="folder of inference.md and inference.json")
     options = parser.parse_args(arguments)
     machine = describe_machine()

@@ -1,4 +1,4 @@
-"""The process of one variant of ``benchmarks.inference``: no more in memory than a user of this variant has.
+"""The process of one variant of ``benchmarks.inference``. It loads only the libraries that a user of the variant loads.
 
 python -m benchmarks.inference_process <bundle> <file> <volumes>
 """
@@ -22,7 +22,7 @@ from custom_components.files import read_json
 
 
 class TimedNetwork(nn.Module):
-    """A network that adds up the seconds of its forward passes."""
+    """Wraps a network and adds up the seconds of its forward passes."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -37,20 +37,20 @@ class TimedNetwork(nn.Module):
 
 
 def load(bundle_dir: Path, file: str) -> nn.Module:
-    """A network of the bundle: ``model.pt``, ``model.ts`` or an ONNX file."""
+    """Load a network of the bundle: ``model.pt``, ``model.ts`` or an ONNX file."""
     model = bundle_dir / "models" / file
     if model.suffix == ".pt":
         return load_weights(read_bundle(str(bundle_dir)).build_network(), model)
     if model.suffix == ".ts":
         return torch.jit.load(model)
-    # Here, so that ONNX Runtime is in no other variant's memory.
+    # Imported here, so that the other variants do not hold ONNX Runtime in memory.
     from custom_components.export import OnnxNetwork
 
     return OnnxNetwork(model)
 
 
 def serve(bundle_dir: Path, file: str, volumes: Path) -> None:
-    """For each line of stdin, one volume from file to mask, and a line of JSON on stdout that tells what it took.
+    """For each line of stdin, segment the volume and print one line of JSON with the time and the memory.
 
     Args:
         bundle_dir: folder of the bundle whose ``inference.json`` is run.
@@ -72,7 +72,7 @@ def serve(bundle_dir: Path, file: str, volumes: Path) -> None:
 
 
 def peak_mb() -> float:
-    """The most memory that this process has held since its program started, in MB."""
+    """The peak memory of this process since its start, in MB."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmHWM"):
             return int(line.split()[1]) * 1024 / 1e6

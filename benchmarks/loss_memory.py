@@ -1,4 +1,4 @@
-"""The memory that DistillationLoss needs beside the features it compares."""
+"""The memory that DistillationLoss needs in addition to the features that it compares."""
 
 import json
 import tempfile
@@ -16,7 +16,7 @@ from custom_components.teachers import Taps
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """Peak of what forward and backward pass of the loss allocate / the tapped features of student and teachers."""
+    """Peak memory of the loss's forward and backward pass / memory of the tapped features of student and teachers."""
     return [_of(label, names, quick) for label, names in (SMALL if quick else TEACHERS).items()]
 
 
@@ -30,7 +30,7 @@ def _of(label: str, names: list[str], quick: bool) -> Figure:
     student = bundle.build_network().to(device)
     taps = Taps(student, bundle.taps)
     taps.arm()
-    # Leaves of their own graph, so that the network's backward pass is not counted.
+    # The features are leaves of a new graph, so that the network's backward pass is not counted.
     logits = student(image).detach().requires_grad_()
     features = [tap.detach().requires_grad_() for tap in taps.collect(taps.keys)]
     teacher_logits, teacher_features = random_teachers(names, list(taps.keys)).to(device)(image, [])
@@ -51,7 +51,7 @@ def _of(label: str, names: list[str], quick: bool) -> Figure:
 
 
 def peak_bytes(run: Callable[[], object], device: torch.device) -> int:
-    """The most that tensors allocated by ``run`` hold at one time."""
+    """The largest number of bytes that the tensors allocated by ``run`` hold at one time."""
     if device.type == "cuda":
         before = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()

@@ -1,4 +1,4 @@
-"""Two things timed in turn, and what one takes of the other."""
+"""Functions timed in turn, and the ratio of their times."""
 
 import statistics
 import time
@@ -14,12 +14,12 @@ class Figure:
 
     Args:
         what: the figure in words.
-        values: one a round; the median counts.
-        target: the bound to meet.
+        values: one value for each round; the median counts.
+        target: the bound that the median must meet.
         at_least: whether the bound is a lower one.
-        unit: of the values; empty for a ratio.
-        parts: medians of what the figure was made from, by name with unit.
-        note: what a reader must know of how it was measured, or why the target is missed.
+        unit: unit of the values; empty for a ratio.
+        parts: the medians that the figure was computed from, by name with unit.
+        note: how the figure was measured, or why it misses the target.
     """
 
     what: str
@@ -40,7 +40,7 @@ class Figure:
 
 
 def seconds(run: Callable[[], object], device: torch.device | None = None) -> float:
-    """Wall-clock time of one call; a GPU's queue is emptied before and after."""
+    """Wall-clock time of one call. A GPU finishes its queued work before the call and again before the clock stops."""
     wait = torch.cuda.synchronize if device and device.type == "cuda" else lambda: None
     wait()
     start = time.perf_counter()
@@ -52,10 +52,10 @@ def seconds(run: Callable[[], object], device: torch.device | None = None) -> fl
 def in_turn(
     rounds: int, *runs: Callable[[], object], device: torch.device | None = None, warm_up: bool = True
 ) -> list[list[float]]:
-    """Seconds of every run in every round, one list a run.
+    """The seconds of every function in every round, one list for each function.
 
-    The runs take turns, so that whatever else the machine does hits all of them. With ``warm_up`` a first round is not
-    counted.
+    The functions take turns, so that other work on the machine slows all of them. With ``warm_up`` the first round is
+    not counted.
     """
     for run in runs if warm_up else ():
         run()
@@ -64,5 +64,5 @@ def in_turn(
 
 
 def ratios(over: Sequence[float], under: Sequence[float]) -> list[float]:
-    """Round by round."""
+    """The ratio of two lists of seconds, round by round."""
     return [a / b for a, b in zip(over, under, strict=True)]

@@ -1,4 +1,4 @@
-"""A training with two threads on two cores, quiet and beside one process that is always busy."""
+"""The speed of a training with two threads on two cores, alone and beside one process that is always busy."""
 
 import os
 import statistics
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from benchmarks.measure import Figure, ratios
 
 BUSY = "while True: pass"
-# What libgomp does of itself: some milliseconds of spinning.
+# libgomp's default: a waiting thread spins for some milliseconds.
 SPINNING = {"GOMP_SPINCOUNT": "300000"}
 TRAINING = """
 import sys, time
@@ -33,7 +33,7 @@ for steps in map(int, sys.stdin):
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """Each round: some steps quiet, then as many beside the busy process."""
+    """Measure in each round some steps without the busy process, then as many steps beside it."""
     rounds, steps = (1, 1) if quick else (5, 6)
     with _started(TRAINING) as training:
         own = [_quiet_and_beside(training, steps) for _ in range(rounds)]
@@ -69,7 +69,10 @@ def _seconds(training: subprocess.Popen, steps: int) -> float:
 
 @contextmanager
 def _started(program: str, **environment: str) -> Iterator[subprocess.Popen]:
-    """A program on two cores, with as many threads as it takes there by itself; a training takes a step first."""
+    """Start a program on two cores, with its default number of threads.
+
+    A training takes its first step before it is timed.
+    """
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
     process = subprocess.Popen(
         [sys.executable, "-c", BIND + program],

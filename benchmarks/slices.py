@@ -23,7 +23,7 @@ VOLUMES = 1000
 
 
 class SlicesOf(Dataset):
-    """The slices of a dataset of volumes, by the shortest way: take the volume, keep one slice."""
+    """The slices of a dataset of volumes, read in the simplest way: take the whole volume and keep one slice."""
 
     def __init__(self, volumes: Dataset, depth: int) -> None:
         self.volumes = volumes
@@ -38,10 +38,10 @@ class SlicesOf(Dataset):
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """Three datasets of the same phantom volumes with the same preprocessing, read in the same random order.
+    """Measure three datasets of the same phantom volumes, with the same preprocessing, in the same random order.
 
     Raises:
-        AssertionError: if they do not give the same slices.
+        AssertionError: if the datasets do not give the same slices.
     """
     size, depth, rounds = (32, 4, 1) if quick else (384, 20, 5)
     with tempfile.TemporaryDirectory() as temporary:
@@ -109,7 +109,7 @@ def measure(quick: bool = False) -> list[Figure]:
 
 
 def _under_other_names(cases: list[dict[str, str]], count: int, folder: Path) -> list[dict[str, str]]:
-    """As many cases as asked for, each with files of its own."""
+    """The requested number of cases, each with copies of the files under other names."""
     folder.mkdir()
     many = [{"case": f"Case{number}"} for number in range(count)]
     for number, case in enumerate(many):
@@ -125,7 +125,7 @@ def _preprocessing(size: int) -> Compose:
 
 
 def _epoch(dataset: Dataset) -> Callable[[], None]:
-    """One epoch with workers that are already there."""
+    """Read one epoch with workers that are already running."""
     loader = DataLoader(
         dataset,
         batch_size=8,

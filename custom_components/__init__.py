@@ -1,4 +1,4 @@
-"""What the bundles' configs name by ``_target_``: networks, losses, data, engines, teachers, metrics, handlers."""
+"""The components that the bundles' configs name: networks, losses, data, engines, teachers, metrics, handlers."""
 
 import sys
 import warnings
@@ -10,11 +10,11 @@ from custom_components.threads import be_a_good_neighbour
 report_input_errors_in_one_line()
 show_any_text()
 be_a_good_neighbour()
-# MONAI warns of an optional decoder, for DICOM on a GPU, whenever a reader of images is made.
+# MONAI warns that an optional decoder (DICOM on a GPU) is missing, each time it makes an image reader.
 warnings.filterwarnings("ignore", message="NvImgCodecPydicomReader")
 
-# A bundle's config imports this package before it resolves anything else. MONAI takes seconds to load: what works
-# without it, as data_prep does, must not wait for it.
+# A bundle's config imports this package before it resolves anything else. MONAI takes seconds to load, and modules that
+# do not need MONAI, such as data_prep, must not wait for it.
 if "monai.bundle" in sys.modules:
     from custom_components.options import read_options_as_meant
 

@@ -1,4 +1,6 @@
-"""Checkpoints: tensors and plain values only, and none that is damaged."""
+"""Writing and reading of checkpoints. A checkpoint holds tensors and plain values only, and a damaged file is
+refused.
+"""
 
 import pickle
 import zipfile
@@ -14,7 +16,8 @@ from custom_components.files import file_sha256, replace_file, write_json
 
 
 def write_checkpoint(file: str | Path, content: Any) -> None:
-    """What ``torch.save`` writes, byte for byte the same for the same tensors, whatever the file is called.
+    """Write a checkpoint as ``torch.save`` does; the same tensors always give the same bytes, whatever the file's name
+    is.
 
     Raises:
         OSError: if it cannot be written.
@@ -30,7 +33,7 @@ def write_checkpoint(file: str | Path, content: Any) -> None:
 def write_weights(
     model_file: str | Path, network: nn.Module, provenance: Mapping[str, Any], epoch: int, metrics: Mapping[str, float]
 ) -> None:
-    """Write a network's weights, and beside them ``provenance.json`` with their hash, epoch and metrics.
+    """Write a network's weights and, in the same folder, ``provenance.json`` with the weights' hash, epoch and metrics.
 
     Raises:
         WriteError: if they cannot be written; the former weights and provenance are kept.
@@ -40,14 +43,15 @@ def write_weights(
     def write(partial: Path) -> None:
         write_checkpoint(partial, network.state_dict())
         record = {"weights_sha256": file_sha256(partial), "epoch": epoch, "metrics": metrics}
-        # Before the weights take their place: if it fails, the former weights and provenance are still a pair.
+        # Written before the weights are moved into place: if writing fails, the former weights and provenance still
+        # fit.
         write_json(model_file.with_name("provenance.json"), {**provenance, **record})
 
     replace_file(model_file, write)
 
 
 def read_checkpoint(file: str | Path) -> Any:
-    """What ``torch.save`` wrote, on the CPU; nothing in the file is run.
+    """Read a file of ``torch.save`` onto the CPU; no code in the file is run.
 
     Raises:
         InputError: if the file is no checkpoint, is damaged, or holds more than tensors and plain values.
@@ -59,13 +63,13 @@ def read_checkpoint(file: str | Path) -> Any:
         raise InputError(
             f"{file}: no checkpoint, or more than tensors in it (a pickle with code); it was not loaded"
         ) from None
-    except Exception as error:  # A damaged file fails in many ways, EOFError and IndexError among them.
+    except Exception as error:  # A damaged file raises many kinds of error, such as EOFError and IndexError.
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(f"{file}: not a readable checkpoint ({reason})") from None
 
 
 def _check_sums(file: str | Path) -> None:
-    """torch writes a checksum of every tensor, but does not look at it."""
+    """Check the checksum of every tensor; torch writes the checksums but does not check them."""
     if zipfile.is_zipfile(file):
         with zipfile.ZipFile(file) as archive:
             if damaged := archive.testzip():

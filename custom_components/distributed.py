@@ -1,7 +1,7 @@
-"""Training in several processes, one a device, as ``multi_gpu_train.json`` of a bundle has it.
+"""Training in several processes, one for each device, as a bundle's ``multi_gpu_train.json`` sets it up.
 
-Every process takes its share of each batch; only the first one, of rank 0, writes and prints. Which process this is,
-says ``ignite.distributed``, also where there is only one.
+Every process takes its share of each batch. Only the first process (rank 0) writes and prints. ``ignite.distributed``
+gives the rank, also when there is only one process.
 """
 
 import logging
@@ -21,18 +21,18 @@ from tqdm import tqdm
 from custom_components.errors import InputError
 from custom_components.networks.sync_batch_norm import CpuSyncBatchNorm
 
-# For who is the first to have prepared its volumes of a large dataset, or asked the teachers about them.
+# One process may wait long for the others, while they prepare the volumes of a large dataset or run the teachers.
 TIMEOUT = timedelta(hours=2)
 
 
 def start(device: torch.device | str) -> None:
-    """Join the processes that torchrun started: nccl on GPUs, gloo on CPUs. All but the first fall silent.
+    """Join the processes that torchrun started (nccl on GPUs, gloo on CPUs) and silence all but the first.
 
     Args:
-        device: where networks go; ``"cuda"`` is from now on the GPU of this process.
+        device: device of the networks. After this call, ``"cuda"`` means the GPU of this process.
 
     Raises:
-        InputError: without torchrun, or with more processes on this machine than it has GPUs.
+        InputError: without torchrun, or if this machine has fewer GPUs than processes.
     """
     if "LOCAL_RANK" not in os.environ:
         raise InputError(
@@ -58,10 +58,10 @@ def is_not_first() -> bool:
 
 
 def leave() -> None:
-    """Leave the processes that torchrun started, once all have come so far.
+    """Wait for all processes that torchrun started, then leave them.
 
-    gloo's threads let go of the last tensors only when they get the interpreter's lock; one that asks for it while the
-    interpreter shuts down aborts the process, after everything is done. So they are given a moment.
+    gloo's threads free the last tensors only when they get the interpreter's lock. A thread that asks for the lock
+    while the interpreter shuts down aborts the process, although all work is done. So this function waits a moment.
     """
     distributed.barrier()
     distributed.destroy_process_group()
@@ -69,37 +69,37 @@ def leave() -> None:
 
 
 def synchronise_batch_norm(network: nn.Module) -> nn.Module:
-    """Let batch normalisation see the batches of all processes; the keys of the state dict stay as they are.
+    """Let batch normalisation use the batches of all processes; the keys of the state dict do not change.
 
     Args:
-        network: on its device; changed in place.
+        network: the network on its device; it is changed in place.
     """
     if next(network.parameters()).is_cuda:
         return nn.SyncBatchNorm.convert_sync_batchnorm(network)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            # It has the same state and keeps its hooks, such as a tap's.
+            # The new layer has the same state, and keeps hooks such as a tap's.
             module.__class__ = CpuSyncBatchNorm
     return network
 
 
 def mean_over_processes(values: Mapping[str, float]) -> dict[str, float]:
-    """The mean of each value over the processes that have it."""
+    """The mean of each value over the processes that have this value."""
     gathered = idist.all_gather(dict(values))
     names = dict.fromkeys(name for own in gathered for name in own)
     return {name: fmean(own[name] for own in gathered if name in own) for name in names}
 
 
 def progress_bar(items: Iterable, what: str, unit: str, total: int | None = None) -> Iterable:
-    """``items`` with a progress bar, in the first process; ``total`` is their number if they do not tell."""
+    """Show a progress bar for ``items`` in the first process; ``total`` is their number if ``len(items)`` fails."""
     return tqdm(items, what, total, unit=unit, leave=False) if idist.get_rank() == 0 else items
 
 
 class OfEveryProcess:
-    """A stateful object that every process has its own of; the state is that of all, in the order of their ranks.
+    """A stateful object of which every process has its own; its state dict holds the states of all, in order of rank.
 
     Args:
-        own: this process's object.
+        own: the object of this process.
     """
 
     def __init__(self, own: Any) -> None:
@@ -111,7 +111,7 @@ class OfEveryProcess:
     def load_state_dict(self, state: Mapping[str, list[Any]]) -> None:
         """
         Raises:
-            ValueError: if the state is of another number of processes.
+            ValueError: if another number of processes has saved the state.
         """
         saved, found = len(state["processes"]), idist.get_world_size()
         if saved != found:

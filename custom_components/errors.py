@@ -1,14 +1,15 @@
-"""One line instead of a traceback for what a user can cause and mend."""
+"""Errors that a user can cause and mend; the user sees one line instead of a traceback."""
 
 import sys
 from types import TracebackType
+from typing import Self
 
 NO_SHARED_MEMORY = (
     "the workers that load the data need more shared memory than /dev/shm has; "
     "use --num_workers 0, or make /dev/shm larger (docker run --shm-size 2g)"
 )
 NO_MEMORY = "there is not enough memory; use a smaller --batch_size, or a smaller --image_size"
-# torch knows one class for all its errors: by these words it tells what the machine lacks.
+# torch raises RuntimeError for nearly everything; these words in its message say what the machine lacks.
 LACKS = {
     "shared memory": NO_SHARED_MEMORY,
     "signal: Bus error": NO_SHARED_MEMORY,
@@ -20,20 +21,29 @@ LACKS = {
 
 
 class OneLineError(Exception):
-    """An error of which the message alone is shown: ``where: what; advice``.
+    """An error of which the user sees the message alone: ``where: what (detail); advice``.
 
     Args:
-        what: what is wrong; or the whole message.
+        what: what is wrong; or the whole message, when nothing else is given.
         where: the file, folder or option.
         advice: what to do.
+        detail: words of a library or of the file itself. They may hold a patient's name, which ``what`` and ``advice``
+            must not hold when ``where`` is a file of a case.
     """
 
-    def __init__(self, what: str, where: object = "", advice: str = "") -> None:
-        super().__init__(what, where, advice)
-        self.what, self.where, self.advice = what, str(where), advice
+    def __init__(self, what: str, where: object = "", advice: str = "", detail: str = "") -> None:
+        super().__init__(what, str(where), advice, detail)
+        self.what, self.where, self.advice, self.detail = what, str(where), advice, detail
 
     def __str__(self) -> str:
-        return (f"{self.where}: " if self.where else "") + self.what + (f"; {self.advice}" if self.advice else "")
+        where = f"{self.where}: " if self.where else ""
+        detail = f" ({self.detail})" if self.detail else ""
+        advice = f"; {self.advice}" if self.advice else ""
+        return where + self.what + detail + advice
+
+    def at(self, where: object) -> Self:
+        """The same error with its file, for a caller that knows the file when the raising function does not."""
+        return type(self)(self.what, where, self.advice, self.detail)
 
 
 class InputError(OneLineError):
@@ -45,17 +55,17 @@ class WriteError(OneLineError):
 
 
 class NotFiniteError(OneLineError):
-    """A loss or weights that are no finite numbers."""
+    """A loss, or weights, with values that are NaN or infinite."""
 
 
 class ParityError(OneLineError):
-    """An exported network that does not say what the bundle's says."""
+    """An exported network whose outputs differ from those of the bundle's network."""
 
 
 def line_for(error: BaseException) -> str | None:
-    """What a user is told of an error that ends the program; None for one that only a programmer can mend.
+    """The line that a user sees for an error that ends the program; None for an error that only a programmer can mend.
 
-    MONAI wraps what a config's component raises in RuntimeErrors, several times; the error at their root counts.
+    MONAI wraps an error of a config's component in several RuntimeErrors; this function takes the innermost error.
     """
     link: BaseException | None = error
     while link is not None and not isinstance(link, OneLineError):
@@ -74,7 +84,7 @@ def line_for(error: BaseException) -> str | None:
 
 
 def _of_worker(error: BaseException) -> str:
-    """The message alone, where a process that loads data has put its traceback around it."""
+    """The error's message, without the traceback that a data-loading worker adds to it."""
     text = str(error)
     if not text.startswith(f"Caught {type(error).__name__} in DataLoader worker"):
         return text
@@ -103,5 +113,5 @@ def _excepthook(kind: type[BaseException], error: BaseException, traceback: Trac
 
 
 def report_input_errors_in_one_line() -> None:
-    """From now on an uncaught error that :func:`line_for` knows ends the program with its line alone (exit code 1)."""
+    """Make every uncaught error that :func:`line_for` knows end the program with its line alone (exit code 1)."""
     sys.excepthook = _excepthook

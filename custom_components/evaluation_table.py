@@ -14,7 +14,7 @@ def evaluation_rows(summary: dict[str, Any], all_sites: str = "all") -> list[lis
 
     Args:
         summary: result of ``custom_components.metrics.summarise``.
-        all_sites: name of the last row.
+        all_sites: name of the last row, which is for all sites.
     """
     return [
         [site, str(group["n"]), *(_mean_and_std(group, score) for score in DECIMALS), str(group["missed"])]

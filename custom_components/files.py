@@ -1,4 +1,4 @@
-"""Small pieces around files: hashes, and writing without ever leaving half a file."""
+"""Functions for files: hashes, reading, and writing that never leaves a partly written file."""
 
 import contextlib
 import csv
@@ -22,20 +22,20 @@ def file_sha256(path: str | Path) -> str:
 
 
 def require_readable(path: str | Path) -> None:
-    """Refuse what is no file that this user may read, before a library finds other words for it.
+    """Refuse a path that is not a readable regular file, before a library reports it less clearly.
 
     Raises:
-        InputError: when it is missing, no regular file, or the system does not let us read it.
+        InputError: if the file is missing, is not a regular file, or this user has no right to read it.
     """
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
-            raise InputError(f"{path}: is no file; restore it")
+            raise InputError("is no file", path, advice="restore it")
         open(path, "rb").close()
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; restore it") from error
+        raise InputError("no such file", path, advice="restore it") from error
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be read ({error.strerror}); get the right to read it, or take it out"
+            "cannot be read", path, advice="get the right to read it, or take it out", detail=error.strerror
         ) from error
 
 
@@ -45,10 +45,10 @@ def sha256_of(content: Any) -> str:
 
 
 def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Let ``write`` make a file under a temporary name in the same folder, then put it at ``path`` in one step.
+    """Let ``write`` make a file under a temporary name in the same folder, then move it to ``path`` in one step.
 
     Raises:
-        WriteError: if it cannot be written, as on a full disk; what was at ``path`` before is kept.
+        WriteError: if the file cannot be written, as on a full disk; the former file at ``path`` is kept.
     """
     path = Path(path)
     partial = path.with_name(f".{os.getpid()}_{threading.get_ident()}_{path.name}")
@@ -65,15 +65,15 @@ def replace_file(path: str | Path, write: Callable[[Path], object]) -> None:
 
 
 def remove_partials(path: str | Path) -> None:
-    """Remove what killed writers of ``path`` left beside it; for files that one process at a time writes."""
+    """Remove the temporary files of killed writers of ``path``. Only one process may write ``path`` at a time."""
     path = Path(path)
     for partial in path.parent.glob(f".*_{path.name}"):
         partial.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write text so that a reader sees the former file or the new one, never half of it."""
-    # A file's name that is not UTF-8 may be in the text.
+    """Write text. Readers see the complete former file or the complete new file."""
+    # The text may hold a file name that is not UTF-8.
     replace_file(path, lambda partial: partial.write_text(text, encoding="utf-8", errors="backslashreplace"))
 
 
@@ -83,7 +83,7 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def write_csv(path: str | Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Write rows as :func:`write_text` writes text; what a row lacks stays empty."""
+    """Write rows as :func:`write_text` writes text; a column that a row lacks stays empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
@@ -100,9 +100,9 @@ def read_json(path: str | Path) -> dict[str, Any]:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
+        raise InputError("no such file", path) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a JSON file ({error})") from None
+        raise InputError("not a JSON file", path, detail=str(error)) from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a JSON object")
+        raise InputError("expected a JSON object", path)
     return content

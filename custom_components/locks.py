@@ -1,4 +1,4 @@
-"""A file that one process at a time holds."""
+"""A file lock that only one process at a time can hold."""
 
 import os
 from collections.abc import Iterator
@@ -12,13 +12,13 @@ from custom_components.errors import InputError, WriteError
 
 @contextmanager
 def locked(file: Path, refusal: str) -> Iterator[int]:
-    """Hold a file's lock, and give its descriptor: a process that inherits it holds the lock as long as it lives.
+    """Hold a file's lock and yield the file descriptor. A process that inherits the descriptor also holds the lock.
 
-    The system lets go of the lock when the last of these processes ends, in whatever way; the file itself stays.
+    The system releases the lock when the last of these processes ends, in whatever way. The file itself stays.
 
     Args:
-        file: made if missing, with its folder.
-        refusal: what is said if another process holds the lock.
+        file: the file of the lock; it and its folder are made if missing.
+        refusal: message of the error if another process holds the lock.
 
     Raises:
         InputError: if another process holds the lock.
@@ -30,7 +30,7 @@ def locked(file: Path, refusal: str) -> Iterator[int]:
     except OSError as error:
         raise WriteError(f"cannot be written ({error.strerror or error})", file.parent) from error
     with stream:
-        # A holder may remove the file before it lets go; then another process would not see this one's lock.
+        # The holder may have removed the file before it released the lock. Then other processes would lock a new file.
         if not lock_descriptor(stream.fileno(), blocking=False) or not os.fstat(stream.fileno()).st_nlink:
             raise InputError(refusal)
         yield stream.fileno()

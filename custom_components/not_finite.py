@@ -1,4 +1,4 @@
-"""What a run says that stops because its loss is no finite number."""
+"""The error of a run whose loss is not a finite number."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -16,16 +16,17 @@ OTHER_TEACHER = "use --teacher_precision float32, or train this teacher again"
 def not_finite(
     terms: Mapping[str, float], epoch: int, batch: Mapping[str, Any], tensors: Iterable[tuple[str, Tensor, str]]
 ) -> NotFiniteError:
-    """The error that names the loss term that is not finite, and the slices at fault where they can be told.
+    """Make an error that names the loss term that is not finite and, if possible, the slices that cause it.
 
-    The first tensor with a slice that is not finite tells them. Batch normalisation spreads such a slice over the
-    batch, so the tensors are given in the order in which they were computed.
+    The slices are those that are not finite in the first tensor with such a slice. Batch normalisation spreads NaN over
+    the whole batch, so the tensors must be given in the order of their computation.
 
     Args:
-        terms: the loss and its terms, one of them not finite; a term is named rather than the ``"loss"``.
-        epoch: of the training.
-        batch: its ``case`` names and ``slice`` numbers.
-        tensors: what the loss was computed from: its name, itself (B, ...), and what to do if it is not finite.
+        terms: the loss and its terms; one of them is not finite. The message prefers a term's name to ``"loss"``.
+        epoch: number of the training's epoch.
+        batch: the batch, with ``case`` names and ``slice`` numbers.
+        tensors: the tensors that the loss was computed from. Each has a name, its values (B, ...), and an advice for
+            the case that it is not finite.
     """
     faulty = {name: value for name, value in terms.items() if not math.isfinite(value)}
     term = next((name for name in faulty if name != "loss"), "loss")

@@ -1,9 +1,9 @@
-"""The options of a run, as they were typed and as they are meant.
+"""The options of a run: their text on the command line and their meaning.
 
 MONAI's command line (Fire) reads every value as Python: the folder ``2024`` becomes a number, ``1e3`` becomes 1000.0,
-``None`` is passed over, and what follows a ``#`` is a comment. MONAI's configs then write ``::`` for ``#`` in every
-text, and run a text that starts with ``$``. So an option that is a name or a path is taken from the command line
-again, and each option is brought to its kind before it is used.
+``None`` is ignored, and the text after a ``#`` is a comment. MONAI's configs then write ``::`` for ``#`` in every text,
+and run a text that starts with ``$``. Therefore this module reads names and paths from the command line again, and
+converts each option to its kind before the option is used.
 """
 
 import functools
@@ -21,7 +21,7 @@ from monai.bundle.reference_resolver import ReferenceResolver
 
 from custom_components.errors import InputError
 
-# The kinds of options, by the last part of their ids.
+# The kind of each option, by the last part of the option's id.
 TEXT = frozenset(
     [
         "bundle_dir",
@@ -79,13 +79,16 @@ WHOLE_NUMBERS = frozenset(
 NUMBERS = frozenset(["augmentation", "base_lr", "field_of_view", "learning_rate", "max_lr"])
 
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-# What Fire takes for an option's name, and not for a value.
+# Fire reads a word of this form as an option's name and not as a value.
 OPTION = re.compile(r"--|-[a-zA-Z]")
 EXPRESSION, REFERENCE = "$", "@"
 
 
 def typed_options(arguments: Sequence[str]) -> dict[str, str]:
-    """The words of a command line, by the id of their option, as Fire takes it apart; the last of several counts."""
+    """The texts of a command line's options by id, split as Fire splits them.
+
+    If an option is repeated, the last counts.
+    """
     typed: dict[str, str] = {}
     for argument, following in pairwise([*arguments, "--"]):
         if not OPTION.match(argument):
@@ -101,15 +104,15 @@ def typed_options(arguments: Sequence[str]) -> dict[str, str]:
 
 
 def as_meant(option: str, value: Any, typed: Mapping[str, str]) -> Any:
-    """The value of an option, or of a part of a config that is none, in its kind.
+    """Convert the value of an option to its kind; a part of a config that is not an option does not change.
 
     Args:
-        option: its id, such as ``train::trainer::amp``.
-        value: what MONAI makes of it.
-        typed: see :func:`typed_options`.
+        option: the option's id, such as ``train::trainer::amp``.
+        value: MONAI's value of the option.
+        typed: the result of :func:`typed_options`.
 
     Raises:
-        InputError: if the value is not of the option's kind, or the device is not there.
+        InputError: if the value is not of the option's kind, or this machine has no such device.
     """
     name, words = option.rpartition("::")[2], typed.get(option)
     if name in TEXT:
@@ -131,10 +134,10 @@ def as_meant(option: str, value: Any, typed: Mapping[str, str]) -> Any:
 
 
 def flag(option: str, value: object) -> bool:
-    """The meaning of ``--option value``: True, true, yes or 1 against False, false, no or 0.
+    """The meaning of ``--option value``: true for True, true, yes or 1, and false for False, false, no or 0.
 
     Raises:
-        InputError: on anything else, which might have meant either.
+        InputError: if the value is any other text.
     """
     try:
         return WORDS[str(value).lower()]
@@ -149,12 +152,12 @@ def _text(option: str, value: Any, words: str | None) -> Any:
         if isinstance(value, bool | int | float):
             raise InputError(f"--{option} {value}: not a name or a path; in a file, write it in quotes")
         return value
-    # Null where null is the default.
+    # The option accepts null because null is its default.
     return None if words == "None" and value is None else words
 
 
 def _texts(option: str, value: Any, words: str) -> list[str]:
-    """``[a, 'b']``, ``(a,b)``, or ``a,b`` where Fire makes a list of it; all else is one text."""
+    """The texts in ``[a, 'b']`` or ``(a,b)``, or in ``a,b`` if Fire reads it as a list; everything else is one text."""
     listed = re.fullmatch(r"\s*[\[(](.*?),?\s*[\])]\s*", words, re.DOTALL)
     if not listed and not isinstance(value, list | tuple):
         return [words]
@@ -196,16 +199,16 @@ def _of_this_program() -> dict[str, str]:
     return typed_options(sys.argv[1:]) if main is not None and main.name == "monai.bundle.__main__" else {}
 
 
-@functools.cache  # once in a process
+@functools.cache  # runs once in a process
 def read_options_as_meant() -> None:
-    """From now on every config that MONAI reads in this process has its options as typed and of their kinds."""
+    """Give every config that MONAI reads in this process its options as typed on the command line, in their kinds."""
     typed = _of_this_program()
     resolve_item = ReferenceResolver._resolve_one_item
     fill_in = ReferenceResolver.update_config_with_refs.__func__
     resolve_relative_ids = ConfigParser.resolve_relative_ids.__func__
 
     def _resolve_one_item(self: ReferenceResolver, id: str, waiting_list: set[str] | None = None, **kwargs: Any) -> Any:
-        # A name may start with a sign that makes MONAI look for another item, or run the name.
+        # A name may start with a character that makes MONAI look up another item, or run the name as code.
         id = self.normalize_id(id)
         item, name = self.items.get(id), id.rpartition("::")[2]
         if id in typed and item is not None and name in TEXT | TEXTS:
@@ -217,7 +220,7 @@ def read_options_as_meant() -> None:
             return fill_in(cls, config, id, refs)  # still to be run
         plain = isinstance(config, str) and not config.startswith(REFERENCE)
         if plain and "::" in config and typed and id not in typed and id.rpartition("::")[2] in TEXT:
-            # The config was read before this function was there to stop it.
+            # MONAI had read the config before this function was installed.
             raise InputError(f"{id}: MONAI has made {config} of a path with a # in a file; give it as --{id}")
         return as_meant(id, config if plain else fill_in(cls, config, id, refs), typed)
 

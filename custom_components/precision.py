@@ -21,7 +21,7 @@ def check_precision(option: str, precision: str, words: Iterable[str]) -> None:
 
 
 class PrecisionInferer(SimpleInferer):
-    """A ``SimpleInferer`` that runs the network under autocast, on a CPU as on a GPU.
+    """A ``SimpleInferer`` that runs the network under autocast, on a CPU or a GPU.
 
     Weights, losses and the optimizer stay in float32. bfloat16 has the range of float32; float16 has not, so that its
     gradients must be scaled. MONAI's trainer does both if its ``amp`` is on, as it is in the bundles with float16.
@@ -52,7 +52,7 @@ class PrecisionInferer(SimpleInferer):
 
 @functools.cache
 def multiplies_bfloat16(device: str) -> bool:
-    """Whether a ``"cpu"`` or ``"cuda"`` device has instructions for bfloat16; without, it is slower than float32."""
+    """Whether a ``"cpu"`` or ``"cuda"`` device has instructions for bfloat16; without them bfloat16 is slow."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     capabilities = torch.cpu.get_capabilities()

@@ -1,7 +1,7 @@
-"""Where a model's weights come from: ``models/provenance.json``, written beside every ``model.pt``.
+"""The origin of a model's weights: ``models/provenance.json``, written next to every ``model.pt``.
 
-It lets a distillation refuse a teacher that does not fit: other preprocessing, other classes, other weights than those
-that were written, or one that was trained on the student's test cases.
+With this file a distillation refuses a teacher that does not fit: a teacher with another preprocessing or other
+classes, with changed weights, or with the student's test cases in its training.
 """
 
 import subprocess
@@ -27,7 +27,7 @@ from custom_components.run_settings import Settings
 from custom_components.teachers import OnlineTeachers, TeacherEnsemble
 
 CASE_KEYS = ("case", "site", "patient", "voxel_sha256", "label_sha256")
-# Everything else stays at home: paths and user names in the command, and what other keys may hold one day.
+# Only these keys are made public. Others may hold private text, such as paths and user names in the command.
 PUBLIC = (
     "bundle",
     "network_def",
@@ -56,18 +56,19 @@ def provenance(
     pretrained: str | Path | None = None,
     settings: Settings | None = None,
 ) -> dict[str, Any]:
-    """What is known of a training before it starts; the weights' hash and the metrics come with the weights.
+    """Make the record of a training before it starts; the weights' hash and the metrics are added with the weights.
 
     Args:
         bundle_dir: the bundle whose network is trained.
-        datalist: the split file; hosts that bring a plain list of volumes instead have none, and None is recorded.
+        datalist: the split file. A host that gives a plain list of volumes has no split file, and the record holds
+            None.
         preprocessing: the deterministic transforms.
-        training: the cases trained on.
-        validation: the cases that choose the best epoch.
-        teachers: of a distillation.
-        pretrained: the file of ImageNet weights that the network starts with; None is from scratch.
-        settings: of the config that trains, as its command line left it. None where no config does; the record then
-            has the network of the bundle's file, and no identity to go on from.
+        training: the training cases.
+        validation: the cases that decide the best epoch.
+        teachers: the teachers of a distillation.
+        pretrained: the file of ImageNet weights that the network starts with; None for random weights.
+        settings: the settings of the training's config, with the changes of the command line. Without a config they are
+            None; then the record has the network of the bundle's file, and no identity for resuming.
 
     Returns:
         The record. Its ``run`` is the :func:`run_identity`.
@@ -78,7 +79,7 @@ def provenance(
     own_network = settings.below("network_def") if settings else None
     return {
         "bundle": bundle.name,
-        # Of a distillation, the config has the student's bundle in place of a network.
+        # A distillation's config names the student's bundle instead of a network.
         "network_def": own_network or bundle.network_def,
         "preprocessing": describe(preprocessing.transforms),
         "split": _split(datalist, [*training, *validation]),
@@ -96,10 +97,10 @@ def provenance(
 
 
 def public_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
-    """What a receiver needs of a provenance, without names of cases, patients, users and folders.
+    """The part of a provenance that a receiver needs, without names of cases, patients, users and folders.
 
-    Of the cases stay site and hash of the voxels, sorted: by the hash a distillation tells whether a teacher has seen
-    the student's test cases, and only who has the image can compute it.
+    Each case keeps its site and the hash of its voxels, sorted. By the hash a distillation finds whether a teacher has
+    seen the student's test cases. Only someone who has the image can compute the hash.
     """
     cases = {
         part: sorted(
@@ -108,7 +109,7 @@ def public_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
         )
         for part, cases in provenance["cases"].items()
     }
-    # Settings may hold a path that the user added, cases have names: the hash alone is told.
+    # Settings may hold a user's path, and cases have names, so only the identity's hash is public.
     run = provenance.get("run") and {key: provenance["run"][key] for key in ("version", "sha256")}
     return {key: provenance[key] for key in PUBLIC if key in provenance} | {"cases": cases, "run": run}
 
@@ -133,7 +134,7 @@ def _identity(
 
 
 def _split(datalist: str | Path, cases: Iterable[PreparedCase]) -> dict[str, str] | None:
-    """Name and hash of the split file; None where the cases are not in it: a host may have brought others."""
+    """Name and hash of the split file; None if the cases are not in the file, as with a host's own cases."""
     try:
         split = read_json(datalist)
     except InputError:
@@ -145,7 +146,7 @@ def _split(datalist: str | Path, cases: Iterable[PreparedCase]) -> dict[str, str
 
 
 def _git_revision(folder: Path) -> str | None:
-    """The commit of this code, with ``+changes`` if the work tree differs; None outside a git checkout."""
+    """The git commit of this code, with ``+changes`` if files were changed since; None outside a git checkout."""
     command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+changes"]
     try:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

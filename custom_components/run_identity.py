@@ -1,7 +1,7 @@
-"""What makes a run this run and no other: its settings, and the content of every file that it learns from.
+"""The identity of a run: its settings, and the content of every file that the training reads.
 
-Resume, provenance, the rows of a study and the teachers ask here whether two runs are the same, and :func:`differences`
-says in words what is not. Paths, device, workers, what is written and the number of epochs do not count.
+Resume, provenance, the rows of a study and the teachers use this module to compare two runs, and :func:`differences`
+says in words what differs. Paths, device, workers, outputs and the number of epochs do not count.
 """
 
 import ast
@@ -13,11 +13,11 @@ from custom_components.data.prepared import PreparedCase
 from custom_components.files import sha256_of
 from custom_components.run_settings import Settings
 
-# Raise it when the same run would get another record.
+# Increase this number when the same run would get another record.
 VERSION = 2
-TOLD = 3  # differences in one line
-LENGTH = 40  # characters of a value in a line
-SHORT = 8  # characters of a hash in a line
+TOLD = 3  # most differences in one line
+LENGTH = 40  # most characters of a value in a line
+SHORT = 8  # characters shown of a hash
 WORDS = {"true": 1, "yes": 1, "false": 0, "no": 0, "none": None, "null": None}
 
 
@@ -31,16 +31,16 @@ def run_identity(
     """The identity of a run as a record for JSON files and checkpoints.
 
     Args:
-        settings: of its config.
-        cases: ``training`` and ``validation``: name, image's and mask's SHA-256 of each case, in their order.
-        pretrained_sha256: of the file of weights that the network starts with.
-        student: of a distillation, network and taps of the bundle that is trained.
-        teachers: of a distillation, by name: network, taps and hash of the weights of each.
+        settings: the settings of the run's config.
+        cases: the lists ``training`` and ``validation``, with the name and the SHA-256 of image and mask of each case.
+        pretrained_sha256: SHA-256 of the file of weights that the network starts with.
+        student: for a distillation, network and taps of the student's bundle.
+        teachers: for a distillation, network, taps and hash of the weights of each teacher, by name.
 
     Returns:
-        ``version``, ``sha256`` (over all but the names of the cases), ``settings`` (value by key, with what the bundles
-        and files hold under ``student``, ``teachers`` and ``pretrained``), ``derived`` (keys whose values follow from
-        others) and ``cases``.
+        ``version``, ``sha256`` (of everything except the names of the cases), ``settings`` (values by key; the contents
+        of bundles and files are under ``student``, ``teachers`` and ``pretrained``), ``derived`` (the keys whose values
+        follow from other keys) and ``cases``.
     """
     files = {"pretrained": pretrained_sha256, "student": student or {}, "teachers": teachers or {}}
     record = {
@@ -53,7 +53,7 @@ def run_identity(
 
 
 def case_identities(cases: Iterable[PreparedCase]) -> list[tuple[str, str, str]]:
-    """Name, image's and mask's SHA-256 of each case."""
+    """The name and the SHA-256 of image and mask of each case."""
     return [(case.name, case.sha256["image"], case.sha256["label"]) for case in cases]
 
 
@@ -63,9 +63,9 @@ def is_comparable(record: Any) -> bool:
 
 
 def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two identities: ``seed (was 0, now 1)``, ``mask of <case> (was 1a2b3c4d, now 5e6f7a8b)``.
+    """The differences of two identities: ``seed (was 0, now 1)``, ``mask of <case> (was 1a2b3c4d, now 5e6f7a8b)``.
 
-    A setting that follows from another is told only where no other explains it.
+    A setting that follows from other settings is listed only if no other setting differs.
     """
     if was["sha256"] == now["sha256"]:
         return []
@@ -77,13 +77,13 @@ def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def setting_differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, str]:
-    """What differs between two flat mappings, in words, by key."""
+    """The differences of two flat mappings, in words, by key."""
     keys = [key for key in dict.fromkeys((*now, *was)) if _canonical(was.get(key)) != _canonical(now.get(key))]
     return {key: f"{key} (was {_short(was.get(key))}, now {_short(now.get(key))})" for key in keys}
 
 
 def flat(content: Mapping[str, Any], key: str = "") -> dict[str, Any]:
-    """Nested mappings as one, by keys such as ``optimizer::lr``."""
+    """Nested mappings as one flat mapping, with keys such as ``optimizer::lr``."""
     values = {}
     for name, item in content.items():
         path = f"{key}::{name}" if key else str(name)
@@ -92,7 +92,7 @@ def flat(content: Mapping[str, Any], key: str = "") -> dict[str, Any]:
 
 
 def in_one_line(told: Sequence[str]) -> str:
-    """The first of many differences, and how many more there are."""
+    """The first differences in one line, and the number of further differences."""
     more = len(told) - TOLD
     return ", ".join(told[:TOLD]) + (f" and {more} more" if more > 0 else "")
 
@@ -112,7 +112,7 @@ def _case_differences(part: str, was: Sequence[Sequence[str]], now: Sequence[Seq
 
 
 def _names(some: Iterable[str], others: Iterable[str]) -> str:
-    """The names of some that are none of the others."""
+    """The names in the first list that are not in the second."""
     return _short(", ".join(sorted(set(some) - set(others))) or "none")
 
 
@@ -125,7 +125,7 @@ def _comparable(record: Mapping[str, Any]) -> dict[str, Any]:
     settings = {key: _canonical(value) for key, value in record["settings"].items()}
     return {
         "version": record["version"],
-        # A key that is not set and one that is null mean the same.
+        # A missing key and a key with the value null mean the same.
         "settings": {key: value for key, value in settings.items() if value is not None},
         "cases": {part: _content(cases) for part, cases in record["cases"].items()},
     }
@@ -136,7 +136,9 @@ def _content(cases: Iterable[Sequence[str]]) -> list[list[str]]:
 
 
 def _canonical(value: Any) -> Any:
-    """One form for values that mean the same, such as ``"0.50"`` and 0.5, ``"true"`` and True, (1, 2) and [1, 2]."""
+    """One form for equal values in different forms, such as ``"0.50"`` and 0.5, ``"true"`` and True, (1, 2) and [1,
+    2].
+    """
     if isinstance(value, str):
         return _meaning(value.strip())
     if isinstance(value, list | tuple):

@@ -1,8 +1,8 @@
-"""The settings of a run: every key of its config, as the command line left it, with the value that the run takes.
+"""The settings of a run: every key of its config and command line, with the value that the run uses.
 
-MONAI hands a component nothing but its arguments, and a mapping of references to all keys would miss a key that the
-command line adds (``--optimizer::weight_decay 0.1``). So :func:`settings_in_use` asks the resolver that is building it
-(docs/adr/0007-one-run-identity.md).
+MONAI gives a component only its arguments, and a mapping of references to all keys would miss a key that the command
+line adds (``--optimizer::weight_decay 0.1``). So :func:`settings_in_use` asks the resolver that is building the
+component (docs/adr/0007-one-run-identity.md).
 """
 
 import inspect
@@ -83,7 +83,7 @@ MAY_DIFFER = {
         "training::*",
     ),
 }
-# Handlers that do nothing to the weights, in any list of handlers. The named ones have a key of their own.
+# Handlers, in any list of handlers, that do not change the weights. The named handlers have keys of their own.
 OUTPUT_HANDLERS = (
     "CheckpointLoader",
     "EvaluationReport",
@@ -102,8 +102,8 @@ OUTPUT_HANDLERS = (
 class Settings:
     """
     Attributes:
-        values: by key, such as ``optimizer::lr``: plain values as JSON has them. An object, such as a network, is told
-            by the text of the config; what that text refers to has a key of its own.
+        values: plain JSON values by key, such as ``optimizer::lr``. An object, such as a network, has the config's text
+            as its value; everything that this text refers to has a key of its own.
         derived: the keys whose values follow from others by a reference or an expression.
     """
 
@@ -111,16 +111,19 @@ class Settings:
     derived: frozenset[str] = frozenset()
 
     def below(self, key: str) -> dict[str, Any] | None:
-        """The values below a key, such as ``network_def``, by the rest of their keys; None if it is no mapping."""
+        """The values below a key, such as ``network_def``, by the rest of their keys.
+
+        The result is None if the key holds no mapping.
+        """
         prefix = f"{key}::"
         return {name.removeprefix(prefix): v for name, v in self.values.items() if name.startswith(prefix)} or None
 
 
 def settings_in_use() -> Settings:
-    """The settings of the config that MONAI is building this very object from.
+    """The settings of the config that MONAI is resolving at this moment.
 
     Raises:
-        RuntimeError: if it was not called by a config.
+        RuntimeError: if the call does not come from a config.
     """
     frame = inspect.currentframe()
     while frame is not None:
@@ -135,13 +138,13 @@ def settings_of(config: Mapping[str, Any], resolved: Mapping[str, Any] | None = 
     """The settings of a config.
 
     Args:
-        config: as it was read, with its overrides.
-        resolved: what MONAI has resolved of it, by id. Without it, references and expressions keep their text.
+        config: the config with the overrides of the command line.
+        resolved: the values that MONAI has resolved, by id. Without it, references and expressions keep their text.
     """
     values, derived = {}, set()
     leaves = list(_leaves(config))
     if resolved is not None:
-        # Plain values count as resolved, whatever MONAI has come to so far.
+        # Plain values count as resolved, even if MONAI has not reached them yet.
         resolved = {**{id: content for _, id, content in leaves if not _is_text_of(content)}, **resolved}
     for key, id, content in leaves:
         key = ReferenceResolver.normalize_id(key)
@@ -154,15 +157,15 @@ def settings_of(config: Mapping[str, Any], resolved: Mapping[str, Any] | None = 
 
 
 def may_differ(key: str) -> bool:
-    """Whether two parts of one run may have other values of a key."""
+    """Whether a key may have different values in two parts of one run."""
     return any(fnmatchcase(key, pattern) for patterns in MAY_DIFFER.values() for pattern in patterns)
 
 
 def _leaves(content: Any, key: str = "", id: str = "") -> Iterator[tuple[str, str, Any]]:
-    """Everything that is no mapping and no list of mappings: its key, its id in MONAI's resolver, and its content.
+    """Every value that is not a mapping or a list of mappings: its key, its id in MONAI's resolver, and the value.
 
-    The two are the same but for handlers: hosts and MONAI's tracking put their own into the list, so that the number of
-    a handler is no name for it.
+    Key and id differ for handlers only: hosts and MONAI's tracking add handlers to the list, so a handler's number is
+    not a fixed name.
     """
     if isinstance(content, Mapping) and content:
         parts = [(name, name, item) for name, item in content.items()]
@@ -178,7 +181,7 @@ def _leaves(content: Any, key: str = "", id: str = "") -> Iterator[tuple[str, st
 
 
 def _named(handlers: list[Any]) -> list[tuple[str, int, Any]]:
-    """The handlers that do more than write and print, each with its name and its number."""
+    """The handlers that do more than write and print, each with a name and its number in the list."""
     named: list[tuple[str, int, Any]] = []
     for number, handler in enumerate(handlers):
         target = handler.get("_target_") if isinstance(handler, Mapping) else handler
@@ -190,7 +193,7 @@ def _named(handlers: list[Any]) -> list[tuple[str, int, Any]]:
 
 
 def _is_text_of(content: Any) -> bool:
-    """Whether a content is a reference or an expression, which has its value from elsewhere."""
+    """Whether a value is the text of a reference or of an expression."""
     return isinstance(content, str) and content[:1] in ("@", "$")
 
 
@@ -207,7 +210,7 @@ def _value(id: str, content: Any, resolved: Mapping[str, Any]) -> Any:
     elif isinstance(content, str) and content.startswith("@"):
         other = ReferenceResolver.normalize_id(content[1:])
         found = content if may_differ(other) else resolved.get(other, content)
-        # A list has a key of its own.
+        # A list has one key for all of its items.
         found = content if isinstance(found, list | tuple) else found
     if isinstance(found, np.generic):
         found = found.item()

@@ -1,4 +1,4 @@
-"""What a network's state dict and one from a file have not in common, in words."""
+"""The differences, in words, between a network's state dict and a state dict from a file."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,10 @@ import torch
 
 
 def difference(expected: Mapping[str, torch.Tensor], found: Any) -> str:
-    """Which keys are missing, unknown or of another shape in ``found``, up to three of each; empty if none."""
+    """The keys that are missing, unknown or of another shape in ``found``, up to three of each kind.
+
+    The text is empty if there are no such keys.
+    """
     if not isinstance(found, Mapping) or not all(isinstance(value, torch.Tensor) for value in found.values()):
         return "not a state dict"
     missing, surplus = [k for k in expected if k not in found], [k for k in found if k not in expected]

@@ -1,4 +1,4 @@
-"""Names of files as text: they are bytes, of which a terminal, a font or a library takes only some."""
+"""File names as text. A file name may hold any bytes, but terminals, fonts and libraries accept only some of them."""
 
 import io
 import os
@@ -6,9 +6,10 @@ import sys
 
 
 def show_any_text() -> None:
-    """From now on stdout and stderr write what they cannot encode as ``\\xe9`` or ``\\udce9``, and never raise for it.
+    """Make stdout and stderr write a character that they cannot encode as ``\\xe9`` or ``\\udce9``, without an error.
 
-    A name in Latin-1 on a UTF-8 terminal, or any umlaut on an ASCII one, would otherwise end a program after its work.
+    Otherwise a name in Latin-1 on a UTF-8 terminal, or an umlaut on an ASCII terminal, would end a program with an
+    error.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -16,13 +17,14 @@ def show_any_text() -> None:
 
 
 def as_text(name: str) -> str:
-    """A name as Python has it from the system, made text that everything can show: bytes that are no UTF-8 are Latin-1.
+    """Turn a file name of the system into text that every program can show: bytes that are not UTF-8 are read as
+    Latin-1.
 
-    Python keeps such bytes as lone surrogates, which can be neither written nor drawn.
+    Python keeps such bytes as lone surrogates, which cannot be written or drawn.
     """
     return name if is_text(name) else os.fsencode(name).decode("latin-1")
 
 
 def is_text(name: str) -> bool:
-    """Whether a name has no bytes that are not UTF-8."""
+    """Whether all bytes of a name are UTF-8."""
     return not any("\ud800" <= letter <= "\udfff" for letter in name)

@@ -1,4 +1,4 @@
-"""The cores that this process may use, and threads that leave them to other work while they wait."""
+"""The number of cores for this process, and torch threads that sleep while they wait."""
 
 import math
 import os
@@ -7,24 +7,26 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-# Names a file that says how many threads a training may have; who runs several side by side changes it.
+# This environment variable names a file with the number of threads of a training. A program that runs several trainings
+# at the same time changes the file.
 THREADS_FILE = "PROSTATE_THREADS_FILE"
 
-GRAIN = 32768  # of this many values, torch gives a thread of its own its share
+GRAIN = 32768  # torch uses one more thread for each such number of values
 
 
 def usable_cores(root: Path = Path("/")) -> int:
-    """The cores that this process may use: those it is bound to, or as many as its control groups grant in time.
+    """The number of cores for this process: the cores that it is bound to, or fewer if its control groups limit the
+    time.
 
     Args:
-        root: where ``proc`` and ``sys`` are.
+        root: folder that holds ``proc`` and ``sys``.
     """
     bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(bound, *(int(quota) for quota in _quotas(root) if quota < bound), bound))
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """The cores' worth of time that each control group around this process grants, in version 1 and 2."""
+    """The time limits of this process' control groups (version 1 and 2), each as a number of cores."""
     try:
         lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -35,7 +37,7 @@ def _quotas(root: Path) -> Iterator[float]:
             continue
         top = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
         group = top / path.strip("/")
-        # A container may see its own group as the top one, under another path than this file says.
+        # A container may see its own group as the top group, under another path than this file names.
         for folder in {top, group, *(parent for parent in group.parents if parent.is_relative_to(top))}:
             yield _quota(folder)
 
@@ -46,13 +48,13 @@ def _quota(folder: Path) -> float:
             granted, period = " ".join((folder / name).read_text(encoding="utf-8") for name in names).split()
         except (OSError, ValueError):
             continue
-        if granted.isdecimal():  # neither "max" nor -1
+        if granted.isdecimal():  # "max" and -1 mean that there is no limit
             return int(granted) / int(period)
     return math.inf
 
 
 def take_own_share() -> None:
-    """Use as many threads as the file of :data:`THREADS_FILE` says, where there is one."""
+    """Use the number of threads in the file that :data:`THREADS_FILE` names, if there is one."""
     file = os.environ.get(THREADS_FILE)
     if file and os.path.isfile(file):
         import torch
@@ -61,14 +63,14 @@ def take_own_share() -> None:
 
 
 def be_a_good_neighbour() -> None:
-    """Let torch's waiting threads sleep rather than spin, and use no more of them than there are cores for it.
+    """Let torch's waiting threads sleep instead of spin, and limit their number to the number of cores.
 
-    OpenMP's threads spin for some milliseconds at the end of each operation. Beside another busy process that keeps the
-    core from the thread that all wait for: a training takes ten times as long and more. What OMP_WAIT_POLICY,
-    GOMP_SPINCOUNT or OMP_NUM_THREADS say already, holds.
+    OpenMP's threads spin for some milliseconds at the end of each operation. If another process is busy, the spinning
+    threads take the core of the thread that they wait for, and a training takes ten times as long or longer. Values of
+    OMP_WAIT_POLICY, GOMP_SPINCOUNT or OMP_NUM_THREADS that the user has set do not change.
     """
     chosen = "OMP_WAIT_POLICY" in os.environ or "GOMP_SPINCOUNT" in os.environ
-    # For a torch that is imported later, and for processes that this one starts.
+    # The variables work if torch is imported later, and for processes that this process starts.
     if not chosen:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
     if (torch := sys.modules.get("torch")) is None:
@@ -80,9 +82,10 @@ def be_a_good_neighbour() -> None:
 
 
 def _outnumber_the_cores() -> None:
-    """Make libgomp, which has read the variables, stop spinning.
+    """Make libgomp stop spinning if it has already read the variables.
 
-    It does so while it has more threads than there are cores. The threads too many are started here and sleep for good.
+    libgomp does not spin while it has more threads than there are cores. This function starts the additional threads,
+    which sleep until the process ends.
     """
     import torch
 
@@ -91,7 +94,7 @@ def _outnumber_the_cores() -> None:
     started = threading.Event()
 
     def sleep() -> None:
-        # It counts the threads of a second team, all but one.
+        # libgomp counts all but one of the threads of a second team.
         team = bound - own + 2
         torch.set_num_threads(team)
         torch.zeros(team * GRAIN).add_(1)

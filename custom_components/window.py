@@ -1,4 +1,4 @@
-"""The window: the square around a slice's centre that a network with a field of view sees. What is outside is cut."""
+"""The window: the square around a slice's centre that a network with a field of view gets; the rest is cut off."""
 
 from typing import Any
 
@@ -18,12 +18,12 @@ def pixdim(field_of_view: float | None, pixels: int) -> list[float]:
 
 
 def border_warning(mask: MetaTensor, prepared: MetaTensor, field_of_view: float | str | None) -> str | None:
-    """One line if a mask touches the border of the window, so that part of the gland may lie outside; else None.
+    """A warning if a mask touches the window's border, so that part of the gland may lie outside; otherwise None.
 
     Args:
         mask: 0/1, (1, H, W, D), on the grid of the input volume.
         prepared: the network's input (1, H, W, D), whose first two axes span the window.
-        field_of_view: the side of the window in mm; None is the whole image, which cuts nothing.
+        field_of_view: the side of the window in mm; None is the whole image, and then nothing can be cut off.
     """
     if field_of_view is None or not _touches_border(mask, prepared):
         return None
@@ -34,12 +34,12 @@ def border_warning(mask: MetaTensor, prepared: MetaTensor, field_of_view: float 
 
 
 def _touches_border(mask: MetaTensor, prepared: MetaTensor) -> bool:
-    """Whether a mask has a voxel in the outermost pixels of the prepared slices, or none further out to go to."""
+    """Whether a mask has a voxel in, or beyond, the outermost pixels of the prepared slices."""
     voxels = np.argwhere(_array(mask)[0])
     to_prepared = np.linalg.inv(_array(prepared.affine)) @ _array(mask.affine)
     places = voxels @ to_prepared[:3, :3].T + to_prepared[:3, 3]
     for axis in (0, 1):
-        # In pixels of the prepared slices; their edges are at -0.5 and length - 0.5.
+        # Positions in pixels of the prepared slices, whose edges are at -0.5 and length - 0.5.
         half_voxel = np.abs(to_prepared[axis, :3]).max() / 2
         margin = max(half_voxel + 1, 2 * half_voxel)
         from_edges = np.minimum(places[:, axis] + 0.5, prepared.shape[axis + 1] - 0.5 - places[:, axis])

@@ -1,1 +1,3 @@
-"""Raw studies of a site -> one canonical dataset, its splits and its validation: ``python -m data_prep --help``."""
+"""Import of raw studies into a canonical dataset, and splitting and validation of it: ``python -m data_prep
+--help``.
+"""

@@ -25,7 +25,7 @@ COMMANDS = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit code; faults of the input or the disk are told in lines, not tracebacks."""
+    """Run one command and return its exit code. A fault of the input or the disk gives one line, not a traceback."""
     parser = argparse.ArgumentParser(prog="python -m data_prep", description="Prepare prostate MRI for training.")
     subparsers = parser.add_subparsers(dest="command", required=True)
     for name, module in COMMANDS.items():

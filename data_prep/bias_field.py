@@ -1,4 +1,4 @@
-"""N4 bias field correction: Tustison et al., "N4ITK: Improved N3 Bias Correction" (2010), by itk."""
+"""N4 bias field correction with itk: Tustison et al., "N4ITK: Improved N3 Bias Correction" (2010)."""
 
 import itk
 import numpy as np
@@ -6,28 +6,28 @@ import numpy as np
 from custom_components.errors import InputError
 from custom_components.nifti import Volume
 
-# The field is smooth: fitted on about this many rows and columns, evaluated on all.
+# The field is smooth, so it is fitted on about this number of rows and columns, and then evaluated on all.
 FITTED_MATRIX = 64
 ITERATIONS_PER_LEVEL = 50
 LEVELS = 4
 
 
 def correct_bias_field(image: Volume) -> Volume:
-    """The image without the slow change of brightness across the field of view, as float32.
+    """Remove the slow change of brightness across the field of view; the result is float32.
 
-    The field is fitted inside Otsu's foreground of a coarser copy, four levels of fifty iterations, and divided out of
-    the full image.
+    The field is fitted in the foreground (Otsu's threshold) of a coarser copy, with four levels of fifty iterations.
+    Then the full image is divided by the field.
 
     Args:
-        image: intensities (H, W, D), not negative; of several slices.
+        image: intensities (H, W, D), not negative; several slices.
 
     Raises:
-        InputError: when N4 fails, or gives voxels that are NaN or infinite.
+        InputError: if N4 fails, or gives voxels that are NaN or infinite.
     """
     try:
         corrected = _correct(image)
     except RuntimeError as error:
-        # The lines before the last say where in ITK's source it happened.
+        # The last line holds the reason; the lines before it only name places in ITK's source.
         raise InputError(f"N4 fails ({str(error).splitlines()[-1]})") from error
     if not np.isfinite(corrected.voxels).all():
         raise InputError("N4 gives voxels that are NaN or infinite")
@@ -46,7 +46,7 @@ def _correct(image: Volume) -> Volume:
     fit = _n4(coarse)
     fit.SetMaskImage(mask)
     fit.Update()
-    # A filter that never ran: it only knows the full grid, on which it draws the field.
+    # This filter is not run; it only knows the full grid, on which it evaluates the field.
     field = _n4(full).ReconstructBiasField(fit.GetLogBiasFieldControlPointLattice())
     return Volume((voxels / np.exp(itk.array_from_image(field))).T, image.affine)
 

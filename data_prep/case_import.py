@@ -1,4 +1,4 @@
-"""One case: read, checked, and written where the import picks it up. This is what a worker process does."""
+"""Import of one case in a worker process: the case is read, checked, and written into the staging folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +22,11 @@ class CaseImport:
     """A case to import.
 
     Attributes:
-        name: its name in the dataset.
-        patient: its patient's name in the dataset.
+        name: the case's name in the dataset.
+        patient: the patient's name in the dataset.
         folder: the raw folder's name in the dataset.
-        origin: hash of what it is made from.
-        case: the case as its source has it.
+        origin: hash of the case's original files, see :meth:`Pseudonyms.origin`.
+        case: the case as its source describes it.
     """
 
     name: str
@@ -38,13 +38,13 @@ class CaseImport:
 
 @dataclass(frozen=True)
 class ImportedCase:
-    """What became of a case.
+    """The result of importing a case.
 
     Attributes:
-        entry: its entry in ``dataset.json``; None when it has findings, and nothing was written.
-        findings: why it was not taken.
-        labels: the prostate's values in the source's mask; None without a mask.
-        is_rounded: whether the mask's values were rounded to these.
+        entry: the case's entry in ``dataset.json``; None if the case has findings and was not written.
+        findings: the reasons why the case was not imported.
+        labels: the labels of the prostate in the source's mask; None without a mask.
+        is_rounded: whether the mask's values were rounded to these labels.
     """
 
     entry: dict[str, Any] | None
@@ -54,12 +54,12 @@ class ImportedCase:
 
 
 def import_case(task: CaseImport, staging: Path, keep_source: bool, n4: bool) -> ImportedCase:
-    """Write a case without faults into ``staging``: the image as it is (or N4 corrected), the mask as uint8 0/1.
+    """Write a case without faults into ``staging``: the unchanged (or N4 corrected) image, and the mask as uint8 0/1.
 
     Args:
         task: the case.
         staging: folder for its files.
-        keep_source: whether its entry tells where in the raw folder it lay.
+        keep_source: whether the case's entry names its place in the raw folder.
         n4: whether to correct the bias field.
     """
     checked = check_case(task.case)
@@ -67,7 +67,7 @@ def import_case(task: CaseImport, staging: Path, keep_source: bool, n4: bool) ->
         return ImportedCase(None, checked.findings)
     image, label = checked.image, checked.label
     if n4:
-        # Imported here: itk takes seconds to load, and few imports need it.
+        # itk is imported here because it takes seconds to load, and few imports need it.
         from data_prep.bias_field import correct_bias_field
 
         try:
@@ -82,7 +82,7 @@ def import_case(task: CaseImport, staging: Path, keep_source: bool, n4: bool) ->
     labels = None
     if label is not None:
         labels = tuple(int(value) for value in np.unique(label.voxels) if value > 0)
-        # The mask takes the image's affine: the two agree but for their rounding, from here on exactly.
+        # The mask gets the image's affine: the two differed only by rounding, and are equal from here on.
         write_volume(label_file, Volume((label.voxels > 0).astype(np.uint8), image.affine))
     entry = {
         "case": task.name,

@@ -1,4 +1,4 @@
-"""What can be wrong with an image and its mask; ``import`` quarantines what ``validate`` lists."""
+"""Checks of an image and its mask. ``validate`` lists the faults; ``import`` quarantines the cases that have them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ from data_prep.volumes import grid_difference, on_grid_of
 
 @dataclass(frozen=True)
 class CheckedCase:
-    """A case as read, and its findings.
+    """A case after reading, with its findings.
 
     Attributes:
-        image: None when it could not be read.
-        label: on the image's grid, with the source's labels as whole numbers; None when there is none or it could not
-            be read.
-        findings: every fault of the image, the mask, and the two together.
-        is_rounded: whether the mask held values that are whole but for rounding.
+        image: the image; None if it could not be read.
+        label: the mask on the image's grid, with the source's labels as whole numbers; None if there is no mask or it
+            could not be read.
+        findings: all faults of the image, of the mask, and of the two together.
+        is_rounded: whether the mask held values that are whole numbers except for rounding.
     """
 
     image: Volume | None
@@ -35,7 +35,7 @@ class CheckedCase:
 
 
 def check_case(case: SourceCase) -> CheckedCase:
-    """Read one case and list its faults; it raises nothing, whatever the files hold."""
+    """Read one case and list its faults. The function raises no error, whatever the files hold."""
     findings = _unreadable_findings(case)
     if findings:
         return CheckedCase(None, None, findings)
@@ -57,18 +57,18 @@ def check_case(case: SourceCase) -> CheckedCase:
 
 
 def same_image_finding(path: Path, first: str) -> Finding:
-    """The finding of an image whose voxels are those of the case ``first``."""
+    """The finding for an image with the same voxels as the case ``first``."""
     return Finding(str(path), f"is the same image as {first}", "keep one, or it is trained and tested on")
 
 
 def taken_name_finding(path: Path) -> Finding:
-    """The finding of a case whose name another raw folder's case has in the dataset."""
+    """The finding for a case whose name the dataset already has from another raw folder."""
     problem = "has the name of a case that was imported from another folder"
     return Finding(str(path), problem, "give another --site, or rename it")
 
 
 def lost_finding(path: Path, lost: Late | None) -> Finding:
-    """The finding of an image that no process survived (None), or that took too long to read."""
+    """The finding for an image that ended its reading process (``lost`` is None), or took too long to read."""
     if lost is None:
         return Finding(str(path), "ended the process that read it (a crash, or too little memory)", "export it again")
     return Finding(str(path), "took too long to read", "check the file and its disk, or give a longer --time-limit")
@@ -78,7 +78,7 @@ def _read(case: SourceCase, read: Callable[[], Volume], path: Path, findings: li
     try:
         return read()
     except InputError as error:
-        findings += findings_of(error, (path, *case.files))
+        findings += findings_of(error, path)
     except Exception as error:
         reason = (str(error).splitlines() or [""])[0]
         detail = f"{type(error).__name__}: {reason}"
@@ -87,13 +87,16 @@ def _read(case: SourceCase, read: Callable[[], Volume], path: Path, findings: li
 
 
 def _unreadable_findings(case: SourceCase) -> list[Finding]:
-    """Of the files that a library would call damaged, such as the raw file of a MetaImage."""
+    """The findings for missing or unreadable files.
+
+    A library would call them damaged, such as a MetaImage's raw file.
+    """
     findings: list[Finding] = []
     for path in case.files:
         try:
             require_readable(path)
         except InputError as error:
-            findings += findings_of(error, [path])
+            findings += findings_of(error, path)
     return findings
 
 

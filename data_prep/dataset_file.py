@@ -1,4 +1,4 @@
-"""The reading of ``dataset.json``, for every command that splits, joins or adds to a dataset."""
+"""Reading of ``dataset.json``, for all commands that use a dataset."""
 
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ ENTRY = {"case": str, "site": str, "patient": str, "image": str, "label": str | 
 
 
 def read_dataset(dataset: Path) -> dict[str, Any]:
-    """What ``dataset.json`` says, with the entries of the cases under ``cases``.
+    """The content of ``dataset.json``, with the entries of the cases under ``cases``.
 
     Raises:
-        InputError: when there is none, or it is not of this project, as the Decathlon's of the same name is not.
+        InputError: if there is no such file, or if another project has written it, such as the Decathlon.
     """
     path = dataset / "dataset.json"
     if not path.is_file():

@@ -1,7 +1,7 @@
-"""A dataset while it is written: case by case, so that an import that was stopped goes on where it was.
+"""Writing of a dataset case by case, so that an import that was stopped can go on.
 
-What is under way lies in ``<dataset>/.import``: files of cases not yet taken in, and a journal of those taken in since
-``dataset.json`` was last written. ``dataset.json`` itself is only ever replaced whole, at the end.
+The folder ``<dataset>/.import`` holds the files of cases that are not yet added, and a journal of the cases added since
+``dataset.json`` was last written. ``dataset.json`` itself is replaced in one step, at the end.
 """
 
 import contextlib
@@ -19,19 +19,22 @@ from data_prep.dataset_file import read_dataset
 
 
 def header(name: str, ids: str, n4: bool) -> dict[str, Any]:
-    """What ``dataset.json`` says of all its cases; cases of other ids or another correction do not mix with them."""
+    """The part of ``dataset.json`` that holds for all cases.
+
+    A dataset accepts only cases with the same ids and correction.
+    """
     return {"name": name, "ids": ids, "n4": n4}
 
 
 class DatasetWriter:
-    """Takes cases into a dataset folder; a context manager that one import at a time holds.
+    """Adds cases to a dataset folder. This context manager locks the folder for one import at a time.
 
     Attributes:
         cases: the entries of ``dataset.json``, by case.
-        staging: where workers put a case's files before :meth:`add`.
+        staging: the folder into which workers write a case's files before :meth:`add`.
 
     Raises:
-        InputError: on entry, when the folder is no dataset, is in use, or was made with other settings.
+        InputError: on entry, if the folder is not a dataset, is in use, or was made with other settings.
     """
 
     def __init__(self, dataset: Path, header: dict[str, Any]) -> None:
@@ -69,19 +72,19 @@ class DatasetWriter:
                 self.dataset.rmdir()
 
     def add(self, entry: dict[str, Any]) -> None:
-        """Take in a case whose files lie in ``staging`` under the names of :func:`staged`."""
+        """Add a case whose files lie in ``staging`` under the names of :func:`staged`."""
         for kind in ("image", "label"):
             if entry[kind]:
                 os.replace(staged(self.staging, entry["case"], kind), self.dataset / entry[kind])
         self._note(entry["case"], entry)
 
     def discard(self, case: str) -> None:
-        """Drop a case's files in ``staging``, if there are any; what the dataset holds of it stays."""
+        """Remove a case's files from ``staging``; the dataset's own files of the case stay."""
         for kind in ("image", "label"):
             staged(self.staging, case, kind).unlink(missing_ok=True)
 
     def remove(self, case: str) -> None:
-        """Take a case and its files out of the dataset."""
+        """Remove a case and its files from the dataset."""
         entry = self.cases[case]
         self._note(case, None)
         for kind in ("image", "label"):
@@ -89,7 +92,7 @@ class DatasetWriter:
                 (self.dataset / entry[kind]).unlink(missing_ok=True)
 
     def finish(self) -> None:
-        """Write ``dataset.json``; the journal is done with."""
+        """Write ``dataset.json`` and remove the journal."""
         if self._changed or not self._file.exists():
             write_json(self._file, {**self.header, "cases": [self.cases[case] for case in sorted(self.cases)]})
         shutil.rmtree(self.staging)
@@ -125,7 +128,7 @@ class DatasetWriter:
 
 
 def _read_journal(path: Path) -> list[Any]:
-    """The lines of a journal up to the first that was cut off, or that a power cut left as garbage."""
+    """The lines of a journal, up to the first damaged line. A kill or a power cut can damage a line."""
     lines: list[Any] = []
     if path.exists():
         with contextlib.suppress(ValueError):
@@ -135,7 +138,7 @@ def _read_journal(path: Path) -> list[Any]:
 
 
 def staged(staging: Path, case: str, kind: str) -> Path:
-    """Where a case's ``image`` or ``label`` waits to be taken in."""
+    """The file of a case's ``image`` or ``label`` in the staging folder."""
     return staging / f"{case}.{kind}.nii.gz"
 
 
@@ -151,10 +154,10 @@ def _require_dataset_or_nothing(path: Path) -> None:
 
 
 def require_same(dataset: Path, former: dict[str, Any], now: dict[str, Any]) -> None:
-    """Refuse to bring together what was not imported alike.
+    """Refuse to combine cases that were imported with different settings.
 
     Raises:
-        InputError: when the two headers differ in more than the name.
+        InputError: if the two headers differ in more than the name.
     """
     for key, flag in (("ids", "--keep-ids or --key-file"), ("n4", "--n4")):
         if former[key] != now[key]:

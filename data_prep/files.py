@@ -1,4 +1,4 @@
-"""The hash of an image's voxels, and folders that are whole or absent."""
+"""The hash of an image's voxels, and folders that appear only when they are complete."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ from custom_components.errors import InputError
 
 
 def voxel_sha256(voxels: np.ndarray) -> str:
-    """SHA-256 of shape and voxel values; the same for one image stored as int16 or float32, gzipped or not."""
+    """SHA-256 of shape and voxel values. It does not depend on the stored type (int16 or float32) or on compression."""
     digest = hashlib.sha256(repr(tuple(int(n) for n in voxels.shape)).encode())
     digest.update(np.ascontiguousarray(voxels, dtype="<f4").data)
     return digest.hexdigest()
@@ -23,7 +23,7 @@ def require_new_folder(path: Path) -> None:
     """Refuse a destination that already holds something.
 
     Raises:
-        InputError: when ``path`` is a file or a folder with content.
+        InputError: if ``path`` is a file or a folder with content.
     """
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise InputError(f"{path}: already exists; remove it or name another folder")
@@ -31,10 +31,11 @@ def require_new_folder(path: Path) -> None:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty sibling folder that becomes ``path`` when the block ends, and vanishes when the block fails.
+    """Yield an empty folder next to ``path``. It becomes ``path`` when the block ends, and is removed if the block
+    fails.
 
     Raises:
-        InputError: when ``path`` already holds something, or no folder can be made beside it.
+        InputError: if ``path`` already holds something, or no folder can be made next to it.
     """
     require_new_folder(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")

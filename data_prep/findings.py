@@ -1,7 +1,6 @@
-"""A fault found in the data, in the parts that a person or a program needs."""
+"""A finding: a fault in the data, in parts that people and programs can use."""
 
-import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,18 +8,17 @@ from custom_components.errors import InputError
 
 # Exit code of a command that did its work and found faults in the data.
 SOME_FINDINGS = 3
-ERROR = re.compile(r"(?P<problem>(?:(?! \()[^;:])+)(?: \((?P<detail>.*?)\))?(?:; (?P<advice>[^;]*))?")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One fault: which file, what is wrong, what to do.
+    """One fault: the file, the problem, and the advice.
 
     Attributes:
-        file: for the screen alone.
-        problem: a fixed sentence with numbers at most; no word of it comes from a path, a tag or a library.
-        advice: as fixed as the problem.
-        detail: all else that helps the user; names of patients may be in it.
+        file: the file's path, for the screen only.
+        problem: a fixed sentence, which may hold numbers, but no word from a path, a tag or a library.
+        advice: a fixed sentence too.
+        detail: other text that helps the user; it may hold the names of patients.
     """
 
     file: str
@@ -40,18 +38,25 @@ class Finding:
         return {"file": self.file, "problem": self.full_problem, "advice": self.advice}
 
 
-def findings_of(error: InputError, files: Iterable[Path]) -> list[Finding]:
-    """The finding in each line of an error: ``file: problem (detail); advice``, about one of ``files``.
+class FindingsError(InputError):
+    """Several findings, one line each; ``findings`` holds them."""
 
-    Only known files are cut off, since a path may hold ``: `` itself; a line that is written otherwise is all detail.
+    def __init__(self, findings: Sequence[Finding]) -> None:
+        super().__init__("\n".join(map(str, findings)))
+        self.args = (findings,)
+        self.findings = list(findings)
+
+
+def findings_of(error: InputError, file: Path) -> list[Finding]:
+    """The findings that an error tells.
+
+    Args:
+        error: the finding gets the error's fields. If the error has no ``where``, its sentence may hold private names,
+            so the whole sentence becomes the detail.
+        file: the file that was read. An error without ``where`` is about this file.
     """
-    names = sorted({str(path) for path in files}, key=len, reverse=True)
-    return [_finding_of(line, names) for line in str(error).splitlines()]
-
-
-def _finding_of(line: str, names: list[str]) -> Finding:
-    file = next((name for name in names if line.startswith(f"{name}: ")), None)
-    match = ERROR.fullmatch(line.removeprefix(f"{file}: ")) if file else None
-    if match is None:
-        return Finding(file or names[0], "cannot be used", "mend what is said of it", line)
-    return Finding(file, match["problem"], match["advice"] or "check the path", match["detail"] or "")
+    if isinstance(error, FindingsError):
+        return error.findings
+    if not error.where:
+        return [Finding(str(file), "cannot be used", "correct the fault that the message names", str(error))]
+    return [Finding(error.where, error.what, error.advice or "check the path", error.detail)]

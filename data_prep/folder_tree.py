@@ -1,7 +1,8 @@
-"""What lies below a folder, found in one walk that every source and host shares.
+"""The files and folders below a folder, found in one walk; every source and host uses this walk.
 
-Links are followed, since a cohort is often a folder of links. A folder to which several ways lead is read once, by its
-own name rather than a link's, so that a cycle of links ends. What cannot be read becomes a finding.
+Links are followed, because a cohort is often a folder of links. A folder that several paths reach is read once, under
+its own name and not under a link's name, so that a cycle of links ends. A file or folder that cannot be read becomes a
+finding.
 """
 
 import os
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from custom_components.errors import InputError
-from data_prep.findings import Finding
+from data_prep.findings import Finding, FindingsError
 from data_prep.no_study import is_no_study, is_unfinished
 
 RIGHTS = "get the right to read it, or take it out"
@@ -19,15 +20,16 @@ RIGHTS = "get the right to read it, or take it out"
 
 @dataclass
 class FolderTree:
-    """A folder and what lies below it, without what is no study.
+    """A folder with all files and folders below it, except those that cannot be part of a study.
 
     Attributes:
         root: the folder.
-        files: regular files, those of a folder by name and before those of its sub-folders; linked folders come last.
-        folders: in the same order, without the root.
-        unfinished: files and folders that a download has left unfinished.
-        findings: what could not be read: folders, and links that lead nowhere.
-        notes: what was left aside, one line each.
+        files: regular files. A folder's own files are sorted by name and precede those of its sub-folders. Linked
+            folders come last.
+        folders: all folders except the root, in the same order.
+        unfinished: files and folders of unfinished downloads.
+        findings: faults of folders that could not be read, and of links without a target.
+        notes: one line for each kind of ignored files.
     """
 
     root: Path
@@ -39,7 +41,7 @@ class FolderTree:
     _children: dict[Path, list[Path]] = field(default_factory=dict, repr=False)
 
     def children(self, folder: Path) -> list[Path]:
-        """Files and folders that lie in ``folder`` itself, by name."""
+        """The files and folders in ``folder`` itself, sorted by name."""
         return sorted(self._children.get(folder, []))
 
     def is_folder(self, path: Path) -> bool:
@@ -47,19 +49,19 @@ class FolderTree:
         return path in self._children
 
     def add_file(self, folder: Path, path: Path) -> None:
-        """Take in a file of ``folder``."""
+        """Add a file of ``folder``."""
         self.files.append(path)
         self._children[folder].append(path)
 
     def add_folder(self, path: Path) -> None:
-        """Take in a folder; the root, which comes first, is none of ``folders``."""
+        """Add a folder. The root must be added first, and it is not listed in ``folders``."""
         if self._children:
             self.folders.append(path)
             self._children[path.parent].append(path)
         self._children[path] = []
 
     def files_below(self, folders: Iterable[Path]) -> dict[Path, tuple[Path, ...]]:
-        """For each of ``folders`` the files at any depth below it, by name."""
+        """The files at any depth below each of ``folders``, sorted by name."""
         below: dict[Path, list[Path]] = {folder: [] for folder in folders}
         for path in sorted(self.files):
             for parent in path.parents:
@@ -72,27 +74,27 @@ def read_tree(root: Path) -> FolderTree:
     """Walk through a folder.
 
     Raises:
-        InputError: when there is no such folder, or it cannot be read itself.
+        InputError: if there is no such folder, or the folder itself cannot be read.
     """
     try:
         real = Path(os.path.realpath(root))
-        # A link to a folder that holds the root would lead round in a circle.
+        # A link to a folder that holds the root would lead to a cycle.
         walk = _Walk(FolderTree(root), {_identity(folder) for folder in (real, *real.parents)})
         os.scandir(root).close()
     except OSError as error:
         if isinstance(error, FileNotFoundError | NotADirectoryError):
-            raise InputError(f"{root}: no such folder") from error
-        raise InputError(str(unreadable(root, error))) from error
+            raise InputError("no such folder", root) from error
+        raise FindingsError([unreadable(root, error)]) from error
     return walk.run()
 
 
 def unreadable(path: Path, error: OSError) -> Finding:
-    """The finding of a file or folder that the system does not let us read."""
+    """The finding for a file or folder that this user has no right to read."""
     return Finding(str(path), "cannot be read", RIGHTS, error.strerror or type(error).__name__)
 
 
 class _Walk:
-    """One walk: first through the folders themselves, then through the links to folders that were not met there."""
+    """One walk: first through the folders themselves, then through links to folders that are not yet read."""
 
     def __init__(self, tree: FolderTree, seen: set[tuple[int, int]]) -> None:
         self.tree = tree
@@ -119,7 +121,7 @@ class _Walk:
             waiting += reversed(below)
 
     def _entries(self, folder: Path) -> Iterator[Path]:
-        """Take in the files of a folder, put its links aside, and yield its sub-folders."""
+        """Add the files of a folder, keep its links for later, and yield its sub-folders."""
         try:
             with os.scandir(folder) as content:
                 entries = sorted(content, key=lambda entry: entry.name)
@@ -142,7 +144,7 @@ class _Walk:
                 elif entry.is_file():
                     self.tree.add_file(folder, path)
                 elif entry.is_symlink():
-                    entry.stat()  # raises where it leads nowhere; else it leads to a pipe or a device
+                    entry.stat()  # raises if the link has no target; otherwise the target is a pipe or a device
             except FileNotFoundError:
                 problem = "is a link that leads nowhere"
                 self.tree.findings.append(Finding(str(path), problem, "restore what it leads to, or take it out"))
@@ -150,7 +152,10 @@ class _Walk:
                 self.tree.findings.append(unreadable(path, error))
 
     def _is_to_read(self, folder: Path, through_link: bool) -> bool:
-        """Note that a folder was met. Without links none is met twice, whatever numbers a network's disk gives them."""
+        """Whether to read a folder; the walk remembers it.
+
+        Without links no folder is reached twice, even if a network disk gives two folders the same number.
+        """
         try:
             identity = _identity(folder)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""What an import tells at its end."""
+"""The summary that an import prints at its end."""
 
 import sys
 from collections import Counter
@@ -8,12 +8,12 @@ from typing import Any
 from data_prep.case_import import ImportedCase
 from data_prep.findings import Finding
 
-# Of an archive, every series not taken would be thousands of lines.
+# In an archive, a note on every series that was not picked would make thousands of lines.
 MOST_NOTES = 20
 
 
 def print_notes(notes: list[str]) -> None:
-    """Print what a source saw and did not take."""
+    """Print a source's notes on files and series that it did not import."""
     for note in notes[:MOST_NOTES]:
         print(note)
     if len(notes) > MOST_NOTES:
@@ -21,19 +21,19 @@ def print_notes(notes: list[str]) -> None:
 
 
 class ImportSummary:
-    """Counts what was taken in, and tells it."""
+    """Counts the imported cases and prints a summary."""
 
     def __init__(self) -> None:
         self._labels: dict[str, list[tuple[int, ...] | None]] = {}
         self._rounded: Counter[str] = Counter()
 
     def add(self, imported: ImportedCase) -> None:
-        """Count a case that was taken in."""
+        """Count an imported case."""
         self._labels.setdefault(imported.entry["site"], []).append(imported.labels)
         self._rounded[imported.entry["site"]] += imported.is_rounded
 
     def tell(self, notes: list[str], findings: list[Finding], dataset: Path, cases: dict[str, Any]) -> None:
-        """Print findings to stderr, all else to stdout."""
+        """Print findings to stderr, and everything else to stdout."""
         print_notes(notes)
         for site, labels in sorted(self._labels.items()):
             merged = [values for values in labels if values and len(values) > 1]

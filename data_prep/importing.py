@@ -1,7 +1,8 @@
-"""Bring the raw studies of a site, or of several, into one canonical dataset.
+"""Import the raw studies of one or several sites into a canonical dataset.
 
-Bad cases are quarantined with their reason, the others imported; the same command again goes on where it was stopped
-and reads only what is new, changed or quarantined. Exit code 0: all imported; 1: nothing; 3: some quarantined.
+Bad cases are quarantined with their reasons, and the others are imported. The same command, run again, goes on after an
+interruption, and reads only cases that are new, changed or quarantined. Exit code 0: all cases were imported; 1: no
+case; 3: some cases were quarantined.
 """
 
 import argparse
@@ -28,7 +29,7 @@ WHOLE = (1, 1)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of ``import``."""
+    """Add the command line of ``import``."""
     parser.add_argument("folder", type=Path, help="raw folder")
     parser.add_argument("--out", type=Path, required=True, metavar="DATASET", help="dataset folder to make or add to")
     sources.add_arguments(parser)
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def import_dataset(folder: Path, dataset: Path, site: str | None = None, source: str | None = None) -> list[Finding]:
-    """Import a raw folder in this process, with its own names; see :func:`import_listing`."""
+    """Import a raw folder in this process and keep the source's names; see :func:`import_listing`."""
     return import_listing(sources.find_cases(folder, site, source), folder, dataset, Pseudonyms(None))
 
 
@@ -69,29 +70,29 @@ def import_listing(
     shard: tuple[int, int] = WHOLE,
     limit_s: float | None = None,
 ) -> list[Finding]:
-    """Write ``images/``, ``labels/``, ``dataset.json`` and, where something is faulty, ``quarantine.json``.
+    """Write ``images/``, ``labels/``, ``dataset.json`` and, if there are findings, ``quarantine.json``.
 
-    Images keep their voxels and type (float32 after N4), masks become uint8 0/1, headers keep the affine and lose all
-    text. What the dataset already holds stays, unless its files changed and are sound: a case that went bad is
-    quarantined, and its former version stays. A raw folder that was moved is another folder: its unchanged cases stay,
-    of the changed ones the name is taken.
+    Images keep their voxels and type (float32 after N4), masks become uint8 0/1, and headers keep the affine and lose
+    all text. A case that the dataset already holds is replaced only if its raw files changed and have no faults. If the
+    changed files have faults, the case is quarantined and its former version stays. A moved raw folder counts as
+    another folder: unchanged cases stay, and changed cases are quarantined because their names are already used.
 
     Args:
-        listing: what a source found in ``folder``.
+        listing: the cases and findings of a source in ``folder``.
         folder: raw folder.
-        dataset: dataset folder, made if need be.
-        pseudonyms: names of cases and patients in the dataset.
+        dataset: dataset folder; made if missing.
+        pseudonyms: makes the names of cases and patients in the dataset.
         n4: whether to correct the bias field.
-        jobs: worker processes; 0 works in this process.
-        shard: number, from 1, and count of the parts of which one is imported.
-        limit_s: seconds that a worker process may take for a case.
+        jobs: number of worker processes; 0 means this process.
+        shard: (i, n) imports the i-th of n parts, counted from 1.
+        limit_s: most seconds that a worker process may take for a case.
 
     Returns:
-        Why cases were not imported.
+        The findings: the reasons why cases were not imported.
 
     Raises:
-        InputError: with one line for each finding, when not one case can be imported into a new dataset; nothing is
-            written then. A shard may be empty: ``merge`` wants every part, and its findings.
+        InputError: if no case can be imported into a new dataset. The message has one line for each finding, and
+            nothing is written. A shard may be empty, because ``merge`` needs every part and its findings.
     """
     quarantine = Quarantine(folder, pseudonyms)
     for finding in listing.findings:
@@ -133,9 +134,10 @@ def _take_in(
     results: Iterable[tuple[CaseImport, ImportedCase | Late | None]],
     todo: list[CaseImport],
 ) -> ImportSummary:
-    """Take each case into the dataset or put it into quarantine, in the order of their names.
+    """Add each case to the dataset or quarantine it, in the order of the names.
 
-    Where a case of the dataset went bad, its former version stays, unless that image just came in under another name.
+    If a case of the dataset has become faulty, its former version stays, unless this import has added the same image
+    under another name.
     """
     summary = ImportSummary()
     again = {task.name for task in todo}

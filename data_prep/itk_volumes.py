@@ -1,4 +1,4 @@
-"""NRRD and MetaImage by itk."""
+"""Reading of NRRD and MetaImage with itk."""
 
 from pathlib import Path
 
@@ -16,28 +16,28 @@ def read_itk_volume(path: Path) -> Volume:
     """Read a scalar 3-D ``.nrrd``, ``.nhdr``, ``.mha`` or ``.mhd`` (with its ``.raw`` or ``.zraw``) in its stored type.
 
     Raises:
-        InputError: when the file is missing, truncated, of another kind, or not one upright 3-D scalar volume.
+        InputError: if the file is missing, truncated, of another kind, or not one upright 3-D scalar volume.
     """
     require_readable(path)
     if not is_text(str(path)):
-        raise InputError(f"{path}: has a name that is not UTF-8, which itk cannot open; rename it, or its folder")
+        raise InputError("has a name that is not UTF-8, which itk cannot open", path, advice="rename it, or its folder")
     try:
         header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
         if header is None:
-            raise InputError(f"{path}: is no image that itk reads, or only its start; copy or export it again")
+            raise InputError("is no image that itk reads, or only its start", path, advice="copy or export it again")
         header.SetFileName(str(path))
         header.ReadImageInformation()
         shape = tuple(int(header.GetDimensions(axis)) for axis in range(header.GetNumberOfDimensions()))
         require_sane_shape(path, shape)
         if len(shape) != 3 or header.GetNumberOfComponents() != 1:
-            what = f"shape {shape} and {header.GetNumberOfComponents()} values a voxel"
-            raise InputError(f"{path}: has {what}; export one 3-D volume of grey values")
+            problem = f"has shape {shape} and {header.GetNumberOfComponents()} values a voxel"
+            raise InputError(problem, path, advice="export one 3-D volume of grey values")
         image = itk.imread(str(path))
     except InputError:
         raise
     except (RuntimeError, TypeError, KeyError) as error:
         reason = [line for line in str(error).splitlines() if line.strip()][-1].removeprefix("Reason: ")
-        raise InputError(f"{path}: is truncated or damaged ({reason}); copy or export it again") from error
+        raise InputError("is truncated or damaged", path, advice="copy or export it again", detail=reason) from error
     affine = _affine(image)
     require_sane_affine(path, affine)
     return Volume(itk.array_from_image(image).T, affine)

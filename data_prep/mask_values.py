@@ -1,7 +1,8 @@
-"""Which numbers of a mask count as labels, for import and for what annotators hand in.
+"""The values of a mask that count as labels, for the import and for annotators' masks.
 
-A mask may be stored as floats, or scaled by its header, and then holds 1.0000001 or 0.9999999 for 1. Values within a
-thousandth of a whole number are taken for that number; all others are what they are, and are refused as no label.
+A mask that is stored as floats, or scaled by its header, may hold 1.0000001 or 0.9999999 instead of 1. A value within a
+thousandth of a whole number counts as this number. All other values are not rounded, and are refused because they are
+not labels.
 """
 
 from collections.abc import Sequence
@@ -9,12 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 
 ROUNDING = 1e-3
-# So many values are told of a mask that holds too many.
+# most values that a message lists
 SHOWN = 5
 
 
 def whole_labels(voxels: np.ndarray) -> np.ndarray:
-    """The voxels with every value that is nearly whole made whole; integers are given back as they are."""
+    """Round every voxel that is nearly a whole number; a mask of integers is returned unchanged."""
     if voxels.dtype.kind in "iu":
         return voxels
     with np.errstate(invalid="ignore"):
@@ -23,7 +24,7 @@ def whole_labels(voxels: np.ndarray) -> np.ndarray:
 
 
 def in_words(values: Sequence[np.number]) -> str:
-    """Some values of an array, each with as many digits as tell it from its neighbours: 3, 0.5, 1.0012."""
+    """The first values of an array in words, each with all digits that it needs: 3, 0.5, 1.0012."""
     shown = ", ".join(_in_words(value) for value in values[:SHOWN])
     return shown + (", ..." if len(values) > SHOWN else "")
 

@@ -1,7 +1,7 @@
 """Join datasets that were imported in parts (``import --shard``) into one.
 
-The parts must have the same settings and the same key, and no case in common; what they hold is linked, or copied where
-the file system cannot link. The result is the dataset that one import of everything would have written.
+The parts must have the same settings, the same key, and no common case. Their files are linked, or copied if the file
+system cannot link. The result equals the dataset of a single import of all parts.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from data_prep.quarantine import read_quarantine, write_quarantine
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of ``merge``."""
+    """Add the command line of ``merge``."""
     parser.add_argument("datasets", type=Path, nargs="+", metavar="DATASET", help="datasets to join")
     parser.add_argument("--out", type=Path, required=True, metavar="DATASET", help="dataset folder to make")
 
@@ -35,14 +35,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def merge_datasets(datasets: list[Path], out: Path) -> list[dict[str, Any]]:
-    """Write the dataset of all cases of ``datasets``; of images that are there twice, the later name is quarantined.
+    """Write a dataset with all cases of ``datasets``. If two cases have the same image, the later name is quarantined.
 
     Returns:
-        The cases, by name.
+        The cases by name.
 
     Raises:
-        InputError: when a dataset is missing, was made with other settings or another key, or shares a case with
-            another, or when no dataset holds any; nothing is written then.
+        InputError: if a dataset is missing, was made with other settings or another key, or shares a case with another,
+            or if no dataset holds a case. Nothing is written then.
     """
     contents = [read_dataset(dataset) for dataset in datasets]
     headers = [{key: content.get(key) for key in ("ids", "n4")} for content in contents]

@@ -1,6 +1,6 @@
-"""Names of files and folders that systems and programs leave among studies, and that are no part of any."""
+"""Names of files and folders that systems and programs write between studies, and that are not part of a study."""
 
-# In lower case. Some hold thumbnails or copies of what lies beside them, some only their owner may read.
+# Names in lower case. Some of these hold thumbnails or copies of other files, and some only their owner can read.
 LEFT_BY_SYSTEMS = frozenset(
     {
         "dicomdir",  # the index of a DICOM medium
@@ -14,12 +14,15 @@ UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".filepart", ".op
 
 
 def is_no_study(name: str) -> bool:
-    """Whether a file or folder of this name is no study, nor part of one: what is hidden, as ``._*`` of a Mac, too."""
-    # A mounted CD may show the version of ISO 9660: DICOMDIR;1
+    """Whether a file or folder of this name cannot be part of a study.
+
+    Hidden names count too, such as ``._*`` of a Mac.
+    """
+    # A mounted CD may show ISO 9660's version number: DICOMDIR;1
     plain = name.casefold().partition(";")[0].rstrip(".")
     return name.startswith(".") or plain in LEFT_BY_SYSTEMS
 
 
 def is_unfinished(name: str) -> bool:
-    """Whether a browser or a transfer program gives this name to what it has not got whole."""
+    """Whether a browser or a transfer program gives this name to an incomplete file."""
     return name.casefold().endswith(UNFINISHED)

@@ -1,4 +1,6 @@
-"""Many items, each in some process and for a limited time, so that none can end the others or stop them."""
+"""Work on many items in worker processes with a time limit, so that a crash or an endless read affects one item
+only.
+"""
 
 import argparse
 import enum
@@ -16,16 +18,20 @@ from custom_components.threads import usable_cores
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Enough that no process waits; bounded, so that memory does not grow with the number of items.
+# Enough items that no process waits, but a bounded number, so that memory does not grow with the number of items.
 AHEAD = 4
-# Of one case; N4, the slowest step, takes 20 s.
+# Time limit for one case. N4, the slowest step, takes 20 s.
 LIMIT_S = 600
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of a command that reads many cases."""
+    """Add the flags of a command that reads many cases."""
     parser.add_argument(
-        "--jobs", type=_count, default=available_cores(), metavar="N", help="worker processes; 0 reads in this one"
+        "--jobs",
+        type=_count,
+        default=available_cores(),
+        metavar="N",
+        help="number of worker processes; 0 means this process",
     )
     parser.add_argument(
         "--time-limit",
@@ -53,29 +59,30 @@ def _seconds(text: str) -> float:
 
 
 class Late(enum.Enum):
-    """What stands for the result of an item that took too long."""
+    """The result of an item that took too long."""
 
     LATE = "late"
 
 
 def available_cores() -> int:
-    """The cores that this process may use."""
+    """The number of cores that this process may use."""
     return usable_cores()
 
 
 def in_processes(
     function: Callable[[Item], Result], items: Iterable[Item], jobs: int, limit_s: float | None = None
 ) -> Iterator[tuple[Item, Result | Late | None]]:
-    """Yield every item with ``function(item)``, in order.
+    """Yield every item and its result ``function(item)``, in order.
 
-    For an item whose process died (a crash in C, a kill) the result is None, for one that took too long it is
-    :attr:`Late.LATE`; its process is ended.
+    The result is None if the item's process died (a crash in C, a kill). It is :attr:`Late.LATE` if the item took too
+    long; its process is ended.
 
     Args:
-        function: picklable; what it raises is raised here.
-        items: picklable, taken as they are needed.
-        jobs: worker processes; 0 works in this process, where a crash is a crash and no time is limited.
-        limit_s: seconds that one item may take; None for any time.
+        function: a picklable function; its errors are raised here.
+        items: picklable items; an iterator is read only as far as needed.
+        jobs: number of worker processes. 0 means this process, without protection from crashes and without a time
+            limit.
+        limit_s: most seconds that one item may take; None for no limit.
     """
     if jobs == 0:
         yield from ((item, function(item)) for item in items)
@@ -102,15 +109,15 @@ def _finish(item: Item, future: ProcessFuture) -> tuple[Item, Result | Late | No
     except (ProcessExpired, BrokenProcessPool):
         return item, None
     except TimeoutError as error:
-        # The function may have raised one of its own: of the network, say.
+        # The function itself may have raised a TimeoutError, for example from the network.
         if error.args[:1] == ("Task timeout",):
             return item, Late.LATE
         raise
 
 
 def _pool(jobs: int) -> ProcessPool:
-    # Not forked from this process: a fork of a process with threads (itk, torch) can hang.
+    # Workers are not forked from this process, because a fork of a process with threads (itk, torch) can hang.
     context = multiprocessing.get_context("forkserver")
-    # Imported once, for all workers.
+    # The server process imports these modules once for all workers.
     context.set_forkserver_preload(["data_prep.__main__"])
     return ProcessPool(jobs, context=context)

@@ -1,7 +1,7 @@
-"""Names that do not tell who a patient is: keyed hashes (HMAC-SHA256, RFC 2104) instead of the source's own ids.
+"""Names that do not identify patients: keyed hashes (HMAC-SHA256, RFC 2104) instead of the source's ids.
 
-Without the key nobody can try out which id gives which hash; with the same key the same patient gets the same id in
-every import. The key stays with the site and never enters a dataset.
+Without the key nobody can find the id of a hash by trying ids. With the same key a patient gets the same id in every
+import. The key stays at the site and is never part of a dataset.
 """
 
 import hashlib
@@ -17,42 +17,42 @@ from data_prep.sources.case import Listing, SourceCase
 
 KEY_FILE = Path("~/.config/prostate-distillation/key")
 KEY_BYTES = 32
-# 64 bits: no two of a million cases share a name.
+# With 64 bits, two of a million cases practically never get the same name.
 ID_DIGITS = 16
 
 
 @dataclass(frozen=True)
 class Pseudonyms:
-    """Ids of one dataset.
+    """Makes the ids of one dataset.
 
     Attributes:
-        key: the site's secret; None keeps the ids of the source.
+        key: the site's secret key; None keeps the source's ids.
     """
 
     key: bytes | None
 
     @property
     def scheme(self) -> str:
-        """What two datasets must share for their ids to fit: ``kept``, or a short name of the key."""
+        """A name of the kind of ids: ``kept``, or a short name of the key. Two datasets fit only if it is equal."""
         return "kept" if self.key is None else f"hmac-sha256 {self._hash('key')[:8]}"
 
     def case_id(self, case: SourceCase) -> str:
-        """The case's name, unique in the dataset: ``<site>_<name>`` or ``<site>_case_<hash>``."""
+        """The case's unique name in the dataset: ``<site>_<name>`` or ``<site>_case_<hash>``."""
         return f"{case.site}_{self._name('case', case.site, case.name)}"
 
     def patient_id(self, case: SourceCase) -> str:
-        """The patient's name: the same for all cases of a patient of a site, in every import with the same key."""
+        """The patient's name, equal for all cases of a patient of a site, in every import with the same key."""
         return f"{case.site}_{self._name('patient', case.site, case.patient)}"
 
     def path_id(self, path: str) -> str:
-        """A name for a file or folder that belongs to no case."""
+        """The name of a file or folder that belongs to no case."""
         return self._name("path", path)
 
     def require_sites(self, listing: Listing, folder: Path) -> None:
-        """Refuse to keep folders' names, which may be those of patients, as names of sites.
+        """Refuse names of sites that are only names of folders, because these may be names of patients.
 
         Raises:
-            InputError: when ids are hashed and a site was guessed.
+            InputError: if ids are hashed and a site's name was guessed from a folder.
         """
         if self.key is not None and listing.guessed_sites:
             problem = f"{min(listing.guessed_sites)!r} may be a site or a patient"
@@ -60,14 +60,14 @@ class Pseudonyms:
             raise InputError(f"{folder}: {problem}; give {advice}")
 
     def origin(self, case: SourceCase, folder: Path) -> str:
-        """A hash of path, size and time of change of every file of the case: what it was made from."""
+        """A hash of the paths, sizes and times of change of all files of the case; it changes if a file changes."""
         return self._hash("origin", *(f"{os.path.relpath(path, folder)} {_state(path)}" for path in case.files))
 
     def _name(self, kind: str, *parts: str) -> str:
         return as_text(parts[-1]) if self.key is None else f"{kind}_{self._hash(kind, *parts)[:ID_DIGITS]}"
 
     def _hash(self, *parts: str) -> str:
-        # Lone surrogates stand for file names that are not UTF-8.
+        # Python uses lone surrogates for file names that are not UTF-8.
         message = "\0".join(parts).encode("utf-8", "surrogateescape")
         return hmac.new(self.key or b"", message, hashlib.sha256).hexdigest()
 
@@ -81,10 +81,10 @@ def _state(path: Path) -> str:
 
 
 def load_key(path: Path) -> bytes:
-    """The key in ``path``; made there, readable by its owner alone, if there is none.
+    """Read the key in ``path``. If there is no key yet, make one that only its owner can read.
 
     Raises:
-        InputError: when it can neither be read nor made, or is too short to be a secret.
+        InputError: if the key cannot be read or made, or is too short to be secret.
     """
     path = path.expanduser()
     try:
@@ -105,7 +105,7 @@ def _make_key(path: Path) -> None:
     try:
         with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_hex(KEY_BYTES) + "\n")
-        # Of several imports that start at once, the first to get here decides for all.
+        # If several imports start at the same time, all use the key of the first one that comes here.
         os.link(partial, path)
     except FileExistsError:
         pass

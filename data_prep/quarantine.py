@@ -1,6 +1,6 @@
-"""``quarantine.json``: the cases that were not taken into a dataset, and why.
+"""``quarantine.json``: the cases that were not imported into a dataset, with the reasons.
 
-The user sees a finding with its file and detail; the dataset keeps it under the case's name in the dataset alone.
+The screen shows a finding with file and detail. The dataset keeps the finding only under the case's name there.
 """
 
 from pathlib import Path
@@ -16,8 +16,8 @@ class Quarantine:
     """The findings of one import.
 
     Attributes:
-        findings: as the user sees them.
-        rows: as the dataset keeps them.
+        findings: the findings for the screen.
+        rows: the findings for ``quarantine.json``.
     """
 
     def __init__(self, folder: Path, pseudonyms: Pseudonyms) -> None:
@@ -28,20 +28,20 @@ class Quarantine:
         self._pseudonyms = pseudonyms
 
     def add_case(self, case: SourceCase, findings: list[Finding]) -> None:
-        """Put a case away for its findings."""
+        """Quarantine a case with its findings."""
         for finding in findings:
             self._add(self._pseudonyms.case_id(case), finding)
 
     def add_file(self, finding: Finding) -> None:
-        """Put away what makes no case at all."""
+        """Quarantine a file or folder that belongs to no case."""
         self._add(self.file_id(finding), finding)
 
     def file_id(self, finding: Finding) -> str:
-        """What stands for the case's name where there is no case."""
+        """The name of a finding's file, used in place of a case's name."""
         return self._pseudonyms.path_id(self._relative(Path(finding.file)).as_posix())
 
     def _add(self, name: str, finding: Finding) -> None:
-        # Without the detail where ids are hashed: it may hold the names that the hashes hide.
+        # If ids are hashed, the detail is left out, because it may hold the names that the hashes hide.
         problem = finding.full_problem if self._pseudonyms.key is None else finding.problem
         self.findings.append(finding)
         self.rows.append({"case": name, "folder": self.folder_id, "problem": problem, "advice": finding.advice})
@@ -51,10 +51,10 @@ class Quarantine:
 
 
 def read_quarantine(dataset: Path) -> list[dict[str, str]]:
-    """The rows of a dataset's ``quarantine.json``; none when there is no such file.
+    """Read the rows of a dataset's ``quarantine.json``; none if there is no such file.
 
     Raises:
-        InputError: when it holds something else.
+        InputError: if the file holds something else.
     """
     path = dataset / "quarantine.json"
     if not path.exists():
@@ -66,7 +66,7 @@ def read_quarantine(dataset: Path) -> list[dict[str, str]]:
 
 
 def write_quarantine(dataset: Path, rows: list[dict[str, str]]) -> None:
-    """Write ``quarantine.json``, or take it away when nothing is quarantined any more."""
+    """Write ``quarantine.json``, or remove it if there are no rows."""
     path = dataset / "quarantine.json"
     if rows:
         write_json(path, {"findings": sorted(rows, key=lambda row: (row["case"], row["problem"]))})

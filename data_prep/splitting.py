@@ -1,7 +1,8 @@
 """Split a dataset into training, validation and test cases.
 
-Patients stay whole, every site is split alike, the seed decides. splits/all.json holds every site; a group of sites
-(for a teacher that sees only these) gets its own file with the same test cases as all.json.
+All cases of a patient go into one list, every site is split with the same fractions, and the seed decides the order.
+splits/all.json holds all sites. A group of sites (for a teacher that is trained on these only) gets a file of its own,
+with the same test cases as all.json.
 """
 
 import argparse
@@ -15,18 +16,20 @@ from custom_components.tables import text_lines
 from data_prep.dataset_file import read_dataset
 
 LISTS = ("training", "validation", "test")
-# By this a corrected mask makes another split; the image alone tells whether two cases are the same.
+# With the mask's hash a corrected mask gives another split. The image alone decides whether two cases are the same.
 MASK_KEY = "label_sha256"
 ITEM_KEYS = ("image", "label", "case", "site", "patient", "voxel_sha256", MASK_KEY)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of ``split``."""
+    """Add the command line of ``split``."""
     parser.add_argument("dataset", type=Path, help="dataset folder, made by import")
     percent = ("TRAINING", "VALIDATION", "TEST")
-    parser.add_argument("--fractions", type=float, nargs=3, default=[80, 5, 15], metavar=percent, help="in percent")
+    parser.add_argument(
+        "--fractions", type=float, nargs=3, default=[80, 5, 15], metavar=percent, help="patients in percent"
+    )
     parser.add_argument("--groups", nargs="+", default=[], metavar="SITE[,SITE]", help="sites of one teacher each")
-    parser.add_argument("--leave-out", metavar="SITE", help="test on all of this site's cases, and on no others")
+    parser.add_argument("--leave-out", metavar="SITE", help="test only on the cases of this site, on all of them")
     parser.add_argument("--seed", type=int, default=0)
 
 
@@ -50,21 +53,21 @@ def split_dataset(
 
     Args:
         dataset: canonical dataset folder.
-        fractions: of training, validation and test patients; in percent, or adding up to 1.
-        groups: sites of one file each, joined by commas ("UCL,HK").
-        seed: decides which patients go where.
-        leave_out: a site whose cases are the test cases; the patients of the others are trained on or validated with.
-        folder: of the files; by default ``splits`` in the dataset.
+        fractions: fractions of training, validation and test patients, in percent or with the sum 1.
+        groups: groups of sites with a file each; a group is a text such as "UCL,HK".
+        seed: decides the list of each patient.
+        leave_out: a site whose cases are the test cases; the other sites' patients are for training and validation.
+        folder: folder of the split files; by default ``splits`` in the dataset.
 
     Returns:
-        The splits as written, all.json first.
+        The written splits, all.json first.
 
     Raises:
-        InputError: on a bad ``dataset.json``, bad fractions, unknown or shared sites, a list that would be empty, or
-            when the folder already has another split, on which models may have been trained.
+        InputError: if ``dataset.json`` or the fractions are wrong, if a site is unknown or in two groups, if a list
+            would be empty, or if the folder already holds another split, which models may have been trained on.
     """
     shares = _shares(fractions)
-    # A case without mask can be segmented, but neither learnt from nor scored.
+    # A case without a mask cannot be used for training or scoring.
     cases = [_with_mask_hash(dataset, case) for case in read_dataset(dataset)["cases"] if case["label"]]
     sites = sorted({case["site"] for case in cases})
     if leave_out not in (None, *sites):
@@ -86,13 +89,13 @@ def split_dataset(
 
 
 def _with_mask_hash(dataset: Path, case: dict) -> dict:
-    """The case with the hash of its mask as it is now: one corrected in the dataset itself makes another split, too."""
+    """The case with the present hash of its mask, so that a mask corrected in the dataset gives another split."""
     mask = dataset / case["label"]
     return {**case, MASK_KEY: file_sha256(mask)} if mask.is_file() else case
 
 
 def split_sha256(split: dict) -> str:
-    """The hash that names a split: over its three lists only."""
+    """The hash that identifies a split, computed from its three lists only."""
     return sha256_of({key: split[key] for key in LISTS})
 
 
@@ -126,11 +129,11 @@ def _split_cases(
     for case in cases:
         patients.setdefault(case["site"], set()).add(case["patient"])
     place: dict[str, str] = {}
-    # The site left out comes first: its patients are tested on, at whichever other site they were seen.
+    # The left-out site comes first: its patients are test patients, also if another site has cases of them.
     for site in sorted(patients, key=lambda site: (site != leave_out, site)):
-        # A patient seen at two sites is dealt out with the first, and goes the same way in the second.
+        # A patient with cases at two sites is assigned with the first site, and gets the same list at the second.
         order = sorted(patients[site] - place.keys())
-        # Seeded by name, so that a site's patients fall the same way whichever other sites there are.
+        # The seed contains the site's name, so that the other sites do not change the assignment of a site's patients.
         random.Random(f"{seed} {site}").shuffle(order)
         validation, test = _counts(len(order), shares) if leave_out is None else _left_in(len(order), shares)
         if site == leave_out:
@@ -144,7 +147,7 @@ def _split_cases(
 
 
 def _counts(patients: int, shares: Sequence[float]) -> tuple[int, int]:
-    """Validation and test patients of one site; the rest are trained on."""
+    """The numbers of validation and test patients of one site; the remaining patients are for training."""
     if patients < 3:
         return 0, min(patients, 1)
     test = min(max(1, int(patients * shares[2] + 0.5)), patients - 2)
@@ -153,7 +156,7 @@ def _counts(patients: int, shares: Sequence[float]) -> tuple[int, int]:
 
 
 def _left_in(patients: int, shares: Sequence[float]) -> tuple[int, int]:
-    """As :func:`_counts`, where the test cases come from another site."""
+    """As :func:`_counts`, if the test cases come from another site."""
     validation = int(patients * shares[1] / (shares[0] + shares[1]) + 0.5)
     return min(max(1, validation), patients - 1), 0
 

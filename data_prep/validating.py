@@ -1,7 +1,7 @@
 """List every fault of a dataset, or of a raw folder before import.
 
-Exit code 3 when there are findings. A folder with a dataset.json of this project is checked as a dataset with its
-splits, any other as raw studies.
+The exit code is 3 if there are findings. A folder with a dataset.json of this project is checked as a dataset with its
+splits, any other folder as raw studies.
 """
 
 import argparse
@@ -27,7 +27,7 @@ from data_prep.splitting import LISTS, MASK_KEY, split_sha256
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of ``validate``."""
+    """Add the command line of ``validate``."""
     parser.add_argument("folder", type=Path, help="dataset, or raw folder")
     parser.add_argument("--json", action="store_true", help='print a list of {"file", "problem", "advice"}')
     parallel.add_arguments(parser)
@@ -53,21 +53,24 @@ def run(options: argparse.Namespace) -> int:
 
 
 def is_dataset(folder: Path) -> bool:
-    """Whether a folder's ``dataset.json`` is this project's; Decathlon's has lists instead of cases."""
+    """Whether a folder has a ``dataset.json`` of this project.
+
+    The Decathlon's file of this name has lists instead of cases.
+    """
     path = folder / "dataset.json"
     return os.path.isfile(path) and "cases" in read_json(path)
 
 
 def validate_raw(listing: Listing, jobs: int = 0, limit_s: float | None = None) -> list[Finding]:
-    """Findings of raw studies: files that make no case, cases, and images that are there twice."""
+    """The findings of raw studies: faults of files that make no case, faults of cases, and doubled images."""
     return listing.findings + _case_findings(listing.cases, jobs, limit_s)
 
 
 def validate_dataset(dataset: Path, jobs: int = 0, limit_s: float | None = None) -> list[Finding]:
-    """Findings of a canonical dataset: files against ``dataset.json``, cases, and splits.
+    """The findings of a canonical dataset: files that differ from ``dataset.json``, and faults of cases and splits.
 
     Raises:
-        InputError: when ``dataset.json`` does not tell the cases.
+        InputError: if ``dataset.json`` does not list the cases.
     """
     content = read_dataset(dataset)["cases"]
     entries = [_entry_case(dataset, entry) for entry in content]
@@ -137,20 +140,20 @@ def _split_findings(path: Path, known: dict[str, dict]) -> list[Finding]:
         items = {item["case"]: item for key in LISTS for item in split[key]}
         unknown = sorted(items.keys() - known)
         findings += [Finding(str(path), f"names {case}, unknown to dataset.json", "split again") for case in unknown]
-        # A split of an earlier version tells no hash of a mask.
+        # A split of an earlier version has no hashes of masks.
         hashes = {case: known[case].get(MASK_KEY) for case in sorted(items.keys() & known) if MASK_KEY in items[case]}
         others = [case for case, sha256 in hashes.items() if items[case][MASK_KEY] != sha256]
         findings += [Finding(str(path), f"was made with another mask of {case}", "split again") for case in others]
         findings += _held_out_findings(path, split)
         return findings
     except InputError as error:
-        return findings_of(error, [path])
+        return findings_of(error, path)
     except (KeyError, TypeError) as error:
         return [Finding(str(path), f"is not a split file (lacks {error})", "split again")]
 
 
 def _shared_findings(path: Path, split: dict, what: str, key: str) -> list[Finding]:
-    """A patient, or the same image under two names, in two lists of one split."""
+    """The findings for a patient, or an image with two names, in two lists of one split."""
     findings = []
     seen: dict[str, tuple[str, str]] = {}
     for name in LISTS:
@@ -163,7 +166,7 @@ def _shared_findings(path: Path, split: dict, what: str, key: str) -> list[Findi
 
 
 def _held_out_findings(path: Path, split: dict) -> list[Finding]:
-    """Cases that a group of sites learns from although all.json tests on them."""
+    """The findings for training and validation cases of a group of sites that are test cases in all.json."""
     everything = path.with_name("all.json")
     if path == everything or not everything.is_file():
         return []

@@ -9,15 +9,16 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 
 from custom_components.nifti import Volume
 
-# Of the shortest edge of a voxel. GE's positions of two decimals, and the single precision of viewers' headers, put a
-# voxel a few hundredths of a mm off; at half an edge it would be its neighbour.
+# Largest distance between two grids, as a part of a voxel's shortest edge. GE's positions with two decimals, and
+# viewers' headers in single precision, shift a voxel by a few hundredths of a mm. A shift of half an edge would lead to
+# the neighbouring voxel.
 GRID_TOLERANCE = 0.2
 # The axes of DICOM and itk run to the left, back and head (LPS), those of NIfTI to the right, front and head (RAS).
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def on_grid_of(image: Volume, label: Volume) -> Volume:
-    """``label`` with its axes turned and flipped to run as those of ``image``; no voxel is resampled."""
+    """Reorder and flip the axes of ``label`` so that they point as the axes of ``image``; no voxel is resampled."""
     turn = ornt_transform(io_orientation(label.affine), io_orientation(image.affine))
     affine = label.affine @ inv_ornt_aff(turn, label.voxels.shape)
     return Volume(apply_orientation(label.voxels, turn), affine)
@@ -37,7 +38,9 @@ def grid_difference(image: Volume, label: Volume) -> str | None:
 
 
 def _offset_mm(one: Volume, other: Volume) -> float:
-    """How far apart two grids of one shape put a voxel: largest at a corner, since the map is affine."""
+    """The largest distance in mm between the same voxel of two grids of one shape; it is at a corner, as the map is
+    affine.
+    """
     corners = np.array(np.meshgrid(*[(0, length - 1) for length in one.voxels.shape])).reshape(3, -1)
     offset = (one.affine - other.affine) @ np.vstack([corners, np.ones(8)])
     return float(np.linalg.norm(offset[:3], axis=0).max())

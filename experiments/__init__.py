@@ -1,1 +1,1 @@
-"""Whole studies: a plan of trainings, run as ordinary bundle runs, and reported beside each other."""
+"""Studies: the trainings of a plan, run as ordinary bundle runs and compared in one report."""

@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Split the dataset, run the plan as far as the time allows, and report."""
+    """Split the dataset, run the plan until the time budget is over, and write the report."""
     _check_numbers(options)
     dataset, out = options.dataset.resolve(), options.out.resolve()
     sites = sorted({case["site"] for case in read_dataset(dataset)["cases"]})
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def status(options: argparse.Namespace) -> None:
-    """Show how far each row is."""
+    """Show the progress of each row."""
     print(render_status(options.out))
 
 
@@ -79,7 +79,7 @@ def report(options: argparse.Namespace) -> None:
 
 
 def measure_complexity(options: argparse.Namespace) -> None:
-    """Print what each network costs, and write the page and the data that reports take it from."""
+    """Print the cost of each network, and write the page and the data file that reports read."""
     machine = complexity.describe_machine()
     exported = complexity.measure_exported(read_bundle(options.exported, SHIPPED_BUNDLES)) if options.exported else []
     rows = [complexity.measure(name) for name in tqdm(complexity.NETWORKS, desc="complexity", unit="network")]
@@ -92,11 +92,11 @@ def measure_complexity(options: argparse.Namespace) -> None:
 
 
 def _interrupt_on_signals() -> None:
-    """A plain kill or a closed terminal stops the trainings as Ctrl-C does; what nohup ignores stays ignored."""
+    """Make a kill or a closed terminal stop the trainings as Ctrl-C does; signals that nohup ignores stay ignored."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
-    # A shell's background job ignores SIGINT, and so would its trainings, which are stopped by it.
+    # A background job of a shell ignores SIGINT. Its trainings would ignore it too, but SIGINT is used to stop them.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -126,10 +126,10 @@ def _parser() -> argparse.ArgumentParser:
     run_.add_argument("--epochs", type=int, help="epochs of every training")
     run_.add_argument("--leave-out", metavar="SITE", help="train on the other sites, test on this one")
     run_.add_argument("--only", nargs="*", default=[], metavar="ROW", help="these rows (enet_*) and their teachers")
-    run_.add_argument("--jobs", type=int, default=1, help="trainings side by side")
+    run_.add_argument("--jobs", type=int, default=1, help="number of trainings at the same time")
     run_.add_argument("--time-budget", type=_duration, default=float("inf"), metavar="9m", help="stop after this time")
     run_.set_defaults(command=run)
-    status_ = commands.add_parser("status", help="show how far each row is")
+    status_ = commands.add_parser("status", help="show the progress of each row")
     status_.set_defaults(command=status)
     report_ = commands.add_parser("report", help="write the report of a study again")
     report_.set_defaults(command=report)

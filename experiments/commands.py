@@ -1,4 +1,4 @@
-"""The commands of a row: what a MONAI user would type."""
+"""The commands of a row, as a MONAI user would type them."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from experiments.plan import DISTILLATION, Row
 
 
 def training(row: Row, bundles: Path, dataset: Path, datalist: Path) -> list[str]:
-    """``monai.bundle run training`` of the row's bundle, or of the distillation bundle into it."""
+    """``monai.bundle run training`` for the row's bundle, or for the distillation bundle that writes into it."""
     bundle = bundles / (DISTILLATION if row.teachers else row.name)
     options = {"dataset_dir": dataset, "datalist": datalist, "seed": row.seed, "resume": True, **row.settings}
     if row.teachers:
@@ -16,6 +16,6 @@ def training(row: Row, bundles: Path, dataset: Path, datalist: Path) -> list[str
 
 
 def evaluating(row: Row, bundles: Path, dataset: Path, datalist: Path, part: str) -> list[str]:
-    """``monai.bundle run evaluating`` of the row's bundle, on a part of the split."""
+    """``monai.bundle run evaluating`` for the row's bundle, on a part of the split."""
     options = {"dataset_dir": dataset, "datalist": datalist, "part": part}
     return run_command("evaluating", bundles / row.name / "configs" / "evaluate.json", options)

@@ -1,4 +1,4 @@
-"""``study.json``: what a study is, for its report and for the next call."""
+"""``study.json``: the description of a study, for its report and for the next call."""
 
 import json
 import os
@@ -19,15 +19,16 @@ from experiments.plan import Plan, Row
 
 
 def keep_description(plan: Plan, dataset: Path, out: Path) -> None:
-    """Write ``study.json``, or add to it: the plan's rows, then former ones that this plan lacks, such as other seeds.
+    """Write ``study.json``, or extend it: the plan's rows come first, then former rows that this plan lacks (other
+    seeds).
 
     Args:
-        plan: of the study.
+        plan: the plan of the study.
         dataset: canonical dataset folder.
-        out: the study's folder, which holds its splits.
+        out: the study's folder, which holds the splits.
 
     Raises:
-        InputError: if the folder holds another study; names the first difference.
+        InputError: if the folder holds another study; the message names the first difference.
     """
     file = out / "study.json"
     study = json.loads(json.dumps(_describe(plan, dataset, read_json(out / "splits" / "all.json"))))
@@ -61,14 +62,14 @@ def _describe(plan: Plan, dataset: Path, split: dict[str, Any]) -> dict[str, Any
 
 
 def former_rows(folder: Path) -> list[Row]:
-    """The rows of a study's ``study.json``; none without it."""
+    """The rows in a study's ``study.json``; none without the file."""
     file = folder / "study.json"
     rows = read_json(file)["rows"] if file.is_file() else []
     return [Row(**{field.name: row[field.name] for field in fields(Row)}) for row in rows]
 
 
 def cases_sha256(split: Mapping[str, Any]) -> str:
-    """Says which cases are in which list of a split, whatever their images and masks hold."""
+    """A hash of the cases in each list of a split; it does not depend on images and masks."""
     return sha256_of(_without_hashes({part: split[part] for part in LISTS}))
 
 
@@ -79,7 +80,7 @@ def _without_hashes(content: Any) -> Any:
 
 
 def machine() -> dict[str, Any]:
-    """What figures of time depend on."""
+    """The properties of this machine that times depend on."""
     gpu = {"gpu": torch.cuda.get_device_name()} if torch.cuda.is_available() else {}
     return {
         "processor": processor(),
@@ -91,7 +92,7 @@ def machine() -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The model's name; ``platform.processor()`` is empty or a mere architecture on Linux."""
+    """The name of the processor's model; on Linux ``platform.processor()`` is empty or only names the architecture."""
     info = Path("/proc/cpuinfo")
     for line in info.read_text().splitlines() if info.is_file() else []:
         if line.startswith("model name"):
@@ -100,7 +101,7 @@ def processor() -> str:
 
 
 def _on_both(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
-    """The machines of a study that went on elsewhere: each value that differs is set beside the former ones."""
+    """Combine the machines of a study that was continued on another machine: a value that differs is added."""
     both = {**before, **now}
     for key in before.keys() & now.keys():
         former = str(before[key]).split(" / ")
@@ -109,7 +110,7 @@ def _on_both(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
 
 
 def _require_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> None:
-    """Two calls with the same cases in the same lists, the same settings and rows go on with one study."""
+    """Refuse to continue a study with other cases in its lists, other settings, or other rows of the same name."""
     told = [f"{key} {words}" for key in ("split", "settings") for words in _differing(before[key], now[key])]
     rows = {row["name"]: row for row in now["rows"]}
     for row in before["rows"]:
@@ -119,7 +120,7 @@ def _require_same(before: dict[str, Any], now: dict[str, Any], out: Path) -> Non
 
 
 def _differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    # Corrected masks make another split of the same cases: rows are made again, the study stays.
+    # Corrected masks give another split of the same cases. The study stays, and its rows are trained again.
     ignored = "sha256" if "cases_sha256" in before else "cases_sha256"
     both = [{key: value for key, value in flat(content).items() if key != ignored} for content in (before, now)]
     return list(setting_differences(*both).values())

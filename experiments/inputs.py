@@ -1,4 +1,4 @@
-"""What a row's result depends on, known before it is trained."""
+"""The inputs that a row's result depends on, known before the row is trained."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,16 +14,17 @@ from experiments.plan import DISTILLATION, EPOCHS, Plan, Row
 
 
 class Inputs:
-    """The inputs of the rows of a study, as the files are now.
+    """The inputs of a study's rows, computed from the present files.
 
-    Two identities (:func:`run_identity`) say what a row is: ``trained``, of its training, and ``scored``, of its
-    evaluation. Expressions in a config have no value before the training, and are compared by their text.
+    Two identities (:func:`run_identity`) describe a row: ``trained`` is the identity of its training, and ``scored``
+    the identity of its evaluation. Expressions in a config have no value before the training, so they are compared by
+    their text.
 
     Args:
-        plan: of the study.
+        plan: the plan of the study.
         dataset: canonical dataset folder.
-        folder: of the study.
-        rows: of the study, in this plan or a former one.
+        folder: the study's folder.
+        rows: the study's rows, from this plan or a former one.
     """
 
     def __init__(self, plan: Plan, dataset: Path, folder: Path, rows: Iterable[Row]) -> None:
@@ -31,12 +32,12 @@ class Inputs:
         self.dataset = dataset
         self.folder = folder
         self._by_name = {row.name: row for row in rows}
-        # The hashes that trainings keep, so that each file is read once.
+        # Trainings keep these hashes too, so that each file is read only once.
         self._hashes = FileHashes(dataset / "prepared" / "hashes.json")
 
     @property
     def all_cases(self) -> Path:
-        """The split file of all sites, whose cases every row is scored on."""
+        """The split file of all sites; every row is scored on its cases."""
         return self.folder / "splits" / "all.json"
 
     def datalist(self, row: Row) -> Path:
@@ -44,7 +45,7 @@ class Inputs:
         return self.folder / "splits" / f"{'+'.join(row.sites)}.json" if row.sites else self.all_cases
 
     def of(self, row: Row) -> dict[str, Any]:
-        """``trained``, ``scored`` and ``epochs`` of a row."""
+        """The inputs ``trained``, ``scored`` and ``epochs`` of a row."""
         parts = {part: self._cases(self.datalist(row), part) for part in ("training", "validation")}
         scored = {"scored": self._cases(self.all_cases, self.plan.scored_on)}
         settings = {**row.settings, "seed": row.seed}
@@ -78,12 +79,12 @@ class Inputs:
 
 
 def what_changed(was: Mapping[str, Any], now: Mapping[str, Any], kinds: Iterable[str] = ("trained", "scored")) -> str:
-    """How two inputs of a row differ, in words; empty if they do not.
+    """The differences, in words, between two inputs of a row; empty if there are none.
 
     Args:
-        was: as it was kept; of a former version of this project, it may be anything.
-        now: what :meth:`Inputs.of` gives.
-        kinds: what to compare.
+        was: the saved inputs. A former version of this project may have saved any other value.
+        now: the result of :meth:`Inputs.of`.
+        kinds: the kinds of inputs to compare.
     """
     if not all(is_comparable(was.get(kind)) for kind in kinds):
         return "inputs, recorded by another version of this project"

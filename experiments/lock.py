@@ -1,4 +1,4 @@
-"""One run at a time in a study's folder."""
+"""A lock that lets only one run at a time work in a study's folder."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -7,9 +7,10 @@ from custom_components.locks import locked
 
 
 def lock_study(folder: Path) -> AbstractContextManager[int]:
-    """Hold ``<folder>/.lock``, and give its descriptor: a training that inherits it holds the lock as long as it lives.
+    """Hold the lock ``<folder>/.lock`` and yield its descriptor. A training that inherits the descriptor also holds the
+    lock.
 
     Raises:
-        InputError: if another run, or a training that outlived one, holds it.
+        InputError: if another run holds the lock, or a training of another run that is still alive.
     """
     return locked(folder / ".lock", f"{folder}: another run is at work in this study; wait for it, or stop it")

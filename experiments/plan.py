@@ -1,4 +1,4 @@
-"""A plan: which bundles are trained, on which sites, from which teachers, with which settings."""
+"""A plan: a list of trainings, each with its bundle, sites, teachers and settings."""
 
 import itertools
 from collections import Counter
@@ -14,7 +14,7 @@ from custom_components.errors import InputError
 
 PLANS = Path(__file__).parent / "plans"
 EPOCHS = "train::trainer::max_epochs"
-DISTILLATION = "distillation"  # the bundle that distils, in the folder of every study
+DISTILLATION = "distillation"  # the distillation bundle, copied into the folder of every study
 ROLES = ("teacher", "baseline", "student")
 PARTS = ("validation", "test")
 
@@ -24,14 +24,14 @@ class Row:
     """One training of a study, and one line of its table.
 
     Args:
-        name: the folder of its bundle below the study.
-        label: how the report calls it; rows that differ in the seed alone share it.
+        name: name of the row, and of its bundle's folder in the study.
+        label: the row's name in the report. Rows that differ only in the seed have the same label.
         role: ``teacher``, ``baseline`` (a student trained alone) or ``student`` (distilled).
-        bundle: the bundle that is copied.
-        sites: the sites trained on; empty means all.
-        teachers: names of the rows distilled from.
-        seed: of the training.
-        settings: overrides of the bundle's train.json.
+        bundle: the shipped bundle that is copied.
+        sites: the sites of the training cases; empty means all.
+        teachers: names of the rows that are the teachers.
+        seed: seed of the training.
+        settings: values that replace those of the bundle's train.json.
     """
 
     name: str
@@ -46,18 +46,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a plan's YAML file says, with its rows spelled out.
+    """The content of a plan's YAML file, with one row for each training.
 
     Args:
-        title: of the report.
-        image_size: in pixels.
-        field_of_view: in mm; None keeps the whole image.
-        fractions: of training, validation and test patients.
-        split_seed: decides which patients go where.
-        scored_on: ``test``, or ``validation`` for a plan that chooses settings.
+        title: title of the report.
+        image_size: size of the images in pixels.
+        field_of_view: side of the central square in mm; None keeps the whole image.
+        fractions: fractions of training, validation and test patients.
+        split_seed: seed of the split.
+        scored_on: the list whose cases are scored: ``test``, or ``validation`` for a plan that compares settings.
         leave_out: the site whose cases are the test cases.
         groups: the sites of each limited teacher.
-        rows: in the order of the table.
+        rows: the rows in the order of the table.
     """
 
     title: str
@@ -72,11 +72,11 @@ class Plan:
 
     @property
     def image(self) -> dict[str, Any]:
-        """What every bundle of the study is set to, since students and teachers must see the same images."""
+        """The image settings of all bundles of the study; students and teachers must have the same images."""
         return {"image_size": self.image_size, "field_of_view": self.field_of_view}
 
     def with_teachers(self, patterns: Sequence[str]) -> list[Row]:
-        """The rows whose name matches a pattern (``enet_*``), and the rows that they are distilled from.
+        """The rows whose name matches a pattern (``enet_*``), and the rows of their teachers.
 
         Raises:
             InputError: if a pattern matches no row.
@@ -99,16 +99,17 @@ def load_plan(
     epochs: int | None = None,
     leave_out: str | None = None,
 ) -> Plan:
-    """Read a plan and fit it to a dataset.
+    """Read a plan and adapt it to a dataset.
 
     Args:
         name_or_path: a shipped plan's name or a YAML file.
         sites: the dataset's sites.
-        groups: site groups of the limited teachers; by default the sites in order, spread evenly over the groups.
-        seeds: of the students, instead of the plan's.
-        image_size: instead of the plan's, in pixels.
-        epochs: of every row, instead of the plan's.
-        leave_out: a site that nothing is trained on, and everything tested on.
+        groups: site groups of the limited teachers; by default the sites, in order, are divided evenly between the
+            groups.
+        seeds: seeds of the students, instead of the plan's seeds.
+        image_size: size of the images in pixels, instead of the plan's size.
+        epochs: number of epochs of every row, instead of the plan's numbers.
+        leave_out: a site whose cases are the test cases; no row is trained on this site.
 
     Raises:
         InputError: if there is no such plan, or it does not fit the dataset.
@@ -140,7 +141,7 @@ def _fit(
     groups = tuple(tuple(group) for group in groups) or _spread(sorted(sites), wanted)
     if len(groups) != wanted:
         raise InputError(f"{name} wants {wanted} groups of sites, {len(groups)} are given")
-    # A group that has no other site goes, and its teacher with it.
+    # A group without another site is removed together with its teacher.
     groups = tuple(tuple(site for site in group if site != leave_out) for group in groups)
     entries = [entry for entry in content["rows"] if "group" not in entry or groups[entry["group"]]]
     gone = {entry["name"] for entry in content["rows"]} - {entry["name"] for entry in entries}
@@ -150,7 +151,8 @@ def _fit(
         settings = {**content.get("settings", {}), **entry.get("settings", {})}
         if epochs is not None:
             settings[EPOCHS] = epochs
-        # The first seed has the plain name, so that a study can grow by seeds. Teachers have that seed only.
+        # The row of the first seed has the plain name, so that seeds can be added to a study later. Teachers have only
+        # the first seed.
         for seed in seeds if entry["role"] != "teacher" else seeds[:1]:
             rows.append(
                 Row(

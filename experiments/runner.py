@@ -1,4 +1,4 @@
-"""Runs a plan's rows, side by side where their teachers are ready, and goes on where it stopped."""
+"""Running of a plan's rows: several at the same time, teachers before students; a stopped run can go on."""
 
 import csv
 import math
@@ -23,12 +23,12 @@ from experiments.describe import former_rows
 from experiments.inputs import Inputs, what_changed
 from experiments.plan import DISTILLATION, EPOCHS, Plan, Row
 
-PATIENCE = 30  # seconds that a stopped process has to end by itself
+PATIENCE = 30  # seconds that a stopped process has to end before it is killed
 
 
 @dataclass
 class StudyRunner:
-    """Runs a plan on a dataset in a folder; ``lock`` is the descriptor of the folder's lock."""
+    """Runs a plan on a dataset and writes into a folder; ``lock`` is the descriptor of the folder's lock."""
 
     plan: Plan
     dataset: Path
@@ -49,15 +49,15 @@ class StudyRunner:
         return self.folder / "threads.txt"
 
     def run(self, rows: Sequence[Row], jobs: int, seconds: float = math.inf) -> bool:
-        """Train and evaluate the rows that are not done; False if the time was over before.
+        """Train and evaluate the rows that are not done. Return False if the time ended before all rows were done.
 
         Args:
-            rows: of the plan, their teachers among them.
-            jobs: how many run side by side.
-            seconds: after which everything is stopped; each training has a checkpoint of its last epoch.
+            rows: rows of the plan, including the teachers' rows.
+            jobs: number of rows that run at the same time.
+            seconds: time after which all trainings are stopped; each training keeps a checkpoint of its last epoch.
 
         Raises:
-            InputError: if a row's command fails; it names the log.
+            InputError: if a row's command fails; the message names the log.
         """
         copy_bundle(DISTILLATION, self.bundles / DISTILLATION, **self.plan.image)
         self._forget_stale_results()
@@ -81,33 +81,36 @@ class StudyRunner:
                     time.sleep(0.5 if self.running else 0)
             finally:
                 for job in self.running.values():
-                    job.process.send_signal(signal.SIGINT)  # so that it takes its temporary files with it
+                    job.process.send_signal(signal.SIGINT)  # an interrupted process removes its temporary files
                 for job in self.running.values():
                     job.wait()
                 self.running.clear()
         return True
 
     def _share_cores(self) -> None:
-        """Tell the running trainings how many threads each may have; they look at the start of an epoch."""
+        """Write the number of threads of each running training into a file.
+
+        Trainings read the file at the start of an epoch.
+        """
         threads = str(self.threads_each(self.running))
         if not self.threads.is_file() or self.threads.read_text() != threads:
             write_text(self.threads, threads)
 
     @staticmethod
     def threads_each(side_by_side: Collection[str]) -> int:
-        """Threads for each of the rows side by side."""
+        """The number of threads of each row that runs at the same time."""
         return max(1, usable_cores() // max(1, len(side_by_side)))
 
     def _show(self, bar: tqdm, rows: Sequence[Row]) -> None:
         epochs = sum(epochs_done(self.bundles / row.name) for row in rows)
         text = ", ".join(f"{name} {job.what}" for name, job in self.running.items())
-        # A terminal's clock goes on; a log file gets a line when something has happened.
+        # A terminal shows the elapsed time continuously; a log file gets a line only when something has happened.
         if sys.stderr.isatty() or (epochs, text) != (bar.n, bar.postfix):
             bar.n = epochs
             bar.set_postfix_str(text)
 
     def _forget_stale_results(self) -> None:
-        """What was made of other inputs is no result, whether its row is in this call or not."""
+        """Remove the results of rows whose inputs have changed, also of rows that this call does not run."""
         for name, row in self.rows.items():
             done = self.bundles / name / "output" / "done.json"
             if done.is_file() and (changed := what_changed(read_json(done), self.inputs.of(row))):
@@ -115,13 +118,16 @@ class StudyRunner:
                 done.unlink()
 
     def _done(self, row: Row) -> bool:
-        """Whether a row has its result, and so have its teachers, which would change if they were trained again."""
+        """Whether a row and all its teachers have results.
+
+        A teacher that is trained again would change the row's result.
+        """
         done = (self.bundles / row.name / "output" / "done.json").is_file()
         return done and all(self._done(self.rows[teacher]) for teacher in row.teachers)
 
 
 class Job:
-    """One row on its way: its training, then its evaluation, each a process with a log."""
+    """One running row: its training and then its evaluation, each in a process with a log."""
 
     def __init__(self, row: Row, study: StudyRunner) -> None:
         self.row = row
@@ -147,7 +153,7 @@ class Job:
         return epochs if self.step == "training" else self.step
 
     def advance(self) -> bool:
-        """Look after the process; False once the row is done."""
+        """Check the process and start the next one if it has ended; return False when the row is done."""
         code = self.process.poll()
         if code is None:
             return True
@@ -162,7 +168,7 @@ class Job:
         return True
 
     def wait(self) -> None:
-        """Wait until the interrupted process has ended; one that does not, is killed."""
+        """Wait for the end of the interrupted process, and kill it if it does not end."""
         try:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
@@ -186,7 +192,10 @@ class Job:
         return {**os.environ, **share, "TQDM_DISABLE": "1"}
 
     def _make_room(self) -> None:
-        """What a training with other inputs left goes; a training that is to be scored on other cases stays."""
+        """Remove the files of a training with other inputs.
+
+        If only the cases for scoring have changed, the training's files stay.
+        """
         started = self.bundle / "output" / "started.json"
         former = read_json(started) if started.is_file() else self.inputs
         if changed := what_changed(former, self.inputs, kinds=["trained"]):
@@ -198,7 +207,7 @@ class Job:
 
 
 def epochs_done(bundle: Path) -> int:
-    """How many epochs a row's log has."""
+    """The number of epochs in a row's log."""
     try:
         with (bundle / "output" / "training.csv").open(encoding="utf-8") as log:
             return sum(1 for _ in csv.DictReader(log))

@@ -12,13 +12,13 @@ from experiments.plan import Plan
 
 
 def write_splits(plan: Plan, dataset: Path, out: Path) -> None:
-    """Split the dataset as the plan says, into ``<out>/splits``.
+    """Split the dataset by the plan's settings and write the split files into ``<out>/splits``.
 
-    With corrected masks the split gets another hash, and takes the former one's place: the rows made of the former
-    masks are made again.
+    If masks were corrected, the split has another hash and replaces the former split. Rows that used the former masks
+    are trained again.
 
     Raises:
-        InputError: as :func:`split_dataset`, or if other cases are in the lists than before.
+        InputError: as :func:`split_dataset`, or if the lists hold other cases than before.
     """
     folder = out / "splits"
     former = folder / "all.json"

@@ -12,7 +12,7 @@ def render_status(folder: Path) -> str:
     """One line for each row: its name, its state, and its best validation Dice so far.
 
     Raises:
-        InputError: when ``folder`` holds no study.
+        InputError: if ``folder`` holds no study.
     """
     rows = load_study(folder).rows
     lines = text_lines([[row.name, _state(row), _best(row)] for row in rows], texts=3)

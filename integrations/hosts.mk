@@ -1,7 +1,7 @@
-# The hosts that use the bundles, each in an environment of its own. Included by the Makefile above.
+# The hosts that use the bundles, each in an environment of its own. The Makefile above includes this file.
 .PHONY: test-hosts label label-given test-label deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
 
-test-hosts: test-label test-deploy test-flare  ## the tests of the hosts, each in its own environment
+test-hosts: test-label test-deploy test-flare  ## run the tests of the hosts, each in its own environment
 
 # ---- MONAI Label
 
@@ -9,8 +9,8 @@ LABEL_VENV := .venv-label
 LABEL_PY := $(LABEL_VENV)/bin/python
 LABEL_READY := $(LABEL_VENV)/ready
 
-# Of several axial T2w series of a study, SERIES=<description or UID> or TIE=finest|last takes one, for both hosts. They
-# reach them as variables of the environment.
+# SERIES=<description or UID> or TIE=finest|last chooses between several axial T2w series of a study, for both hosts.
+# The hosts read them as environment variables.
 
 # make label STUDIES=<folder or DICOMweb URL> MODELS="enet espnet" [TEACHERS="pspnet"] [PORT=8000] [SERIES=] [TIE=]
 label: label-given $(LABEL_READY)  ## serve bundles to 3D Slicer and OHIF through MONAI Label, on 127.0.0.1
@@ -40,7 +40,7 @@ HOLOSCAN := holoscan-cu13==4.6.0
 
 deploy-venv: $(DEPLOY_READY)  ## make .venv-deploy, with MONAI Deploy in it
 
-# Without what the SDK asks for: CUDA's libraries, and a Triton client of all protocols.
+# The SDK is installed without two of its requirements: CUDA's libraries, and a Triton client for all protocols.
 $(DEPLOY_READY): integrations/monai_deploy/requirements.txt
 	$(PYTHON) -m venv $(DEPLOY_VENV)
 	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check -r $<
@@ -52,8 +52,8 @@ deploy: bundle-given study-given out-given $(DEPLOY_READY)  ## segment a DICOM s
 	@$(EXPORT_SCRIPT); PYTHONPATH=. HOLOSCAN_INPUT_PATH="$$IN" HOLOSCAN_OUTPUT_PATH="$$OUT" \
 		HOLOSCAN_MODEL_PATH="$$script" $(DEPLOY_PY) integrations/monai_deploy
 
-# Sets $script to the TorchScript of BUNDLE, a bundle's name or its folder; made again when weights or config are newer.
-# MONAI's command line takes an absolute path as it is, whatever is in it.
+# Sets $script to the TorchScript of BUNDLE (a bundle's name or folder). The TorchScript is made again if the weights or
+# the config are newer. MONAI's command line accepts any characters in an absolute path.
 define EXPORT_SCRIPT
 bundle=$$(cd -P "$$BUNDLE" 2>/dev/null && [ -d configs ] || cd -P "bundles/$$BUNDLE" && pwd) || exit; \
 weights="$$bundle/models/model.pt"; script="$$bundle/models/model.ts"; config="$$bundle/configs/inference.json"; \
@@ -67,7 +67,7 @@ fi
 endef
 
 # make deploy-app BUNDLE=enet OUT=<folder>
-deploy-app: bundle-given out-given $(DEPLOY_READY)  ## what 'monai-deploy package' takes, into OUT
+deploy-app: bundle-given out-given $(DEPLOY_READY)  ## write the input of 'monai-deploy package' into OUT
 	@$(EXPORT_SCRIPT); mkdir -p "$$OUT/app" "$$OUT/models/model" && \
 	cp -r integrations/monai_deploy/. custom_components data_prep "$$OUT/app" && \
 	echo "$(HOLOSCAN)" >> "$$OUT/app/requirements.txt" && \
@@ -88,7 +88,7 @@ out-given:
 
 FLARE := .venv-flare
 FLARE_PY := $(FLARE)/bin/python
-# Of make flare: two hospitals, the distilling site, and where all of it goes; each training has one cycle of the learning rate.
+# make flare: the output folder, two hospitals, and the distilling site. Each training has one cycle of the learning rate.
 FEDERATION := runs/flare
 HOSPITALS := RUNMC BMC
 DISTILLER := UCL
@@ -101,7 +101,7 @@ $(FLARE)/ready: integrations/flare/requirements.txt requirements.txt tests/requi
 	$(FLARE_PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-flare: $(FLARE)/ready $(FEDERATION)/data  ## two hospitals on phantoms: a common student, then teachers that leave and a student distilled from them
+flare: $(FLARE)/ready $(FEDERATION)/data  ## two hospitals with phantoms: a common student, then a teacher each and a student distilled from both
 	$(FLARE_PY) -m integrations.flare student --bundle enet --rounds 5 --epochs 4 --size 64 --out $(FEDERATION) \
 		--set lr_scheduler::step_size_up=90 learning_rate=0.005 \
 		--hospitals $(foreach name,$(HOSPITALS),$(name)=$(FEDERATION)/data/$(name))
@@ -117,7 +117,7 @@ flare: $(FLARE)/ready $(FEDERATION)/data  ## two hospitals on phantoms: a common
 	for student in enet distilled; do $(FLARE_PY) -m monai.bundle run evaluating --image_size 64 \
 		--config_file $(FEDERATION)/bundles/$$student/configs/evaluate.json --dataset_dir $(FEDERATION)/data/$(DISTILLER) || exit; done
 
-# Each party's data in a folder of its own, as it would be on a machine of its own.
+# Each party has a folder with its own data, as if it were a machine of its own.
 $(FEDERATION)/data: | $(FLARE)/ready
 	rm -rf $(FEDERATION)/phantom $@.part
 	$(FLARE_PY) -m data_prep phantom $(FEDERATION)/phantom --cases-per-site 10

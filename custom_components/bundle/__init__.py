@@ -1,6 +1,6 @@
 """A bundle on disk: reading, copying, running, exporting and packing it (``python -m custom_components.bundle``).
 
-The modules that a training needs are imported here; those of the command line take longer to load and stay apart.
+This module imports only what a training needs. The modules of the command line take longer to load.
 """
 
 from custom_components.bundle.copying import copy_bundle

@@ -23,7 +23,7 @@ def build(options: argparse.Namespace) -> int:
 
 
 def card(options: argparse.Namespace) -> int:
-    """Take the evaluation of a trained bundle into its model card."""
+    """Write the evaluation of a trained bundle into its model card."""
     from custom_components.bundle.configs import build
     from custom_components.bundle.facts import keep_facts
 
@@ -75,17 +75,25 @@ def _parser() -> argparse.ArgumentParser:
     build_.add_argument("--bundles", type=Path, default=SHIPPED_BUNDLES, help="folder of _base and the bundles")
     build_.add_argument("--check", action="store_true", help="write nothing; show what differs and exit with 1")
     card_ = add(card)
-    card_.add_argument("bundle", help="bundle of this project whose card tells the figures")
-    card_.add_argument("trained", nargs="?", help="folder of the trained and evaluated bundle, if it is another one")
+    card_.add_argument("bundle", help="bundle of this project whose card shows the figures")
+    card_.add_argument(
+        "trained", nargs="?", help="folder of the trained and evaluated bundle, if that is not BUNDLE itself"
+    )
     copy_ = add(copy)
     copy_.add_argument("bundle", help="name of a bundle of this project")
     copy_.add_argument("folder", type=Path, help="folder of the copy")
-    copy_.add_argument("--image-size", type=int, help="in pixels (as shipped)")
-    copy_.add_argument("--field-of-view", type=float, help="in mm, with --image-size (the whole image)")
+    copy_.add_argument("--image-size", type=int, help="size of the images in pixels (default: the shipped size)")
+    copy_.add_argument(
+        "--field-of-view",
+        type=float,
+        help="side of the central square in mm, with --image-size (default: the whole image)",
+    )
     export_ = add(export)
     export_.add_argument("bundle", help="name or folder of a trained bundle")
-    export_.add_argument("--calibrate", type=Path, metavar="DATASET", help="also INT8, calibrated on this dataset")
-    export_.add_argument("--datalist", type=Path, help="the split trained with (DATASET/splits/all.json)")
+    export_.add_argument(
+        "--calibrate", type=Path, metavar="DATASET", help="export to INT8 too, calibrated on this dataset"
+    )
+    export_.add_argument("--datalist", type=Path, help="split of the training (default: DATASET/splits/all.json)")
     package_ = add(package)
     package_.add_argument("bundle", help="name or folder of a trained bundle")
     package_.add_argument("--out", type=Path, default=Path("dist"), help="folder of the zip (dist)")

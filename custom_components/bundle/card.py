@@ -1,4 +1,4 @@
-"""The text of a bundle's model card, from its configs and from what is known of its weights."""
+"""The text of a bundle's model card, made from its configs and from the facts about its weights."""
 
 import textwrap
 from pathlib import Path
@@ -25,13 +25,13 @@ WINDOW = (
 
 
 def model_card(metadata: dict[str, Any], inference: dict[str, Any], facts: dict[str, Any] | None, commands: str) -> str:
-    """``docs/README.md``.
+    """The text of ``docs/README.md``.
 
     Args:
         metadata: content of ``metadata.json``.
-        inference: content of ``inference.json``; tells the preprocessing where no run is known.
-        facts: of trained weights, as ``facts.read_facts`` gives them; None where nothing is known of any.
-        commands: how it is used from where it is: ``repository_commands`` or ``package_commands``.
+        inference: content of ``inference.json``. The card takes the preprocessing from here if there are no facts.
+        facts: facts about the trained weights, as ``facts.read_facts`` returns them; None without trained weights.
+        commands: the commands that use the bundle, from ``repository_commands`` or ``package_commands``.
     """
     preprocessing = (facts or {}).get("preprocessing") or described_preprocessing(inference)
     window = window_mm(preprocessing)
@@ -48,12 +48,12 @@ def model_card(metadata: dict[str, Any], inference: dict[str, Any], facts: dict[
 
 
 def repository_commands(name: str, options: dict[str, str], has_weights: bool) -> str:
-    """For a bundle in the repository.
+    """The commands that use a bundle of the repository.
 
     Args:
-        name: of the bundle's folder.
-        options: what its train, evaluate and inference need beside the usual.
-        has_weights: whether the weights go into this bundle, so that they can be exported from it.
+        name: name of the bundle's folder.
+        options: further options of the train, evaluate and inference commands.
+        has_weights: whether this bundle gets the weights and can export them.
     """
     return f"""Weights are not part of the repository, so training comes first. From the repository's root:
 
@@ -64,7 +64,7 @@ Every value of `configs/train.json` can be overridden on the command line, for e
 
 
 def package_commands(metadata: dict[str, Any]) -> str:
-    """For an unpacked package; ``metadata`` is the content of its ``metadata.json``."""
+    """The commands that use an unpacked package; ``metadata`` is the content of its ``metadata.json``."""
     pins = {
         "monai": metadata["monai_version"],
         "torch": metadata["pytorch_version"],

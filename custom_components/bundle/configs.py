@@ -1,7 +1,7 @@
 """The generated files of the bundles: flat configs from ``_base`` and ``bundle.yaml``, and the model card.
 
-MONAI Label and MONAI Deploy open exactly one file, and overrides reach only what stands in it, so each config must be
-whole (docs/adr/0001-flat-generated-configs.md).
+MONAI Label and MONAI Deploy open exactly one file, and overrides change only keys of that file. So each config must be
+complete (docs/adr/0001-flat-generated-configs.md).
 """
 
 import copy
@@ -33,7 +33,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def lay_over(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """``config`` with ``changes`` laid over it; a key ``a::b`` reaches into mappings and, by number, into lists."""
+    """Return ``config`` with ``changes`` applied; a key ``a::b`` reaches into mappings and, by number, into lists."""
     config = copy.deepcopy(config)
     for path, value in changes.items():
         *parents, last = path.split("::")
@@ -45,7 +45,7 @@ def lay_over(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def generated_files(bundle: Path, bundles: Path = SHIPPED_BUNDLES) -> dict[Path, str]:
-    """The generated files of one bundle: path below the bundle to text.
+    """The generated files of one bundle: their texts by path below the bundle.
 
     Args:
         bundle: folder with a ``bundle.yaml``.
@@ -71,9 +71,9 @@ def generated_files(bundle: Path, bundles: Path = SHIPPED_BUNDLES) -> dict[Path,
 
 
 def checked_in_card(bundle: Path, options: dict[str, str], configs: dict[str, dict[str, Any]]) -> str:
-    """The model card in the repository, with the figures that ``make card`` took from an evaluation, if it did."""
+    """The model card in the repository. It holds the figures of an evaluation if ``make card`` has saved them."""
     facts = bundle / "docs" / "facts.json"
-    # The weights of a distillation are in its student's bundle.
+    # A distillation writes its weights into the student's bundle.
     commands = repository_commands(bundle.name, options, has_weights="student" not in configs["inference"])
     known = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else None
     return model_card(configs["metadata"], configs["inference"], known, commands) + GENERATED
@@ -84,7 +84,7 @@ def build(bundles: Path, check: bool = False) -> bool:
 
     Args:
         bundles: holds ``_base`` and the bundles, beside the LICENSE of the repository.
-        check: write nothing; print the difference to what is there.
+        check: write nothing; print how the files on disk differ.
 
     Returns:
         Whether every file was up to date.

@@ -1,4 +1,4 @@
-"""A copy of a shipped bundle, so that a training never touches the shipped one."""
+"""Copying of a shipped bundle, so that a training never changes the shipped files."""
 
 import json
 import shutil
@@ -12,14 +12,14 @@ from custom_components.files import write_json
 def copy_bundle(name: str, target: Path, image_size: int | None = None, field_of_view: float | None = None) -> None:
     """Copy configs, model card and licence of a bundle; weights that were trained in ``target`` stay.
 
-    Size and field of view go into every config, not onto the command line, so that the copy serves hosts (MONAI Label,
-    MONAI Deploy), which open ``inference.json`` alone.
+    Size and field of view are written into every config. So the copy also works for hosts (MONAI Label, MONAI Deploy),
+    which open ``inference.json`` alone and give no command line.
 
     Args:
-        name: of a shipped bundle.
+        name: name of a shipped bundle.
         target: the copy's folder.
-        image_size: in pixels; None keeps size and field of view of the shipped configs.
-        field_of_view: in mm; None keeps the whole image.
+        image_size: size of the images in pixels; None keeps size and field of view of the shipped configs.
+        field_of_view: side of the central square in mm; None keeps the whole image.
 
     Raises:
         InputError: if there is no such bundle.

@@ -37,21 +37,22 @@ def export(name_or_path: str, dataset_dir: Path | None = None, datalist: Path | 
 
     Args:
         name_or_path: a trained bundle: its name in the repository, or its folder.
-        dataset_dir: a canonical dataset, on whose training slices INT8 is calibrated, and on whose test cases scored.
+        dataset_dir: a canonical dataset. INT8 is calibrated on its training slices and scored on its test cases.
         datalist: the split that the bundle was trained with; ``<dataset_dir>/splits/all.json`` if not given.
 
     Returns:
         The folder ``models``.
 
     Raises:
-        InputError: if the bundle is not trained or the split not its own, if an exported network differs from the
-            bundle's, or if a file cannot be written; what was there before is kept.
+        InputError: if the bundle is not trained, or if it was trained with another split. The former exports are kept.
+        ParityError: if an exported network differs from the bundle's network. The former exports are kept.
+        WriteError: if a file cannot be written. The former exports are kept.
     """
     bundle = find_student_or_teacher(name_or_path)
     provenance = fitting_provenance(bundle, bundle.path / "configs")
     if dataset_dir:
         datalist = datalist or dataset_dir / "splits" / "all.json"
-        split = provenance["split"] or {}  # a host that trains on files of its own has none
+        split = provenance["split"] or {}  # None if a host has trained the bundle on files of its own
         slices = prepared_slices(bundle, split.get("sha256"), dataset_dir, datalist)
     else:
         size = read_json(bundle.path / "configs" / "inference.json")["image_size"]
@@ -71,7 +72,7 @@ def export(name_or_path: str, dataset_dir: Path | None = None, datalist: Path | 
 
 
 def prepared_slices(bundle: Bundle, split_sha256: str | None, dataset_dir: Path, datalist: Path) -> torch.Tensor:
-    """Slices (N, 1, H, W) from all over the training cases, preprocessed as the bundle does it."""
+    """Slices (N, 1, H, W) spread over the training cases, preprocessed as the bundle does."""
     cases = load_datalist(datalist, "training", dataset_dir)
     if split_sha256 is None or read_json(datalist).get("sha256") != split_sha256:
         raise InputError(f"{datalist}: not the split that {bundle.name} was trained with; give that one (DATALIST=...)")
@@ -82,10 +83,10 @@ def prepared_slices(bundle: Bundle, split_sha256: str | None, dataset_dir: Path,
 
 
 def export_float(bundle: Bundle, slices: torch.Tensor, folder: Path) -> None:
-    """Write ``model.ts``, ``model.onnx`` and ``triton/``, each checked, into ``folder``."""
+    """Write ``model.ts``, ``model.onnx`` and ``triton/`` into ``folder``, and compare each with the network."""
     network = load_weights(bundle.build_network(), bundle.model_file).eval()
     some = slices[np.linspace(0, len(slices) - 1, PARITY_SLICES).astype(int)]
-    # Other batches and sizes than those of the export: nothing may be frozen into it.
+    # Batches and sizes that differ from the export's: the exported network must accept every size.
     batches = [some, torch.nn.functional.pad(some[:1], (0, 16))]
     script, onnx = folder / "model.ts", folder / "model.onnx"
     export_torchscript(bundle, script)
@@ -102,7 +103,7 @@ def export_float(bundle: Bundle, slices: torch.Tensor, folder: Path) -> None:
 def export_int8(
     bundle: Bundle, slices: torch.Tensor, dataset_dir: Path, datalist: Path, weights_sha256: str, folder: Path
 ) -> None:
-    """Quantise ``folder / "model.onnx"``, and tell in print and in the file what that costs in Dice."""
+    """Quantise ``folder / "model.onnx"``; print the loss of Dice and write it into the file."""
     file = folder / INT8
     quantise(folder / "model.onnx", slices, file)
     with contextlib.redirect_stdout(None):
@@ -123,7 +124,7 @@ def export_int8(
 
 
 def remove_int8_of_other_weights(file: Path, weights_sha256: str) -> None:
-    """Let no INT8 network of a former training stand beside the new exports."""
+    """Remove the INT8 network of a former training, which does not belong to the new exports."""
     if file.is_file() and read_notes(file).get("weights_sha256") != weights_sha256:
         file.unlink()
         print(f"{INT8}: removed, it was made from other weights; give the dataset to make it again")

@@ -1,4 +1,4 @@
-"""The public facts of a trained bundle: its provenance and its evaluation, without any case's or patient's name."""
+"""The public facts of a trained bundle: provenance and evaluation, without names of cases or patients."""
 
 from collections import Counter
 from pathlib import Path
@@ -14,10 +14,10 @@ from custom_components.provenance import public_provenance
 
 
 def find_student_or_teacher(name_or_path: str) -> Bundle:
-    """The bundle of this name in the repository, or in this folder, if it is one that has weights of its own.
+    """Find a bundle with weights of its own, by its name in the repository or by its folder.
 
     Raises:
-        InputError: if there is no such bundle, or if it is the distillation, whose weights are the student's.
+        InputError: if there is no such bundle, or if it is the distillation bundle, which has no weights of its own.
     """
     path = find_bundle(name_or_path, SHIPPED_BUNDLES)
     student = read_json(path / "configs" / "train.json").get("student")
@@ -54,9 +54,9 @@ def fitting_provenance(trained: Bundle, configs: Path) -> dict[str, Any]:
 
 def read_facts(trained: Bundle, provenance: dict[str, Any]) -> dict[str, Any]:
     """The facts for the card: ``weights_sha256``, ``run`` (version and SHA-256 of the run's identity),
-    ``preprocessing`` (as the run had it), ``trained_on`` (cases per site), ``split``, ``teachers`` (name to SHA-256 of
-    the weights), and ``evaluation`` (split, summary; lengths in mm), None without one of these very weights on test
-    cases.
+    ``preprocessing`` (of the training), ``trained_on`` (cases per site), ``split``, ``teachers`` (SHA-256 of the
+    weights by name), and ``evaluation`` (split, summary; lengths in mm). The evaluation is None unless these weights
+    were scored on test cases.
     """
     evaluation = read_evaluation(trained.path, provenance["weights_sha256"])
     return {
@@ -74,11 +74,11 @@ def read_facts(trained: Bundle, provenance: dict[str, Any]) -> dict[str, Any]:
 
 
 def keep_facts(name_or_path: str, trained_elsewhere: str | None = None) -> None:
-    """Write the facts into the bundle's ``docs/facts.json``, from which its model card is made.
+    """Write the facts into the bundle's ``docs/facts.json``; the model card is made from this file.
 
     Args:
-        name_or_path: the bundle whose card tells them.
-        trained_elsewhere: folder of the trained and evaluated bundle, if it is another one.
+        name_or_path: the bundle whose card will show the facts.
+        trained_elsewhere: folder of the trained and evaluated bundle, if that is not the bundle itself.
 
     Raises:
         InputError: as :func:`fitting_provenance`, or if the weights were not evaluated on test cases.

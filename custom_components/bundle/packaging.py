@@ -1,4 +1,4 @@
-"""Packs a trained bundle into one zip that runs where MONAI is installed, named as the model zoo names bundles."""
+"""Packing of a trained bundle into one zip that runs where MONAI is installed. The name follows MONAI's model zoo."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ def package(name_or_path: str, out: Path) -> Path:
         The path of the zip.
 
     Raises:
-        InputError: if the bundle has no weights, or if they do not fit its provenance, its configs or its ``model.ts``.
+        InputError: if the bundle has no weights, or if the weights do not fit its provenance, configs or ``model.ts``.
     """
     bundle = find_student_or_teacher(name_or_path)
     metadata = read_json(bundle.path / "configs" / "metadata.json")
@@ -67,10 +67,10 @@ def package(name_or_path: str, out: Path) -> Path:
 
 
 def needed_modules(configs: Iterable[bytes]) -> list[str]:
-    """The files of ``custom_components``, relative to its parent, that are imported for what the configs name."""
+    """The files of ``custom_components`` that the configs' components import, relative to the folder that holds it."""
     finder = ModuleFinder(path=[str(CODE)])
     named = {name for config in configs for name in re.findall(r"custom_components[.\w]*\.\w+", config.decode())}
-    # The table names the terms' classes, which a loss imports by these names.
+    # The table of loss terms holds class names as text, and a loss imports the classes by these names.
     for name in named.union(TERMS.values()):
         finder.import_hook(name.rpartition(".")[0])
     files = [Path(module.__file__) for module in finder.modules.values() if module.__file__]
@@ -78,7 +78,7 @@ def needed_modules(configs: Iterable[bytes]) -> list[str]:
 
 
 def _configs(folder: Path, name: str) -> dict[str, bytes]:
-    """The generated configs, and no file of the user's own, in which the bundle is looked for under its new name."""
+    """The generated configs, without files that the user has added. They look for the bundle under its new name."""
     names = [*(f"{kind}.json" for kind in LAYERS), "logging.conf"]
     texts = {name: (folder / name).read_text(encoding="utf-8") for name in names}
     return {f"configs/{file}": re.sub(r"'bundles/[^']+'", f"'{name}'", text).encode() for file, text in texts.items()}
@@ -106,7 +106,7 @@ def _json(content: dict[str, Any]) -> bytes:
 def _zip(path: Path, files: dict[str, bytes]) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name in sorted(files):
-            # A ZipInfo of its own has the same time stamp always.
+            # A new ZipInfo always has the same time stamp, so the zip always has the same bytes.
             entry = zipfile.ZipInfo(name)
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, files[name], zipfile.ZIP_DEFLATED)

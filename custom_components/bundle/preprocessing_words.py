@@ -8,30 +8,30 @@ from typing import Any
 from custom_components.bundle.parsing import parse_config
 from custom_components.data.describe import describe
 
-# It tells of an optional decoder, for DICOM on a GPU, whenever a reader of images is made.
+# MONAI logs that an optional decoder (DICOM on a GPU) is missing, each time it makes an image reader.
 logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
 
 Described = Mapping[str, Any]
 
 
 def described_preprocessing(inference: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The transforms of a config, given as the content of its file, in the form in which a provenance has them."""
+    """The transforms of a config in the form of a provenance; ``config`` is the content of the config's file."""
     parser = parse_config(inference, {})
     return describe(parser.get_parsed_content("preprocessing").transforms)
 
 
 def in_words(transforms: Sequence[Described]) -> str:
-    """What is done to a volume, one step after the other.
+    """The preprocessing of a volume in words, one step after the other.
 
     Args:
-        transforms: as :func:`custom_components.data.describe.describe` gives them. A kind that has no words here is
-            told by its name and settings.
+        transforms: as :func:`custom_components.data.describe.describe` gives them. A transform without words in this
+            module is shown by its name and settings.
     """
     return ", ".join(filter(None, (WORDS.get(step["transform"], _by_its_settings)(step) for step in transforms)))
 
 
 def window_mm(transforms: Sequence[Described]) -> float | None:
-    """The side in mm of the square around the image's centre that is kept; None if the whole image is."""
+    """The side in mm of the square around the image's centre that the preprocessing keeps; None for the whole image."""
     steps = {step["transform"]: step for step in transforms}
     if not {"Spacingd", "ResizeWithPadOrCropd"} <= steps.keys():
         return None

@@ -1,7 +1,7 @@
-"""A bundle folder as a guest: what is read from it is plain data, and nothing in it is run.
+"""Reading of a bundle folder from an unknown source: it gives plain data, and none of its code is run.
 
-Only ``network_def``, ``taps`` and the provenance are read; no ``$`` expression is evaluated, and the network must be
-one of this project's (compare MONAI's advisory GHSA-873f-pvrv-4x83: a config may run any code).
+This module reads only ``network_def``, ``taps`` and the provenance. It evaluates no ``$`` expression, and the network
+must be a class of this project (compare MONAI's advisory GHSA-873f-pvrv-4x83: a config can run any code).
 """
 
 import logging
@@ -17,7 +17,7 @@ from custom_components.files import read_json
 
 logger = logging.getLogger(__name__)
 
-# The bundles of this project: beside this package in a checkout, and in an installation too.
+# The bundles of this project lie beside this package, in a checkout and in an installation.
 SHIPPED_BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 _NETWORKS = {f"custom_components.networks.{name}": getattr(networks, name) for name in networks.__all__}
 
@@ -41,7 +41,7 @@ class Bundle:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the outputs of its network depend on, the weights apart."""
+        """Everything that the network's outputs depend on, except the weights."""
         return {"network_def": self.network_def, "taps": self.taps}
 
     @property
@@ -56,7 +56,8 @@ class Bundle:
         """The network of ``network_def``, freshly initialised.
 
         Raises:
-            InputError: if its ``_target_`` is none of this project's networks, or an argument is unknown or not plain.
+            InputError: if ``_target_`` is not a network of this project, or an argument is unknown or not a plain
+                value.
         """
         options = dict(self.network_def)
         target = options.pop("_target_", None)
@@ -85,12 +86,12 @@ def find_bundle(name_or_path: str, bundles_dir: str | Path) -> Path:
     """The folder of a bundle.
 
     Args:
-        name_or_path: a bare name is looked for in ``bundles_dir`` and nowhere else. Anything with a slash is a path:
-            ``./enet`` is a bundle of the working directory.
-        bundles_dir: where bundles given by name are.
+        name_or_path: a name without a slash is a bundle in ``bundles_dir``. A text with a slash is a path: ``./enet``
+            is a bundle in the working directory.
+        bundles_dir: the folder of the bundles that are given by name.
 
     Raises:
-        InputError: if it is no bundle; says where it was looked for.
+        InputError: if there is no such bundle; the message says where the function has looked.
     """
     here, named = Path(name_or_path), Path(bundles_dir) / name_or_path
     is_name = here.name == name_or_path != ".."

@@ -1,4 +1,4 @@
-"""From a datalist of volumes to training slices."""
+"""Datasets of training slices and whole volumes, made from a datalist of volumes."""
 
 from custom_components.data.datalist import load_datalist
 from custom_components.data.datasets import SliceDataset, VolumeDataset

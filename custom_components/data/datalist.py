@@ -12,9 +12,9 @@ from custom_components.nifti import volume_name
 
 
 def load_datalist(datalist: str | Path, part: str, dataset_dir: str | Path) -> list[dict[str, Any]]:
-    """The cases of one part of a split, with the paths of image and label made absolute.
+    """The cases of one part of a split, with absolute paths of image and label.
 
-    A case without a name, as in a plain Decathlon list, is called as its image; one without a site has the site "".
+    A case without a name, as in a plain Decathlon list, gets the name of its image. A case without a site gets "".
 
     Args:
         datalist: the split file.
@@ -29,11 +29,11 @@ def load_datalist(datalist: str | Path, part: str, dataset_dir: str | Path) -> l
     cases = read_json(datalist).get(part)
     if not isinstance(cases, list):
         raise InputError(f"{datalist}: has no list '{part}'; write splits with python -m data_prep split")
-    # MONAI's reader looks into the first case, which a split without validation cases has not.
+    # MONAI's reader needs a first case, and a split without validation cases has no first case.
     cases = load_decathlon_datalist(str(datalist), True, part, str(dataset_dir)) if cases else []
     return [{"case": case_name(case), "site": "", **case} for case in cases]
 
 
 def case_name(case: Mapping[str, Any]) -> str:
-    """What a case is called: its own name, else its image's without the ending."""
+    """The name of a case: its own name or, if it has no name, its image's name without the ending."""
     return case.get("case") or volume_name(case["image"])

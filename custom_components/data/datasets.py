@@ -1,4 +1,4 @@
-"""Datasets over prepared volumes: one slice a sample for training, one volume a sample for validation."""
+"""Datasets of prepared volumes. A sample is one slice for training, and one volume for validation."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,23 +37,25 @@ class VolumeDataset(Dataset):
 
 
 class SliceDataset(Dataset):
-    """Axial slices of prepared volumes, as they are, and which random version of each is due: ``{"image": (1, H, W),
-    "label": (1, H, W), "case", "site", "slice", "view", "seed"}``, the last five being the case's name, its site, the
-    slice's number, the number of the random version if there are a few, and its seed. :class:`PrepareSlices` makes the
-    versions of a whole batch where the network is.
+    """Axial slices of prepared volumes: ``{"image": (1, H, W), "label": (1, H, W), "case", "site", "slice", "view",
+    "seed"}``.
 
-    The data are given as volumes, so that hosts which know volumes only (MONAI Label) can replace them.
+    The images are not yet transformed at random: :class:`PrepareSlices` does this for a whole batch, on the network's
+    device. The last five entries are the case's name, its site, the slice's number, the number of the random version (0
+    if there are no fixed versions), and the seed of the random version.
+
+    The argument ``data`` lists volumes, so that hosts that know volumes only (MONAI Label) can replace it.
 
     Args:
         data: cases as :func:`prepare_cases` takes them.
         preprocessing: see :func:`prepare_cases`.
         cache_dir: see :func:`prepare_cases`.
-        transform: makes the random versions. Each sample's seed is drawn from torch's generator, so that the
-            generator's state alone, which a checkpoint keeps, says what comes next.
-        views: how many random versions there are of a slice, the same in every training, of which each sample is one:
-            few enough for teachers to have seen them all beforehand. 0: a new one for every sample. Without a transform
-            there are none.
-        gland_only: leave out the slices without prostate.
+        transform: makes the random versions. Each sample's seed is drawn from torch's generator. A checkpoint keeps the
+            generator's state, so a resumed training draws the same seeds.
+        views: number of fixed random versions of a slice, which are the same in every training. Each sample is one of
+            them, so that teachers can compute their outputs for all versions once. 0: a new version for every sample.
+            Without a transform there are none.
+        gland_only: whether to leave out the slices without prostate.
 
     Attributes:
         recipe: a hash of the random transforms and the number of views, empty without transforms.
@@ -71,7 +73,7 @@ class SliceDataset(Dataset):
         self.cases = prepare_cases(data, preprocessing, cache_dir)
         self.transform = transform
         self.views = views if transform is not None else 0
-        # Other versions of torch may draw otherwise.
+        # Another version of torch may draw other random numbers.
         self.recipe = sha256_of([describe(vars(transform)), views, torch.__version__]) if transform is not None else ""
         self._index = [
             (case, depth)
@@ -97,7 +99,7 @@ class SliceDataset(Dataset):
     def views_of(
         self, case: PreparedCase, chosen: Sequence[tuple[int, int]], device: torch.device | str = "cpu"
     ) -> tuple[Tensor, Tensor]:
-        """Images and labels (B, 1, H, W) of some (slice, view) of a case, made on a device."""
+        """Images and labels (B, 1, H, W) of several (slice, view) pairs of a case, made on a device."""
         image, label = (
             torch.stack([array.slice(depth) for depth, _ in chosen]).to(device) for array in (case.image, case.label)
         )

@@ -13,10 +13,10 @@ from monai.transforms import Transform
 def describe(value: Any) -> Any:
     """A transform, or a list of them, as plain JSON: its class and its public settings.
 
-    Unlike a pickle's hash, the description is the same on every machine and can be read and compared line by line.
+    Unlike a hash of a pickle, the description is the same on every machine, and people can read and compare it.
     """
     if isinstance(value, Transform):
-        # What a transform keeps to itself may depend on the machine: LoadImaged's readers on what is installed.
+        # Private attributes may depend on the machine: LoadImaged's readers depend on the installed packages.
         public = {key: item for key, item in sorted(vars(value).items()) if not key.startswith("_") and key != "R"}
         return {"transform": type(value).__name__, **{key: describe(item) for key, item in public.items()}}
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Hashes of files that were hashed before and have not changed since."""
+"""File hashes that are kept between runs, so that an unchanged file is not read again."""
 
 import os
 from pathlib import Path
@@ -10,13 +10,12 @@ from custom_components.files import file_sha256, read_json, write_json
 
 
 class FileHashes:
-    """SHA-256 of files, kept in a JSON file so that a large dataset is read once and not at the start of every run.
+    """SHA-256 of files, kept in a JSON file, so that a run does not read a large dataset again at its start.
 
-    A file is taken for unchanged while its size and its times of change, in ns, are what they were; a copy of it
-    elsewhere is another file.
+    A file counts as unchanged while its path, its size and its times of change (in ns) are the same.
 
     Args:
-        path: where they are kept; if it is missing or damaged, all files are read again.
+        path: the JSON file. If it is missing or damaged, all files are read again.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -40,14 +39,14 @@ class FileHashes:
         return known
 
     def share(self) -> None:
-        """Learn what all processes have learnt."""
+        """Exchange the new hashes between all processes."""
         for known in idist.all_gather({"known": self._known, "changed": self._changed}):
             self._known |= known["known"]
             self._changed |= known["changed"]
 
     @idist.one_rank_only()
     def save(self) -> None:
-        """Write what was learnt."""
+        """Write the new hashes into the JSON file."""
         if self._changed:
             write_json(self.path, self._known)
             self._changed = False

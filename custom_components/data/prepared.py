@@ -1,4 +1,4 @@
-"""Prepared volumes: what the preprocessing makes of a case, kept on disk so that it is computed once.
+"""Prepared volumes: the preprocessing's results for a case, kept on disk so that they are computed once.
 
 A prepared volume is an uncompressed NIfTI in Fortran order, so that an axial slice is one contiguous piece of the file.
 """
@@ -59,7 +59,7 @@ class PreparedArray:
 class PreparedCase:
     """A case of the datalist with its prepared image (float32) and mask (uint8, 0/1).
 
-    ``sha256`` holds the hashes of the files that they were made of, as ``image`` and ``label``.
+    ``sha256`` holds the hashes of the case's original files, as ``image`` and ``label``.
     """
 
     info: Mapping[str, Any]
@@ -69,7 +69,7 @@ class PreparedCase:
 
     @property
     def key(self) -> str:
-        """Says what the volumes are made of: a hash of the files' contents and the preprocessing."""
+        """A hash of the original files' contents and of the preprocessing."""
         return self.image.path.name.removesuffix("_image.nii")
 
     @property
@@ -78,23 +78,24 @@ class PreparedCase:
 
     @property
     def site(self) -> str:
-        """Empty where the datalist names none, as a host's may."""
+        """The case's site; empty if the datalist names none, as with a host's datalist."""
         return self.info.get("site", "")
 
 
 def prepare_cases(
     data: Iterable[Mapping[str, Any]], preprocessing: Compose, cache_dir: str | Path, progress: str = "preparing"
 ) -> list[PreparedCase]:
-    """Prepare every case that is not in the cache yet, on all cores, and under torchrun in all processes.
+    """Prepare every case that is not in the cache yet, on all cores. Under torchrun all processes share the work.
 
     Args:
         data: cases as ``{"image": path, "label": path, ...}``; other entries are kept as they are.
         preprocessing: deterministic transforms on the keys ``image`` and ``label`` that start with loading.
-        cache_dir: where prepared volumes are kept, under a name made of the files' contents and the preprocessing.
-        progress: what the progress bar says.
+        cache_dir: folder of the prepared volumes. A volume's file name is a hash of the original files and
+            preprocessing.
+        progress: text of the progress bar.
 
     Raises:
-        InputError: naming the file, if one is missing or cannot be prepared.
+        InputError: if a file is missing or cannot be prepared; the message names the file.
     """
     cache_dir = Path(cache_dir)
     recipe = sha256_of(describe(preprocessing.transforms))
@@ -107,7 +108,7 @@ def prepare_cases(
     if idist.get_world_size() > 1:
         prepare(cases[idist.get_rank() :: idist.get_world_size()])
         hashes.share()
-    # What is missing now, another machine has made on a disk of its own.
+    # A volume that is still missing was made by another machine, on that machine's own disk.
     with idist.one_rank_first():
         prepared = prepare(cases)
         hashes.save()
@@ -115,7 +116,7 @@ def prepare_cases(
 
 
 def _in_threads(prepare: Callable[[Any], PreparedCase], cases: Sequence[Any], progress: str) -> list[PreparedCase]:
-    """The prepared cases in their order; unpacking and torch's operations leave Python's lock to the other threads."""
+    """The prepared cases in their order. Threads are enough: unpacking and torch's operations release Python's lock."""
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     threads = max(1, min(usable_cores() // processes, len(cases)))
     torch_threads = torch.get_num_threads()
@@ -123,7 +124,7 @@ def _in_threads(prepare: Callable[[Any], PreparedCase], cases: Sequence[Any], pr
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             return list(progress_bar(pool.map(prepare, cases), progress, unit="case", total=len(cases)))
     finally:
-        torch.set_num_threads(torch_threads)  # they change more than their own
+        torch.set_num_threads(torch_threads)  # the threads' setting has also changed this thread's
 
 
 def _prepare(case: Mapping[str, Any], preprocessing: Compose, recipe: str, hashes: FileHashes) -> PreparedCase:
@@ -142,7 +143,7 @@ def _prepare(case: Mapping[str, Any], preprocessing: Compose, recipe: str, hashe
 
 def _write_prepared(case: Mapping[str, Any], preprocessing: Compose, files: Mapping[str, Path]) -> None:
     try:
-        # A copy, since nothing says that transforms may be shared by threads.
+        # A copy for each thread: MONAI does not promise that threads may share transforms.
         prepared = copy.deepcopy(preprocessing)({"image": case["image"], "label": case["label"]})
     except Exception as error:
         reason = str(error.__cause__ or error).strip().splitlines()

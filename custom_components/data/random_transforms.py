@@ -1,4 +1,4 @@
-"""Random versions of slices, made of a whole batch at once, on its device."""
+"""Random versions of slices, made for a whole batch at once, on the batch's device."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,29 +10,30 @@ from torch.nn import functional
 
 from custom_components.errors import InputError
 
-DRAWS = 9  # what a slice draws before its noise
+DRAWS = 9  # number of random numbers that a slice draws before its noise
 
 
 class RandomTransforms:
-    """Flips, affine maps, contrast and noise, of which each slice draws its own from its own seed.
+    """Random flips, affine maps, contrast and noise. Each slice draws its own numbers from its own seed.
 
-    The images are distributed as those of MONAI's ``RandFlipd``, ``RandAffined`` (bilinear for the image, nearest for
-    the label, the border's value outside), ``RandAdjustContrastd`` (``retain_stats``) and ``RandGaussianNoised``, one
-    after the other, each with the same probability. Those take one slice at a time on the CPU, twenty times as long.
+    The results have the same distribution as MONAI's ``RandFlipd``, ``RandAffined`` (bilinear for the image, nearest
+    for the label, the border's value outside), ``RandAdjustContrastd`` (``retain_stats``) and ``RandGaussianNoised``,
+    one after the other, each with the same probability. MONAI's transforms handle one slice at a time on the CPU and
+    take twenty times as long.
 
     All numbers are drawn on the CPU, so that a seed gives the same version of a slice on every device and in every
     batch.
 
     Args:
-        probability: of each of the four, for each slice.
+        probability: probability of each of the four transforms, for each slice.
         rotation: largest angle, in radians.
-        scale: largest stretch of the rows' axis, as a part of 1.
+        scale: largest stretch of the rows' axis; 0.1 stretches by up to 10 %.
         shift: largest shift along each axis, in pixels.
         gamma: least and largest exponent of the contrast.
         noise: largest standard deviation of the noise.
 
     Raises:
-        InputError: if the probability is none.
+        InputError: if ``probability`` is not between 0 and 1.
     """
 
     def __init__(
@@ -48,12 +49,12 @@ class RandomTransforms:
         self.noise = noise
 
     def __call__(self, image: Tensor, label: Tensor, seeds: Iterable[int]) -> tuple[Tensor, Tensor]:
-        """The version of each slice that its seed makes.
+        """Make the random version of each slice from its seed.
 
         Args:
             image: (B, 1, H, W), float.
             label: (B, 1, H, W).
-            seeds: B of them.
+            seeds: B seeds, one for each slice.
 
         Returns:
             New tensors of the same shapes, types and device.
@@ -79,8 +80,11 @@ class RandomTransforms:
         return image, label
 
     def _maps(self, angle: Tensor, stretch: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """From amounts (B,) within -1 and 1, maps (B, 2, 3) from a pixel of the result to the place where it comes
-        from, both in pixels from the centre: stretched, then shifted, then turned."""
+        """Affine maps (B, 2, 3), made from amounts (B,) between -1 and 1.
+
+        A map takes a pixel of the result to its place in the original image, both in pixels from the centre: it
+        stretches, then shifts, then rotates.
+        """
         cosine, sine = (angle * self.rotation).cos(), (angle * self.rotation).sin()
         turn = torch.stack([cosine, -sine, sine, cosine], dim=1).view(-1, 2, 2)
         scales = torch.stack([1 + stretch * self.scale, torch.ones_like(stretch)], dim=1)
@@ -89,9 +93,9 @@ class RandomTransforms:
 
 
 def _move(image: Tensor, label: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Images and labels (B, 1, H, W) seen through maps (B, 2, 3); outside, the border goes on."""
+    """Apply maps (B, 2, 3) to images and labels (B, 1, H, W); a place outside gets the nearest border pixel's value."""
     height, width = image.shape[2:]
-    # grid_sample counts from -1 to 1, columns before rows.
+    # grid_sample takes coordinates from -1 to 1, the column before the row.
     half = maps.new_tensor([height, width]) / 2
     theta = torch.cat([maps[:, :, :2] * half, maps[:, :, 2:]], dim=2) / half[:, None]
     theta = torch.cat([theta[:, :, :2].flip(1, 2), theta[:, :, 2:].flip(1)], dim=2)
@@ -104,11 +108,11 @@ def _move(image: Tensor, label: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _adjust_contrast(image: Tensor, exponents: Tensor) -> Tensor:
-    """Images raised to exponents (B, 1, 1, 1) between their least and largest value; mean and spread stay."""
+    """Raise images, scaled to 0 to 1, to exponents (B, 1, 1, 1); their mean and standard deviation stay."""
     pixels = (1, 2, 3)
     least = image.amin(pixels, keepdim=True)
     extent = image.amax(pixels, keepdim=True) - least
-    # The same small numbers as MONAI's keep a flat image from a division by zero.
+    # As in MONAI, small numbers prevent a division by zero for a constant image.
     raised = ((image - least) / (extent + 1e-7)) ** exponents * extent + least
     raised = raised - raised.mean(pixels, keepdim=True)
     raised = raised / (raised.std(pixels, keepdim=True) + 1e-8)
@@ -119,7 +123,7 @@ class PrepareSlices(PrepareBatch):
     """Brings a batch of :class:`SliceDataset` to the device and makes the random versions there.
 
     Args:
-        transforms: None leaves the slices as they are.
+        transforms: the random transforms; None leaves the slices unchanged.
     """
 
     def __init__(self, transforms: RandomTransforms | None = None) -> None:
@@ -133,7 +137,7 @@ class PrepareSlices(PrepareBatch):
         *args: Any,
         **kwargs: Any,
     ) -> tuple[Tensor, Tensor]:
-        """Image and label (B, 1, H, W), as a MONAI trainer asks for them."""
+        """Return image and label (B, 1, H, W), in the form that a MONAI trainer needs."""
         image, label = default_prepare_batch(batchdata, device, non_blocking, **kwargs)
         if self.transforms is None:
             return image, label

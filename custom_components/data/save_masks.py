@@ -1,4 +1,4 @@
-"""The writing of masks: each one whole, or not at all."""
+"""Writing of masks: a mask is written completely or not at all."""
 
 import os
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ from custom_components.nifti import volume_name
 
 
 class SaveImaged(transforms.SaveImaged):
-    """MONAI's transform of this name, by which hosts know it, for masks (1, H, W, D) named after their images.
+    """Writes masks (1, H, W, D) under the names of their images; replaces MONAI's transform, whose name hosts look for.
 
-    MONAI's own leaves an empty mask on a full disk, tells of it in a hundred lines, names the mask of ``A.NII.GZ``
-    ``A.NII.nii.gz``, and takes away the last axis of a volume of one slice.
+    MONAI's transform has four faults: on a full disk it leaves an empty mask and prints a hundred lines, it calls the
+    mask of ``A.NII.GZ`` ``A.NII.nii.gz``, and it removes the last axis of a volume with one slice.
 
     Args:
-        keys: of the masks, with the affine and the image's file name in their metadata.
-        output_dir: where ``<name of the image>.nii.gz`` goes; made if missing.
+        keys: keys of the masks, whose metadata hold the affine and the image's file name.
+        output_dir: folder of the files ``<name of the image>.nii.gz``; made if missing.
     """
 
     def __init__(self, keys: KeysCollection, output_dir: str | Path) -> None:
@@ -30,10 +30,10 @@ class SaveImaged(transforms.SaveImaged):
         self._folder = Path(output_dir)
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the masks as uint8 NIfTI; the data stay as they are.
+        """Write the masks as uint8 NIfTI and return the data unchanged.
 
         Raises:
-            WriteError: if a file cannot be written; what was there before is kept.
+            WriteError: if a file cannot be written; the former file is kept.
         """
         for key in self.key_iterator(data):
             mask = data[key]

@@ -1,4 +1,4 @@
-"""The volumes to evaluate or to segment: which there are, and whether they are fit, before any work starts."""
+"""The volumes to evaluate or to segment: a list of them, and a check of all before any work starts."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -50,14 +50,14 @@ def check_cases(cases: Iterable[Mapping[str, Any]]) -> None:
 
 
 def check_volumes(paths: Iterable[str | Path]) -> None:
-    """Read every NIfTI once, so that a bad one among many is named before the first is worked on.
+    """Read every NIfTI once, so that a bad file is reported before the work on the first file starts.
 
     Args:
         paths: NIfTI files, each of one scalar volume (H, W, D); further axes of length 1 are allowed.
 
     Raises:
-        InputError: naming the file, if :func:`read_volume` refuses it, it holds a value that is not finite, or its unit
-            is not mm: MONAI, which reads it next, takes every number for mm.
+        InputError: if :func:`read_volume` refuses a file, if a file holds a value that is not finite, or if its unit is
+            not mm (MONAI, which reads the file next, takes every number for mm). The message names the file.
     """
     for path in paths:
         if not np.isfinite(read_volume(Path(path)).voxels).all():

@@ -1,4 +1,4 @@
-"""The engine that distils."""
+"""The trainer of a distillation."""
 
 from custom_components.engines.distillation import DistillationTrainer
 

@@ -1,4 +1,4 @@
-"""The trainer that distils."""
+"""The trainer of a distillation."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,24 +16,24 @@ from custom_components.teachers import CachedTeachers, OnlineTeachers, Taps, Tea
 
 
 class DistillationTrainer(SupervisedTrainer):
-    """A ``SupervisedTrainer`` whose loss also looks at teachers: MONAI's own iteration, events, AMP and accumulation.
+    """A ``SupervisedTrainer`` whose loss also compares student and teachers. Iteration, events and AMP are MONAI's.
 
     After the student's forward pass, the loss runs the teachers on the same images and compares logits and tapped
     features (the paper, figure 1 and eq 5; several teachers: eq 6 and its weights).
 
-    For the logs it leaves in ``loss_function.last_terms``: the terms, each teacher's weight (see
-    :func:`weights_by_site`), the own losses of online teachers (``loss_<teacher>``), and on the first batch of each
-    epoch the gradient norm of each weighted term (``grad_<term>``, see :func:`gradient_norms`), which changes nothing
-    in the training.
+    The trainer writes values for the logs into ``loss_function.last_terms``: the terms, each teacher's weight (see
+    :func:`weights_by_site`), the training losses of online teachers (``loss_<teacher>``) and, on the first batch of
+    each epoch, the gradient norm of each weighted term (``grad_<term>``, see :func:`gradient_norms`). These values do
+    not change the training.
 
     Args:
         loss_function: the combined loss.
-        teachers: the frozen teachers, or what they said, or teachers that learn beside the student.
-        student_taps: taps of the unwrapped student; their keys are read from the teachers too.
-        kwargs: as of ``SupervisedTrainer``.
+        teachers: frozen teachers, their cached outputs, or teachers that learn together with the student.
+        student_taps: taps of the unwrapped student; the teachers' taps have the same keys.
+        kwargs: arguments of ``SupervisedTrainer``.
 
     Raises:
-        NotFiniteError: as soon as a term is not finite; it names the term, and the case and slice at fault.
+        NotFiniteError: if a term is not finite; the message names the term, the case and the slice.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class DistillationTrainer(SupervisedTrainer):
             self.add_event_handler(Events.COMPLETED, teachers.save)
 
     def _tell_progress(self) -> None:
-        """To the loss, whose weights may fall over the training."""
+        """Tell the loss how much of the training is done: some of its weights fall over the training."""
         self.distillation_loss.progress = (self.state.epoch - 1) / max(1, self.state.max_epochs - 1)
 
     def _distil(self, student_logits: Tensor, target: Tensor) -> Tensor:
@@ -93,29 +93,30 @@ class DistillationTrainer(SupervisedTrainer):
         return list(zip(batch["case"], batch["slice"].tolist(), batch["view"].tolist(), strict=True))
 
     def _gradient_norms(self, weighted_terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Of the first batch of an epoch; of the others none."""
+        """The gradient norms of the first batch of an epoch; empty for all other batches."""
         if (self.state.iteration - 1) % self.state.epoch_length:
             return {}
         parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         norms = gradient_norms(weighted_terms, parameters, self.scaler.get_scale() if self.scaler else 1.0)
-        # The gradient scaler tries scales that overflow, and skips these steps.
+        # The gradient scaler tries scales that overflow, and then skips the step.
         return {f"grad_{name}": norm for name, norm in norms.items() if not self.scaler or norm.isfinite()}
 
 
 def weights_by_site(weights: Tensor, teachers: Sequence[str], sites: Sequence[str]) -> dict[str, Tensor]:
-    """Each teacher's mean weight, as ``weight_<teacher>`` and, where every slice has its own weights, also of the
-    slices of each site, as ``weight_<teacher>/<site>``.
+    """Each teacher's mean weight, as ``weight_<teacher>``.
+
+    If every slice has its own weights, also the mean over the slices of each site, as ``weight_<teacher>/<site>``.
 
     Args:
-        weights: of the teachers, (n,) or (B, n).
-        teachers: their names.
-        sites: of the B slices; empty where unknown.
+        weights: the teachers' weights, (n,) or (B, n).
+        teachers: the teachers' names.
+        sites: the site of each of the B slices; empty if unknown.
     """
     if weights.ndim == 1:
         return {f"weight_{teacher}": weight for teacher, weight in zip(teachers, weights, strict=True)}
     rows = {"": list(range(len(sites)))}
     for site in sorted(filter(None, set(sites))):
-        in_name = re.sub(r"[^\w. -]", "_", site)  # MLflow refuses other characters
+        in_name = re.sub(r"[^\w. -]", "_", site)  # MLflow accepts only these characters in a name
         rows[f"/{in_name}"] = [row for row, other in enumerate(sites) if other == site]
     return {
         f"weight_{teacher}{suffix}": weights[chosen, place].mean()

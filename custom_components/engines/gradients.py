@@ -1,4 +1,4 @@
-"""How strongly each term of a loss pulls at the weights."""
+"""The gradient of each term of a loss, which shows how strongly the term changes the weights."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,15 +10,15 @@ from torch.nn.utils import get_total_norm
 def gradient_norms(
     terms: Mapping[str, Tensor], parameters: Sequence[nn.Parameter], scale: float = 1.0
 ) -> dict[str, Tensor]:
-    """L2 norm of each term's gradient to all parameters together; the parameters' ``grad`` stay as they are.
+    """L2 norm of each term's gradient with respect to all parameters together; the parameters' ``grad`` do not change.
 
-    Each term costs a backward pass. Under ``DistributedDataParallel`` the gradient is that of the own process.
+    Each term costs a backward pass. Under ``DistributedDataParallel`` the gradient is that of this process alone.
 
     Args:
-        terms: scalars of one graph, which is kept.
-        parameters: what the gradients are taken to; those that a term does not reach count as 0.
-        scale: factor of the terms in the backward pass, taken out of the result; the gradient scaler's, which keeps
-            half-precision gradients from vanishing.
+        terms: scalars of one graph; the graph is kept.
+        parameters: the parameters; a parameter that a term does not depend on counts as 0.
+        scale: factor of the terms in the backward pass; the result is divided by it. The gradient scaler's factor keeps
+            half-precision gradients from becoming 0.
 
     Returns:
         Scalars by the terms' names.

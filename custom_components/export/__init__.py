@@ -1,4 +1,4 @@
-"""A trained bundle for other hosts: TorchScript, ONNX, ONNX in INT8, and a model repository for Triton."""
+"""Exports of a trained bundle for other programs: TorchScript, ONNX, ONNX in INT8, and a Triton model repository."""
 
 from custom_components.export.converting import export_onnx, export_torchscript, without_paths
 from custom_components.export.onnx_network import OnnxNetwork

@@ -15,15 +15,16 @@ from monai.bundle import ckpt_export, onnx_export
 
 from custom_components.bundle import Bundle
 
-# It lists its arguments.
+# MONAI logs the arguments of its export commands here.
 logging.getLogger("monai.bundle.scripts").setLevel(logging.WARNING)
 DYNAMIC = {0: "batch", 2: "height", 3: "width"}
 
 
 def export_torchscript(bundle: Bundle, file: Path) -> None:
-    """Write the network with its weights and configs; it takes any (B, 1, H, W) that the network takes.
+    """Write a TorchScript with weights and configs; it accepts the same sizes (B, 1, H, W) as the network.
 
-    It is traced: scripted, ENet holds 450 MB more while it segments eight slices of 384x384 on the CPU (torch 2.13).
+    The network is traced. Scripting would need 450 MB more memory for ENet on eight slices of 384x384 on the CPU (torch
+    2.13).
     """
     with _quiet():
         ckpt_export(filepath=str(file), **_options(bundle))
@@ -31,7 +32,7 @@ def export_torchscript(bundle: Bundle, file: Path) -> None:
 
 
 def without_paths(script: Path) -> bytes:
-    """A TorchScript without its debugging tables, which name the source files of the machine that exported it."""
+    """Remove a TorchScript's debugging tables: they name source files of the machine that exported it."""
     kept = io.BytesIO()
     with zipfile.ZipFile(script) as archive, zipfile.ZipFile(kept, "w") as copy:
         for entry in archive.infolist():
@@ -41,7 +42,7 @@ def without_paths(script: Path) -> bytes:
 
 
 def export_onnx(bundle: Bundle, file: Path) -> None:
-    """Write the network with its weights; ``image`` (B, 1, H, W) and ``pred`` (B, C, H, W) with B, H, W dynamic.
+    """Write ONNX with weights: input ``image`` (B, 1, H, W), output ``pred`` (B, C, H, W), with dynamic B, H and W.
 
     Raises:
         onnx.checker.ValidationError: if the file is no valid ONNX model.
@@ -50,7 +51,7 @@ def export_onnx(bundle: Bundle, file: Path) -> None:
         onnx_export(
             filepath=str(file),
             converter_kwargs={
-                # The older exporter is 20 times faster than the new one.
+                # torch's older exporter is 20 times faster than its new one.
                 "dynamo": False,
                 "input_names": ["image"],
                 "output_names": ["pred"],
@@ -63,7 +64,7 @@ def export_onnx(bundle: Bundle, file: Path) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """No warnings of sizes read while tracing, nor of torch.jit and the older exporter as such."""
+    """Silence the warnings about sizes read while tracing, about torch.jit and about the older exporter."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         warnings.simplefilter("ignore", DeprecationWarning)

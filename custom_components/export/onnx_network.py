@@ -1,4 +1,4 @@
-"""An ONNX file in the place of a network."""
+"""An ONNX file that is used like a network."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from torch import nn
 
 
 class OnnxNetwork(nn.Module):
-    """Runs an exported file with ONNX Runtime on the CPU, with as many threads as torch is set to.
+    """Runs an ONNX file with ONNX Runtime on the CPU, with the same number of threads as torch.
 
     Args:
         file: ONNX model with the input ``image`` (B, 1, H, W) and the output ``pred`` (B, C, H, W), both float32.

@@ -1,4 +1,4 @@
-"""Does an exported network say what the network says?"""
+"""A check that an exported network gives the same outputs as the original network."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,7 +8,7 @@ from torch import nn
 from custom_components.errors import ParityError
 
 TOLERANCE = 1e-4
-# Two probabilities so close are equal but for rounding, and either class is right.
+# Two probabilities that differ by less than this are equal except for rounding, so either class is right.
 TIE = 1e-5
 
 
@@ -18,16 +18,16 @@ def check_parity(
     """Compare class probabilities, and the class of every pixel.
 
     Args:
-        name: what the error calls the exported network.
-        exported: gives logits (B, C, H, W) of images (B, 1, H, W).
-        network: the network in eager mode, in eval mode.
+        name: name of the exported network in the error.
+        exported: the exported network, from images (B, 1, H, W) to logits (B, C, H, W).
+        network: the original network, in evaluation mode.
         batches: images (B, 1, H, W).
 
     Returns:
         The largest difference in probability.
 
     Raises:
-        ParityError: if a probability differs by more than ``TOLERANCE``, or a pixel's class other than in a tie.
+        ParityError: if a probability differs by more than ``TOLERANCE``, or if a pixel's class differs without a tie.
     """
     largest = 0.0
     with torch.inference_mode():
@@ -37,7 +37,7 @@ def check_parity(
             difference = (probs - expected).abs().max().item()
             best, second = expected.topk(2, dim=1).values.unbind(dim=1)
             other_class = (probs.argmax(dim=1) != expected.argmax(dim=1)) & (best - second > TIE)
-            # Not "difference > TOLERANCE", which lets NaN pass.
+            # "difference > TOLERANCE" would accept NaN.
             if not difference <= TOLERANCE or other_class.any():
                 raise ParityError(
                     f"{name}: is not the network: probabilities differ by {difference:.1e} (at most {TOLERANCE:g}) and "

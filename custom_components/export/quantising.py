@@ -1,4 +1,4 @@
-"""ONNX in INT8: static quantisation by ONNX Runtime, and notes on how it was made inside the file."""
+"""ONNX in INT8: static quantisation by ONNX Runtime, and notes inside the file about the quantisation."""
 
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -13,12 +13,12 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from custom_components.errors import InputError
 
-# A batch norm that is not part of a convolution has no second axis, and is not quantised per channel.
+# Per-channel quantisation needs a second axis, and a batch norm outside a convolution has only one.
 OPERATIONS = sorted(QDQRegistry.keys() - {"BatchNormalization"})
 
 
 class _Slices(CalibrationDataReader):
-    """One slice (1, H, W) after another, in batches of one."""
+    """Gives ONNX Runtime one slice (1, H, W) after another, in batches of one."""
 
     def __init__(self, slices: Iterable[torch.Tensor]) -> None:
         self.slices = iter(slices)
@@ -31,13 +31,12 @@ class _Slices(CalibrationDataReader):
 def quantise(model: Path, slices: Iterable[torch.Tensor], file: Path) -> None:
     """Quantise weights per channel and activations per tensor, as QDQ nodes.
 
-    Weights have 7 bits (``reduce_range``): with 8, CPUs without VNNI overflow, and the same file would give other
-    masks there.
+    Weights have 7 bits (``reduce_range``): with 8 bits, CPUs without VNNI overflow and would give other masks.
 
     Args:
         model: float ONNX model with the input ``image``.
         slices: prepared slices (1, H, W) whose activations set the ranges.
-        file: where the quantised model is written.
+        file: path of the quantised model.
     """
     with tempfile.TemporaryDirectory() as folder:
         folded = Path(folder) / "folded.onnx"

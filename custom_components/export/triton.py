@@ -1,6 +1,7 @@
 """A model of a Triton model repository: ``<name>/config.pbtxt`` and ``<name>/1/model.{pt,onnx}``.
 
-Triton's libtorch backend knows tensors by place only and wants it in the name, ``image__0``; ONNX tensors have names.
+Triton's libtorch backend knows a tensor only by its position, so the position is part of the name: ``image__0``. ONNX
+tensors have names of their own.
 """
 
 import shutil
@@ -9,7 +10,7 @@ from pathlib import Path
 from custom_components.files import write_text
 
 MAX_BATCH_SIZE = 32
-# suffix of the exported file: platform, file in the repository, input, output
+# suffix of the exported file -> platform, file in the repository, input, output
 PLATFORMS = {
     ".ts": ("pytorch_libtorch", "model.pt", "image__0", "pred__0"),
     ".onnx": ("onnxruntime_onnx", "model.onnx", "image", "pred"),
@@ -43,10 +44,10 @@ def write_triton_model(repository: Path, name: str, exported: Path, channels: in
 
     Args:
         repository: folder of models; made if missing.
-        name: the model's name, by which clients ask for it.
+        name: name of the model; clients use this name.
         exported: ``.ts`` or ``.onnx`` with dynamic batch, height and width.
-        channels: of the image (B, channels, H, W).
-        classes: of the logits (B, classes, H, W).
+        channels: number of channels of the image (B, channels, H, W).
+        classes: number of classes of the logits (B, classes, H, W).
     """
     platform, file, image, pred = PLATFORMS[exported.suffix]
     version = repository / name / "1"

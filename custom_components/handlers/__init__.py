@@ -1,4 +1,4 @@
-"""Handlers of a training (best model, log, checkpoint, lock, share of the cores) and of an inference (window)."""
+"""Handlers for a training (best model, log, checkpoint, lock, share of the cores) and for an inference (window)."""
 
 from custom_components.handlers.best_model import BestModel
 from custom_components.handlers.named import named

@@ -19,9 +19,9 @@ class BestModel:
     Args:
         models_dir: folder of ``model.pt`` (a bare state dict) and ``provenance.json``.
         network: the unwrapped network.
-        provenance: what :func:`custom_components.provenance.provenance` gives.
+        provenance: the result of :func:`custom_components.provenance.provenance`.
         validator: the evaluator that the trainer runs.
-        metric: its metric to compare.
+        metric: name of the validator's metric that decides; higher is better.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A handler that stands elsewhere in the config, in the list of handlers."""
+"""A reference, in the list of handlers, to a handler that is defined elsewhere in the config."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""One training at a time in a bundle."""
+"""A lock that lets only one training at a time write into a bundle."""
 
 from collections.abc import Iterable
 from contextlib import ExitStack
@@ -13,18 +13,18 @@ LOCK = "training.lock"
 
 
 class OneTraining:
-    """Holds the folders that a training writes into while it runs; a second training into one of them is refused.
+    """Locks the folders that a training writes into; a second training into one of these folders is refused.
 
-    Afterwards the lock's file is gone; the one of a killed training stays, and locks nothing.
+    The lock's file is removed at the end. A killed training leaves the file, but the file alone locks nothing.
 
-    It belongs first among the handlers: those after it remove and replace files as soon as the training starts. Of
-    several processes that train together (torchrun), the one that writes holds the folders.
+    This handler must be the first in the list: later handlers remove and replace files as soon as the training starts.
+    Under torchrun only the process that writes takes the lock.
 
     Args:
-        folders: of the weights, of the log and the checkpoints; made if missing.
+        folders: the folders of the weights, the log and the checkpoints; made if missing.
 
     Raises:
-        InputError: when the training starts, if another one is at work in one of the folders.
+        InputError: at the training's start, if another training writes into one of the folders.
     """
 
     def __init__(self, folders: Iterable[str | Path]) -> None:
@@ -46,5 +46,5 @@ class OneTraining:
 
     def _let_go_and_raise(self, engine: Engine, error: BaseException) -> None:
         self._held.close()
-        # Who listens to this event has to raise the error; ignite does not.
+        # ignite calls the listeners of this event instead of raising the error, so this listener raises it again.
         raise error

@@ -1,4 +1,4 @@
-"""A training beside others, which ends with the cores that they have left."""
+"""The number of threads of a training that runs beside other trainings."""
 
 from ignite.engine import Engine, Events
 
@@ -6,7 +6,7 @@ from custom_components.threads import take_own_share
 
 
 class OwnShareOfCores:
-    """At the start of every epoch, takes as many threads as ``python -m experiments run`` grants each training then."""
+    """Sets, at the start of every epoch, the number of threads that ``experiments run`` grants each training."""
 
     def attach(self, engine: Engine) -> None:
         """Listen to the trainer."""

@@ -1,4 +1,4 @@
-"""``last.pt``: all that a training needs to go on as if it had never stopped."""
+"""The checkpoint ``last.pt``, from which a training goes on exactly as if it had never stopped."""
 
 import logging
 import os
@@ -48,20 +48,22 @@ class RandomStates:
 class ResumeCheckpoint:
     """Saves ``last.pt`` after every epoch and, if asked to resume, starts from it.
 
-    The checkpoint of the epoch before stays beside it as ``last.previous.pt``, and is used if ``last.pt`` is damaged.
-    It belongs last among the handlers, so that what it saves includes what the others did in that epoch: a training
-    killed at any moment redoes what they did since.
+    The checkpoint of the epoch before is kept as ``last.previous.pt``, and is used if ``last.pt`` is damaged. This
+    handler must be the last in the list, so that the checkpoint includes all work of the other handlers in the epoch. A
+    resumed training repeats everything that happened after the checkpoint.
 
     Args:
-        path: the file.
-        objects: what has a state: network, optimizer, learning-rate schedule, best model. One that is None, such as
-            teachers that do not learn, is left out.
-        provenance: what :func:`custom_components.provenance.provenance` gives; only the same run goes on.
-        resume: go on from ``path`` if it exists; otherwise the training starts afresh, and removes it.
+        path: the checkpoint ``last.pt``.
+        objects: all objects with a state: network, optimizer, learning-rate schedule, best model. One that is None,
+            such as teachers that do not learn, is left out.
+        provenance: the result of :func:`custom_components.provenance.provenance`; a checkpoint of another run is
+            refused.
+        resume: whether to go on from ``path`` if it exists. If false, the training starts from the beginning and
+            removes ``path``.
 
     Raises:
-        InputError: when resuming, if both checkpoints are damaged, or if the one to use is of another run (it says
-            what differs), of a former version of this project, or beyond ``max_epochs``.
+        InputError: when resuming, if both checkpoints are damaged, or if the checkpoint is of another run (the message
+            says what differs), of a former version of this project, or has more epochs than ``max_epochs``.
     """
 
     def __init__(
@@ -77,7 +79,7 @@ class ResumeCheckpoint:
         given = {name: item for name, item in objects.items() if item is not None}
         self.objects: dict[str, Stateful] = {**given, "random": OfEveryProcess(RandomStates())}
         self.resume = resume
-        self._is_whole = False  # whether path is a checkpoint of this training that can be read
+        self._is_whole = False  # whether ``path`` is a readable checkpoint of this training
 
     def attach(self, engine: Engine) -> None:
         """Listen to the trainer."""
@@ -105,14 +107,14 @@ class ResumeCheckpoint:
 
     @idist.one_rank_only()
     def _clear(self) -> None:
-        """Remove what a killed writer left and, for a fresh start, the former checkpoints."""
+        """Remove the temporary files of a killed writer and, for a new start, the former checkpoints."""
         remove_partials(self.path)
         if not self.resume:
             for former in (self.path, self.previous):
                 former.unlink(missing_ok=True)
 
     def _load(self, engine: Engine) -> None:
-        if engine.state.iteration:  # run on, in this process
+        if engine.state.iteration:  # the same training is continued in this process
             return
         self._clear()
         if not self.resume:
@@ -124,7 +126,7 @@ class ResumeCheckpoint:
         max_epochs = engine.state.max_epochs
         for name, item in self._all(engine).items():
             try:
-                # The trainer refuses a state of another length; it may be given more epochs than it had.
+                # The trainer refuses a state with another number of epochs, but a training may go on with more epochs.
                 state = {**checkpoint[name], "max_epochs": max_epochs} if item is engine else checkpoint[name]
                 item.load_state_dict(state)
             except (KeyError, RuntimeError, ValueError) as error:
@@ -138,7 +140,7 @@ class ResumeCheckpoint:
             raise InputError(f"{self.path}: not every process sees this file; put output_dir where all machines do")
 
     def _read(self) -> tuple[Path | None, Any]:
-        """The newest checkpoint that can be read; None if there is none, damaged ones included."""
+        """Read the newest undamaged checkpoint; None if there is no checkpoint at all."""
         damages = []
         for path in (self.path, self.previous):
             if not path.is_file():

@@ -1,4 +1,4 @@
-"""``training.csv``: one row an epoch, with every loss term, teacher weight and validation metric."""
+"""The log ``training.csv``: one row for each epoch, with loss terms, teacher weights and validation metrics."""
 
 import logging
 import math
@@ -24,20 +24,20 @@ logger = logging.getLogger(__name__)
 
 
 class TrainingLog:
-    """Writes the epoch's means to ``training.csv`` and hands them to the other logs as ``engine.state.metrics``.
+    """Writes the means of each epoch to ``training.csv`` and gives them to the other logs in ``engine.state.metrics``.
 
-    A loss that has terms leaves them in ``last_terms`` (name to scalar tensor) after each call. A term that not every
-    batch has is averaged over those that have it.
+    After each call, a loss with terms holds their values in ``last_terms`` (scalar tensors by name). A term that some
+    batches lack is averaged over the batches that have it.
 
     Args:
         output_dir: folder of ``training.csv``.
         loss: the loss function.
-        optimizer: for its learning rate.
-        validator: the evaluator that the trainer runs; its metrics go into the row of their epoch.
+        optimizer: the optimizer; the log shows its learning rate.
+        validator: the evaluator that the trainer runs; the log shows its metrics in the epoch's row.
 
     Raises:
-        NotFiniteError: as soon as a loss term is not finite; it names the term, the cases and the slices. At an epoch's
-            end also if the weights are not finite, before anything is saved.
+        NotFiniteError: if a loss term is not finite; the message names the term, the cases and the slices. Also if the
+            weights are not finite at an epoch's end, before they are saved.
     """
 
     def __init__(self, output_dir: str | Path, loss: Any, optimizer: Optimizer, validator: Engine) -> None:
@@ -70,7 +70,7 @@ class TrainingLog:
     def _add(self, engine: Engine) -> None:
         output = engine.state.output
         terms = {"loss": output["loss"], **self.loss.last_terms}
-        # Together, since a GPU's queue runs empty at each transfer.
+        # All values in one transfer: each transfer from a GPU waits for all of its queued work.
         on_device = torch.stack([term.detach().reshape(()).to(output["loss"].device) for term in terms.values()])
         values = dict(zip(terms, on_device.tolist(), strict=True))
         if not all(map(math.isfinite, values.values())):
@@ -83,7 +83,7 @@ class TrainingLog:
             self._values[name].append(value)
 
     def _check_weights(self, engine: Engine) -> None:
-        """The epoch's last step may spoil the weights: no loss would tell before they are saved."""
+        """Check the weights before they are saved: the epoch's last step may make them NaN, and no loss shows this."""
         if engine.state.iteration % engine.state.epoch_length:
             return
         weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]

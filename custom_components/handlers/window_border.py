@@ -1,4 +1,4 @@
-"""A word of warning where the window that a network sees may have cut the gland."""
+"""A warning that the network's window may have cut off part of the gland."""
 
 import logging
 
@@ -10,13 +10,13 @@ logger = logging.getLogger(__name__)
 
 
 class WindowBorder:
-    """Warns, once for each volume, when the mask touches the border of the window.
+    """Warns once for each volume whose mask touches the border of the window.
 
-    It reads ``pred`` (0/1, (1, H, W, D), on the input's grid) and ``image`` (prepared) from the evaluator's decollated
-    output, both MetaTensors.
+    The handler reads two MetaTensors from the evaluator's decollated output: ``pred`` (0/1, (1, H, W, D), on the
+    input's grid) and the prepared ``image``.
 
     Args:
-        field_of_view: the side of the window in mm; None is the whole image, which cuts nothing.
+        field_of_view: the side of the window in mm; None is the whole image, and then nothing can be cut off.
     """
 
     def __init__(self, field_of_view: float | str | None) -> None:

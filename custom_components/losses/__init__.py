@@ -1,4 +1,4 @@
-"""Losses of teachers, students and distillation; all take logits (B, C, H, W) and labels (B, 1, H, W)."""
+"""Losses for teachers, students and distillation. All losses take logits (B, C, H, W) and labels (B, 1, H, W)."""
 
 from custom_components.losses.distillation import DistillationLoss, DistillationLossOutput
 from custom_components.losses.gates import Gate

@@ -1,4 +1,4 @@
-"""What the losses share: full precision, and checks of options, shapes and labels.
+"""Functions that all losses use: full precision, and checks of options, shapes and labels.
 
 Shapes: B batch, C classes, K feature channels, H W rows and columns.
 """
@@ -15,10 +15,10 @@ from custom_components.errors import InputError
 
 
 def in_full_precision(function: Callable) -> Callable:
-    """Runs a loss outside autocast, on plain tensors of at least float32.
+    """Decorate a loss to run outside autocast, on plain tensors of at least float32.
 
-    In half precision 17⁴ and the sum over one 384 x 384 slice are infinite. float64 and labels pass through as they
-    are; MONAI's ``MetaTensor`` becomes its plain tensor.
+    In half precision 17⁴ and the sum over one 384 x 384 slice are infinite. float64 tensors and labels keep their type.
+    MONAI's ``MetaTensor`` becomes a plain tensor.
     """
 
     @functools.wraps(function)
@@ -71,18 +71,18 @@ def check_logits(logits: Tensor, name: str = "logits") -> None:
 
 
 def class_labels(target: Tensor, like: Tensor, num_classes: int) -> Tensor:
-    """Checked labels.
+    """Check labels and convert them.
 
     Args:
-        target: labels (B, 1, H, W) of any dtype.
-        like: what the target belongs to, of the same batch size and device.
-        num_classes: C.
+        target: labels (B, 1, H, W) of any type.
+        like: a tensor that must have the target's batch size and device.
+        num_classes: number of classes C.
 
     Returns:
         int64 labels (B, H, W).
 
     Raises:
-        ValueError: on another shape or device.
+        ValueError: if the shape or the device does not fit.
         InputError: if a label is not one of 0 to C-1.
     """
     if target.ndim != 4 or target.shape[1] != 1 or len(target) != len(like):
@@ -90,7 +90,7 @@ def class_labels(target: Tensor, like: Tensor, num_classes: int) -> Tensor:
     if target.device != like.device:
         raise ValueError(f"target is on {target.device}, but the network's output is on {like.device}")
     labels = target.long()
-    # One question to the device, not three.
+    # One transfer from the device instead of three.
     if not ((labels == target) & (labels >= 0) & (labels < num_classes)).all():
         found = ", ".join(f"{value:g}" for value in target.unique().tolist()[:5])
         raise InputError(
@@ -101,7 +101,7 @@ def class_labels(target: Tensor, like: Tensor, num_classes: int) -> Tensor:
 
 
 def segmentation_labels(logits: Tensor, target: Tensor) -> Tensor:
-    """:func:`class_labels` (B, H, W) of a target that must lie on the grid of the logits (B, C, H, W)."""
+    """As :func:`class_labels`, for a target that must have the height and width of the logits (B, C, H, W)."""
     check_logits(logits)
     if target.shape[2:] != logits.shape[2:]:
         raise ValueError(f"target {tuple(target.shape)} and logits {tuple(logits.shape)} differ in H or W")
@@ -109,7 +109,7 @@ def segmentation_labels(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def check_pairs(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:
-    """Raises ValueError unless the features pair up: as many of both, (B, K, h, w), of one B and device each."""
+    """Raises ValueError unless both lists hold as many features (B, K, h, w), with equal B and device in each pair."""
     if len(student) != len(teacher) or not student:
         raise ValueError(
             f"{len(student)} student and {len(teacher)} teacher features given; they are paired, so give at least one "

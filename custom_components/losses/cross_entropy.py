@@ -1,4 +1,4 @@
-"""Cross-entropy, which the paper does not have; why the bundles do: docs/adr/0002-loss-of-teachers.md."""
+"""Cross-entropy. The paper does not use it; docs/adr/0002-loss-of-teachers.md says why the bundles do."""
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -7,10 +7,10 @@ from custom_components.losses.term import Output, SupervisedTerm, Taught
 
 
 class CrossEntropyLoss(SupervisedTerm):
-    """-log p of the mask's class, the mean over the batch's pixels.
+    """-log p of the mask's class, averaged over the batch's pixels.
 
-    While the prostate is not found yet, Dice and Lovász have almost no gradient and training may stall; cross-entropy
-    starts it.
+    While a network does not find the prostate yet, Dice and Lovász have almost no gradient and the training may stall.
+    Cross-entropy has a gradient from the start.
     """
 
     def values(self, student: Output, labels: Tensor, taught: Taught | None = None) -> Tensor:

@@ -7,13 +7,14 @@ from custom_components.losses.term import Output, SupervisedTerm, Taught
 
 
 class PooledDiceLoss(SupervisedTerm):
-    """1 - Dice of the foreground, pooled over the batch.
+    """1 - Dice of the foreground, over the pixels of the whole batch.
 
-    Taken per image, every slice without prostate would add a constant 1 with almost no gradient.
+    If Dice were taken per image, every slice without prostate would add a constant 1 with almost no gradient.
 
     Args:
-        generalized: take the generalised Dice loss (Sudre et al. 2017, the paper's reference [32]) over background
-            and foreground. Its smoothing is 1e-12, since MONAI's 1e-5 is larger than the weighted sums of a full slice.
+        generalized: whether to use the generalised Dice loss (Sudre et al. 2017, the paper's reference [32]) over
+            background and foreground. Its smoothing is 1e-12, because MONAI's 1e-5 is larger than the weighted sums of
+            a full slice.
     """
 
     def __init__(self, generalized: bool = False) -> None:

@@ -25,9 +25,9 @@ class DistillationLossOutput(NamedTuple):
     """
     Attributes:
         loss: scalar, with gradient to the student.
-        terms: the unweighted terms, detached scalars by name, in the order of the table.
+        terms: the unweighted terms, detached scalars by name, in the order of the table of loss terms.
         weighted_terms: the terms times their weights, with gradient; ``loss`` is their sum.
-        weights: of the teachers, detached, of sum 1: (n,), or (B, n) under scope "sample".
+        weights: the teachers' weights, detached, with sum 1: (n,), or (B, n) with scope "sample".
     """
 
     loss: Tensor
@@ -37,28 +37,29 @@ class DistillationLossOutput(NamedTuple):
 
 
 class DistillationLoss(SumOfTerms):
-    """Seg + α Σ_j w_j (importance + region contrast)(T_j, S) + β KL(student, Σ_j w_j p^j), of one teacher or several.
+    """Seg + α Σ_j w_j (importance + region contrast)(T_j, S) + β KL(student, Σ_j w_j p^j), for one or several teachers.
 
-    All arguments are plain values, so that a bundle's config sets them as JSON, for example
-    ``{"preset": "emkd", "terms": {"importance": {"weight": 0.2}, "prediction": {"temperature": 2.0}}}``. What is None
-    or not named is as the preset has it.
+    All arguments are plain values, so that a bundle's config sets them as JSON, for example ``{"preset": "emkd",
+    "terms": {"importance": {"weight": 0.2}, "prediction": {"temperature": 2.0}}}``. The preset gives the value of every
+    option that is None or not named.
 
     Args:
-        preset: ``"paper"``, as printed; ``"emkd"``, as the reference code of EMKD has it: KL(teacher || student),
-            squared L2 distances of importance maps and of region contrasts; or ``"measured"``, what did best on real
-            data. Each is a table of all that follows (``presets.py``).
-        alpha: α of equation (5), the weight of both terms of features. With 0 no features are needed.
-        beta: β of equation (5), the weight of the predictions.
-        terms: options by term, see :class:`SumOfTerms`; they go over the preset's, and over ``alpha`` and ``beta``.
-        weighting: the w_j of equation (6), see :class:`TeacherWeights`, as are the next three.
-        weighting_temperature: τ of the weighting ``"softmin"``.
-        judged_by: the loss of a teacher that decides its weight, and opens the gate ``"better"``: ``"dice"`` or
+        preset: ``"paper"`` follows the printed equations. ``"emkd"`` follows the reference code of EMKD: KL(teacher ||
+            student), squared L2 distances of importance maps and of region contrasts. ``"measured"`` has the values
+            that scored best on real data. A preset is a table of all arguments below (``presets.py``).
+        alpha: α of equation (5), the weight of both terms that compare features. With 0 no features are needed.
+        beta: β of equation (5), the weight of prediction distillation.
+        terms: options by term, see :class:`SumOfTerms`; they replace those of the preset, and ``alpha`` and ``beta``.
+        weighting: the w_j of equation (6), see :class:`TeacherWeights`, which also explains the next three arguments.
+        weighting_temperature: the temperature τ of the weighting ``"softmin"``.
+        judged_by: the loss that decides a teacher's weight and the gate ``"better"``: ``"dice"`` or
             ``"cross_entropy"``.
-        scope: of the weights, ``"batch"`` or ``"sample"``.
-        gate: where teachers are followed, ``"right"`` or ``"better"``, see :class:`Gate`; no preset has one.
+        scope: whether each ``"batch"`` or each ``"sample"`` has weights of its own.
+        gate: where the student follows the teachers, ``"right"`` or ``"better"``, see :class:`Gate`; no preset has a
+            gate.
 
     Raises:
-        InputError: on an unknown option or value.
+        InputError: if an option or a value is unknown.
     """
 
     def __init__(
@@ -109,13 +110,14 @@ class DistillationLoss(SumOfTerms):
         Args:
             student_logits: (B, C, H, W).
             target: labels (B, 1, H, W).
-            student_features: one (B, K, h, w) per tap; looked at only if a term needs features.
-            teacher_logits: of n teachers, each (B, C, H, W).
-            teacher_features: of n teachers, each one (B, K, h, w) per tap, in the student's order.
+            student_features: one (B, K, h, w) per tap; used only if a term needs features.
+            teacher_logits: the logits of n teachers, each (B, C, H, W).
+            teacher_features: the features of n teachers, each a list of one (B, K, h, w) per tap, in the student's
+                order.
 
         Raises:
-            ValueError: on shapes, devices or counts that do not fit; InputError on labels outside 0 to C-1, or if the
-                region contrast is set for another C.
+            ValueError: if shapes, devices or numbers of tensors do not fit.
+            InputError: if a label is not one of 0 to C-1, or if the region contrast is set for another C.
         """
         needs_features = "features" in self.needs
         if not teacher_logits or (needs_features and len(teacher_features) != len(teacher_logits)):
@@ -129,8 +131,8 @@ class DistillationLoss(SumOfTerms):
         teachers = [Output(*output) for output in zip(teacher_logits, teacher_features, strict=True)]
         for teacher in teachers if needs_features else []:
             check_pairs(student.features, teacher.features)
-        # Through a view of their own the gradients of the supervised terms are added up first, as when a network learns
-        # alone. Another order would round otherwise.
+        # The view makes autograd add up the gradients of the supervised terms first, as in a training without teachers.
+        # Another order would give other rounding.
         alone = Output(student_logits.view_as(student_logits))
         terms = {}
         for name, term in self.parts.items():

@@ -1,4 +1,4 @@
-"""Gates: where teachers that are wrong are not followed. Neither the paper nor EMKD has one."""
+"""Gates: rules for where the student does not follow wrong teachers. Neither the paper nor EMKD has a gate."""
 
 import torch
 from torch import Tensor
@@ -10,22 +10,22 @@ GATES = ("right", "better")
 
 
 class Gate:
-    """Where the distilling terms count, as a factor g of their values; what is left out adds 0 to their means.
+    """A factor g, from 0 to 1, of the distilling terms' values; a value with g = 0 adds 0 to the mean.
 
-    The teachers are judged by their mixture p^t = Σ_j w_j p^j, y is the mask's class.
+    A gate looks at the teachers' mixture p^t = Σ_j w_j p^j; y is the mask's class.
 
-    ``"right"``, for each pixel: g = 1 where argmax_c p^t_c = y, else 0. It keeps what teachers have right and drops
-    what they have wrong, as the bias elimination of Zhang et al. 2024 (arXiv 2412.09874). Features look at p^t at
-    temperature 1. Predictions look at it at their own temperature, and ask one more thing, p^t_y >= p^s_y: where the
-    student is surer than a right teacher, it would be drawn back from the mask's class. So no pixel's gradient points
-    away from that class.
+    ``"right"``, for each pixel: g = 1 where argmax_c p^t_c = y, else 0. The student follows the teachers only where
+    they are right, as in the bias elimination of Zhang et al. 2024 (arXiv 2412.09874). The terms that compare features
+    use p^t at temperature 1. Prediction distillation uses p^t at its own temperature, and also requires p^t_y >= p^s_y:
+    a student that is surer than a right teacher would otherwise be pulled away from the mask's class. So no pixel's
+    gradient points away from that class.
 
     ``"better"``, for each slice: g = 1 where the mixture's loss is below the student's, else 0.
 
     Args:
-        pixels: whether the teachers are followed, (B, H, W), bool.
+        pixels: whether the student follows the teachers, (B, H, W), bool.
         labels: (B, H, W), int64.
-        one_sided: whether predictions ask for the surer teacher too.
+        one_sided: whether prediction distillation also requires a teacher that is at least as sure as the student.
     """
 
     def __init__(self, pixels: Tensor, labels: Tensor, one_sided: bool) -> None:
@@ -46,8 +46,8 @@ class Gate:
     def better(cls, mixture_losses: Tensor, student_losses: Tensor, labels: Tensor) -> "Gate":
         """
         Args:
-            mixture_losses: of each slice (B,).
-            student_losses: likewise.
+            mixture_losses: the mixture's loss on each slice, (B,).
+            student_losses: the student's loss on each slice, (B,).
             labels: (B, H, W).
         """
         pixels = (mixture_losses < student_losses)[:, None, None].expand_as(labels)
@@ -55,7 +55,10 @@ class Gate:
 
     @torch.no_grad()
     def of_predictions(self, log_student: Tensor, log_mixture: Tensor) -> Tensor:
-        """g (B, H, W), bool, of predictions at one temperature: log p^s and log p^t, both (B, C, H, W)."""
+        """g (B, H, W), bool, for prediction distillation.
+
+        The arguments log p^s and log p^t are (B, C, H, W), at the same temperature.
+        """
         if not self._one_sided:
             return self._pixels
         student, mixture = (
@@ -64,14 +67,14 @@ class Gate:
         return _is_right(log_mixture, self._labels) & (mixture >= student)
 
     def of_map(self, size: torch.Size, dtype: torch.dtype) -> Tensor:
-        """g (B, h, w) of a map of another size: of each of its pixels, the share that is followed."""
+        """g (B, h, w) for a map of another size: for each of its pixels, the share of image pixels with g = 1."""
         return F.interpolate(self._pixels[:, None].to(dtype), size=size, mode="area")[:, 0]
 
     def of_regions(self, num_classes: int, dtype: torch.dtype) -> Tensor:
-        """g (B,) of what compares the regions of a slice: the share that is followed of the region with the least."""
+        """g (B,) for the region contrast: the smallest share of pixels with g = 1 in any region of the slice."""
         regions = F.one_hot(self._labels, num_classes).flatten(1, 2).to(dtype)
         followed = self._pixels.flatten(1)[..., None] * regions
-        shares = followed.sum(dim=1) / regions.sum(dim=1)  # 0/0, no number, of an absent region
+        shares = followed.sum(dim=1) / regions.sum(dim=1)  # an absent region gives 0/0, which is NaN
         return shares.nan_to_num(nan=1.0).amin(dim=1)
 
 

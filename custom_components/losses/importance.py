@@ -1,6 +1,6 @@
 """Importance-map distillation, the first sum of equation (3) of the paper.
 
-After attention transfer (Zagoruyko and Komodakis, ICLR 2017) and EMKD (Qin et al. 2021, the paper's [4]).
+Sources: attention transfer (Zagoruyko and Komodakis, ICLR 2017) and EMKD (Qin et al. 2021, the paper's [4]).
 """
 
 from collections.abc import Sequence
@@ -17,20 +17,20 @@ DISTANCES = ("l1", "l2_squared", "l1_scaled", "l2")
 
 
 class ImportanceMapLoss(Term):
-    """The distance of the student's and the teacher's importance maps, each of unit length.
+    """The distance between the student's and the teacher's importance maps, each of unit length.
 
     The map of features F is M = Σ_k |F_k|^p over the channels, divided by its L2 norm over the n = h w pixels of the
-    sample. Where the sizes differ, the student's features are resized first (bilinear; "re-scaling the latter").
-    A gate multiplies the difference of the maps at each pixel.
+    sample. If the sizes differ, the student's features are resized first (bilinear; in the paper "re-scaling the
+    latter"). A gate multiplies the difference of the maps at each pixel.
 
     Args:
-        power: p, at least 1. The paper does not state it; the reference code has 4, attention transfer 2.
-        distance: ``"l1"`` as printed, a sum over pixels of up to √(2n): 272 for 192 x 192 features, so it can swamp
-            the segmentation loss. ``"l1_scaled"`` divides it by √n. ``"l2_squared"`` is the reference code's;
-            ``"l2"`` its root.
+        power: p, at least 1. The paper does not state p; the reference code uses 4, attention transfer uses 2.
+        distance: ``"l1"`` is the printed sum over pixels. It can reach √(2n), 272 for 192 x 192 features, and so be
+            much larger than the segmentation loss. ``"l1_scaled"`` divides the sum by √n. ``"l2_squared"`` is the
+            distance of the reference code, ``"l2"`` its square root.
 
     Raises:
-        InputError: on a power below 1 or another distance.
+        InputError: if the power is below 1 or the distance is unknown.
 
     >>> student, teacher = torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([[[[0.0, 5.0]]]])
     >>> ImportanceMapLoss()([student], [teacher]).item()  # the unit maps (1, 0) and (0, 1)
@@ -55,13 +55,13 @@ class ImportanceMapLoss(Term):
         """
         Args:
             student_features: one (B, K, h, w) per tap.
-            teacher_features: their partners in the same order; K, h and w may differ.
+            teacher_features: the teacher's features in the same order; K, h and w may differ from the student's.
 
         Returns:
-            Loss of each sample (B,), summed over the pairs; its gradient reaches the student only.
+            Loss of each sample (B,), summed over the taps; the gradient reaches the student only.
 
         Raises:
-            ValueError: if the features do not pair up.
+            ValueError: if the numbers of features, batch sizes or devices differ.
         """
         check_pairs(student_features, teacher_features)
         return self._compare(student_features, [self._unit_map(teacher.detach()) for teacher in teacher_features])
@@ -76,7 +76,7 @@ class ImportanceMapLoss(Term):
         return weigh(losses, taught.weights)
 
     def _compare(self, student: Sequence[Tensor], teacher: Sequence[Tensor], gate: Gate | None = None) -> Tensor:
-        """(B,), the sum over the taps: the student's features (B, K, h, w), the teacher's maps (B, h, w)."""
+        """Distances (B,) of the student's features (B, K, h, w) to the teacher's maps (B, h, w), summed over the taps."""
         pairs = zip(student, teacher, strict=True)
         return torch.stack([self._distance(features, other, gate) for features, other in pairs]).sum(dim=0)
 
@@ -95,7 +95,7 @@ class ImportanceMapLoss(Term):
 
     def _unit_map(self, features: Tensor) -> Tensor:
         """Importance map (B, h, w) of features (B, K, h, w)."""
-        # The map does not depend on the features' scale; without it the power cannot overflow.
+        # The map does not depend on the features' scale. Dividing by the scale keeps the power from overflowing.
         low, high = (extreme(features.detach(), dim=(1, 2, 3), keepdim=True) for extreme in (torch.amin, torch.amax))
         scale = torch.maximum(high, -low).clamp(min=1e-12)
         importance = (features / scale).abs().pow(self.power).sum(dim=1)

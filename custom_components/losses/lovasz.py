@@ -13,15 +13,15 @@ from custom_components.losses.term import Output, SupervisedTerm, Taught
 
 
 class LovaszSoftmaxLoss(SupervisedTerm):
-    """A piecewise linear, convex extension of 1 - IoU to probabilities.
+    """The piecewise linear, convex extension of 1 - IoU to probabilities.
 
     Args:
         classes: ``"present"`` averages over the classes that the target holds, ``"all"`` over every class, and a list
-            over the classes it names. The loss of a named class that is absent is its greatest probability.
-        per_image: take the loss of each image and average, instead of pooling the pixels of the batch.
+            of numbers over these classes. If a class is absent from the target, its loss is its greatest probability.
+        per_image: whether to average the losses of the images, instead of taking one loss of all the batch's pixels.
 
     Raises:
-        InputError: on other ``classes``.
+        InputError: if ``classes`` has another value.
 
     >>> mask = torch.tensor([[[[0, 1]]]])
     >>> logits = torch.tensor([[[[9.0, 9.0]], [[-9.0, -9.0]]]])  # background everywhere
@@ -61,10 +61,11 @@ class LovaszSoftmaxLoss(SupervisedTerm):
         for c in range(num_classes) if isinstance(self.classes, str) else self.classes:
             positive = labels == c
             errors = torch.where(positive, 1 - probs[c], probs[c])
-            # Two classes make the same errors (p_0 = 1 - p_1), so one order serves both.
+            # Both of two classes have the same errors (p_0 = 1 - p_1), so one sorting is enough.
             if order is None or num_classes > 2:
                 order = _worst_first(errors.detach())
-            # Between ties the loss is linear in the errors: its gradient is the steps, put back in pixel order.
+            # While the order of the errors stays the same, the loss is linear in them. Its gradient is the steps in
+            # pixel order.
             steps = torch.empty_like(errors).scatter_(0, order, _jaccard_steps(positive[order], errors.dtype))
             losses.append((errors * steps).sum())
             counted.append(positive.any() if self.classes == "present" else torch.ones_like(positive[0]))
@@ -72,31 +73,32 @@ class LovaszSoftmaxLoss(SupervisedTerm):
 
 
 def _worst_first(errors: Tensor) -> Tensor:
-    """Stable order (N,) of falling errors (N,).
+    """Indices (N,) that sort errors (N,) from the largest to the smallest; the sorting is stable.
 
-    The bits of non-negative floats, read as integers, have the floats' order; torch sorts integers on a CPU by radix,
-    about eight times faster, but only ascending, hence the sign.
+    The bits of non-negative floats, read as integers, have the same order as the floats. On a CPU torch sorts integers
+    by radix, which is about eight times faster. The radix sort is only ascending, so the integers are negated.
     """
     integer = torch.int64 if errors.dtype == torch.float64 else torch.int32
     return errors.clamp(min=0).view(integer).neg().argsort(stable=True)
 
 
 def _jaccard_steps(positive: Tensor, dtype: torch.dtype) -> Tensor:
-    """How much 1 - IoU grows as the pixels, worst first, turn into errors one by one.
+    """The growth of 1 - IoU when the pixels, from the worst on, become errors one by one.
 
-    The differences J_k - J_(k-1) are written out: a lost positive shrinks the intersection by one, a false one widens
-    the union by one. Subtracting neighbouring float32 values of J instead would leave only a digit or two.
+    The differences J_k - J_(k-1) are computed by formula: a false negative makes the intersection smaller by one, a
+    false positive makes the union larger by one. Subtracting neighbouring float32 values of J would leave only one or
+    two correct digits.
 
     Args:
-        positive: whether the pixel belongs to the class (N,), worst error first.
-        dtype: of the result.
+        positive: whether each pixel belongs to the class, (N,), sorted from the worst error on.
+        dtype: type of the result.
 
     Returns:
-        Steps (N,), non-negative, of sum at most 1.
+        Steps (N,), non-negative, with a sum of at most 1.
     """
     found = positive.cumsum(0, dtype=dtype)
     intersection = found[-1] - found
     union = intersection + torch.arange(1, len(positive) + 1, dtype=dtype, device=positive.device)
     steps = torch.where(positive, 1 / union, intersection / (union * (union - 1).clamp(min=1)))
-    steps[0] += found[-1] == 0  # an absent class: the first false pixel takes IoU from 1 to 0
+    steps[0] += found[-1] == 0  # if the class is absent, the first false positive changes IoU from 1 to 0
     return steps

@@ -12,21 +12,22 @@ DIRECTIONS = ("student_teacher", "teacher_student")
 
 
 class PredictionDistillationLoss(Term):
-    """The Kullback-Leibler divergence of the student's and the teachers' softened probabilities, mean over pixels.
+    """The Kullback-Leibler divergence between the student's and the teachers' softened probabilities, averaged over
+    pixels.
 
-    Deviations from the print: the mean runs over the batch too, the temperature (not stated) is the reference code's
-    4, and the loss is multiplied by its square, so that β means nearly the same at every temperature
-    (``scale_by_t2=False`` is equation (2) to the letter). A gate multiplies the divergence at each pixel.
+    Deviations from the paper: the mean is also over the batch. The paper does not state the temperature; it is 4, as in
+    the reference code. The loss is multiplied by the temperature's square, so that β has nearly the same effect at
+    every temperature (``scale_by_t2=False`` is exactly equation (2)). A gate multiplies the divergence at each pixel.
 
     Args:
-        direction: ``"student_teacher"`` is KL(p^s || p^t) as printed. ``"teacher_student"`` is KL(p^t || p^s), of
-            Hinton et al. 2015 (the paper's [8]) and the reference code; it keeps its gradient where the student is
-            confidently wrong.
+        direction: ``"student_teacher"`` is KL(p^s || p^t), as printed. ``"teacher_student"`` is KL(p^t || p^s), as in
+            Hinton et al. 2015 (the paper's [8]) and in the reference code. Its gradient stays large where the student
+            is confidently wrong.
         temperature: λ of equation (1).
-        scale_by_t2: multiply by λ².
+        scale_by_t2: whether to multiply the loss by λ².
 
     Raises:
-        InputError: on another direction, or a temperature of 0 or below.
+        InputError: if the direction is unknown, or the temperature is 0 or below.
     """
 
     needs = frozenset({"logits"})
@@ -46,11 +47,11 @@ class PredictionDistillationLoss(Term):
         """
         Args:
             student_logits: (B, C, H, W).
-            teacher_logits: the same shape, of one teacher or each of n.
-            weights: of the teachers, see :func:`mix_teachers`.
+            teacher_logits: logits of the same shape, of one teacher or a list of n teachers.
+            weights: the teachers' weights, see :func:`mix_teachers`.
 
         Returns:
-            Scalar; its gradient reaches the student only.
+            Scalar; the gradient reaches the student only.
 
         Raises:
             ValueError: on shapes or devices that do not fit.
@@ -64,11 +65,13 @@ class PredictionDistillationLoss(Term):
         return self.values(Output(student_logits), None, Taught([[z] for z in teachers], weights)).mean()
 
     def summary(self, teacher: Output, labels: Tensor | None) -> list[Tensor]:
-        """The logits (B, C, H, W): the temperature and the weights of the mixture are the student's business."""
+        """The logits (B, C, H, W). The term applies the temperature and the weights later, together with the student's
+        logits.
+        """
         return [teacher.logits]
 
     def values(self, student: Output, labels: Tensor | None, taught: Taught | None = None) -> Tensor:
-        """(B, H, W): the divergence at each pixel.
+        """The divergence at each pixel, (B, H, W).
 
         Raises:
             ValueError: on shapes or devices that do not fit.
@@ -87,7 +90,7 @@ class PredictionDistillationLoss(Term):
             divergence = log_student.exp() * (log_student - log_teacher)
         else:
             divergence = log_teacher.exp() * (log_teacher - log_student)
-        # Not kl_div: its "batchmean" divides by B alone, which leaves a sum over the pixels.
+        # torch's kl_div has no fitting mean: its "batchmean" divides by B alone and leaves a sum over the pixels.
         values = divergence.sum(dim=1)
         if taught.gate:
             values = values * taught.gate.of_predictions(log_student, log_teacher)
@@ -99,11 +102,12 @@ class PredictionDistillationLoss(Term):
 def mix_teachers(logits: Sequence[Tensor], weights: Tensor | None = None, temperature: float = 1.0) -> Tensor:
     """Log-probabilities (B, C, H, W) of the weighted mean Σ_j w_j softmax(z_j / λ), without gradient.
 
-    The paper prints w_j Σ_j p^j; w_j is meant inside the sum.
+    The paper prints w_j Σ_j p^j, but w_j must be inside the sum.
 
     Args:
-        logits: of n teachers, each (B, C, H, W).
-        weights: (n,), or (B, n) for weights of each sample; non-negative, of sum 1 over n. Equal ones if left out.
+        logits: the logits of n teachers, each (B, C, H, W).
+        weights: (n,), or (B, n) if each sample has its own weights; non-negative, with sum 1 over n. By default all
+            weights are equal.
         temperature: λ of equation (1).
 
     Raises:

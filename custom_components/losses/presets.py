@@ -1,11 +1,11 @@
-"""The presets of the distillation loss: tables of terms, and how the teachers are weighed."""
+"""The presets of the distillation loss: tables of loss terms and of the teachers' weighting."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from custom_components.losses.sum_of_terms import lay_over
 
-# As printed; what the paper leaves open is as in EMKD's code.
+# The values of the paper. Where the paper does not state a value, it is the value of EMKD's code.
 PAPER: dict[str, Any] = {
     "terms": {
         "dice": {"weight": 0.2},
@@ -32,7 +32,7 @@ EMKD: dict[str, Any] = {
         },
     ),
 }
-# What did best on validation cases of real data: docs/adr/0006-defaults-by-measurement.md.
+# The values that scored best on validation cases of real data: docs/adr/0006-defaults-by-measurement.md.
 MEASURED: dict[str, Any] = {
     **EMKD,
     "terms": lay_over(EMKD["terms"], {"cross_entropy": {"weight": 0.5}, "prediction": {"weight": 1.0}}),
@@ -41,5 +41,5 @@ MEASURED: dict[str, Any] = {
 }
 PRESETS: dict[str, Mapping[str, Any]] = {"paper": PAPER, "emkd": EMKD, "measured": MEASURED}
 
-# The terms that the letters of equation (5) weigh.
+# The terms that α and β of equation (5) weight.
 EQUATION_5 = {"alpha": ("importance", "region_contrast"), "beta": ("prediction",)}

@@ -1,6 +1,6 @@
 """Region-contrast distillation, the second sum of equation (3) of the paper.
 
-After EMKD (Qin et al. 2021, the paper's [4]), where the paper's text calls it the affinity loss.
+Source: EMKD (Qin et al. 2021, the paper's [4]). The paper's text calls this loss the affinity loss.
 """
 
 from collections.abc import Sequence
@@ -18,21 +18,21 @@ RESIZES = ("nearest", "area")
 
 
 class RegionContrastLoss(Term):
-    """How differently student and teacher tell the regions of the classes apart.
+    """The distance between the student's and the teacher's contrast of the classes' regions.
 
-    A region's vector is the mean of the features in it; the contrast V holds the cosines of all pairs of regions (one
-    number for two classes). Student and teacher may differ in channels and size. A pair of regions counts only
-    where both are non-empty, and their vectors not nearly zero, in both networks; elsewhere it adds 0. A gate
-    multiplies a slice's value by the share that it leaves of the slice's worst region.
+    A region is the set of pixels of one class, and its vector is the mean of the features in it. The contrast V holds
+    the cosines of all pairs of regions (one number for two classes). Student and teacher may differ in channels and
+    size. A pair counts only if both regions hold pixels and both vectors are not nearly zero, in both networks;
+    otherwise it adds 0. A gate multiplies a slice's value by the smallest share of pixels that it keeps in any region.
 
     Args:
-        distance: ``"l2"`` as printed, ||V^s - V^t||; ``"squared"`` is the reference code's.
-        mask_resize: how the label is brought to the features' size. ``"area"`` keeps small prostates that
-            ``"nearest"`` (the reference code's) deletes in the low resolutions.
-        num_classes: C, background included.
+        distance: ``"l2"`` is ||V^s - V^t||, as printed; ``"squared"`` is its square, as in the reference code.
+        mask_resize: how to resize the label to the features' size. ``"area"`` keeps small prostates, which
+            ``"nearest"`` (as in the reference code) deletes at low resolutions.
+        num_classes: number of classes C, background included.
 
     Raises:
-        InputError: on other options.
+        InputError: if an option has another value.
     """
 
     needs = frozenset({"features", "mask"})
@@ -57,14 +57,15 @@ class RegionContrastLoss(Term):
         """
         Args:
             student_features: one (B, K, h, w) per tap.
-            teacher_features: their partners in the same order.
+            teacher_features: the teacher's features in the same order.
             target: labels (B, 1, H, W).
 
         Returns:
-            Loss of each sample (B,), summed over the pairs; its gradient reaches the student only.
+            Loss of each sample (B,), summed over the taps; the gradient reaches the student only.
 
         Raises:
-            ValueError: if features and target do not fit; InputError on labels outside 0 to C-1.
+            ValueError: if features and target do not fit.
+            InputError: if a label is not one of 0 to C-1.
         """
         check_pairs(student_features, teacher_features)
         labels = class_labels(target, student_features[0], self.num_classes)
@@ -72,7 +73,7 @@ class RegionContrastLoss(Term):
         return self._compare(student_features, self._contrasts([f.detach() for f in teacher_features], masks), masks)
 
     def summary(self, teacher: Output, labels: Tensor) -> list[Tensor]:
-        """Two tensors (B, pairs of regions) of each tap: the cosines, and whether they count.
+        """For each tap two tensors (B, pairs of regions): the cosines, and whether each pair counts.
 
         Raises:
             InputError: if ``num_classes`` is not that of the logits.
@@ -97,7 +98,7 @@ class RegionContrastLoss(Term):
         return [tensor for tap in features for tensor in self._contrast(tap, masks)]
 
     def _compare(self, student: Sequence[Tensor], teacher: Sequence[Tensor], masks: Tensor) -> Tensor:
-        """(B,), the sum over the taps: the student's features, what :meth:`summary` says of the teacher."""
+        """The distances (B,) of the student's features from the teacher's :meth:`summary`, summed over the taps."""
         taps = zip(student, teacher[::2], teacher[1::2], strict=True)
         return torch.stack([self._distance(*tap, masks) for tap in taps]).sum(dim=0)
 
@@ -106,15 +107,15 @@ class RegionContrastLoss(Term):
         difference = (student_contrast - teacher_contrast) * (student_counts & teacher_counts)
         if self.distance == "squared":
             return difference.square().sum(dim=1)
-        return torch.linalg.vector_norm(difference, dim=1)  # not a root of squares: its gradient at 0 would be NaN
+        return torch.linalg.vector_norm(difference, dim=1)  # a root of squares has the gradient NaN at 0
 
     def _contrast(self, features: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        """Cosines of the C(C-1)/2 pairs of regions, and which of them count, both (B, pairs)."""
+        """The cosines of the C(C-1)/2 pairs of regions, and whether each pair counts, both (B, pairs)."""
         masks = F.interpolate(masks, size=features.shape[2:], mode=self.mask_resize).to(features.dtype).flatten(2)
         sizes = masks.sum(dim=2)
         vectors = masks @ features.flatten(2).mT / sizes.clamp(min=1e-12)[..., None]
         lengths = torch.linalg.vector_norm(vectors, dim=2)
-        # The gradient of a cosine grows as 1 / length.
+        # The gradient of a cosine grows as 1 / length, so a very short vector must not count.
         counts = (sizes > 0) & (lengths.detach() >= 1e-6)
         units = vectors / lengths.clamp(min=1e-8)[..., None]
         first, second = torch.triu_indices(self.num_classes, self.num_classes, offset=1, device=features.device)

@@ -13,17 +13,17 @@ from custom_components.losses.term import Output
 
 
 class SegmentationLoss(SumOfTerms):
-    """α1 Dice + α2 Lovász-softmax, and cross-entropy if asked for (the bundles do).
+    """α1 Dice + α2 Lovász-softmax, and cross-entropy if its weight is above 0 (as in the bundles).
 
     Args:
         dice_weight: α1 of equation (4).
         lovasz_weight: α2 of equation (4).
-        cross_entropy_weight: weight of the added cross-entropy.
+        cross_entropy_weight: weight of cross-entropy, which equation (4) does not have.
         generalized: see :class:`PooledDiceLoss`.
-        terms: options by term, of these and of other supervised terms, which go over the arguments before.
+        terms: options by term, for these and other supervised terms; they replace the arguments above.
 
     Raises:
-        InputError: on a negative weight or another wrong option, or if all weights are 0.
+        InputError: if a weight is negative, another option is wrong, or all weights are 0.
 
     >>> import torch
     >>> logits, mask = torch.zeros(1, 2, 2, 2), torch.ones(1, 1, 2, 2)
@@ -57,7 +57,7 @@ class SegmentationLoss(SumOfTerms):
 
     @in_full_precision
     def terms(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
-        """The unweighted terms, scalars by name, each unless its weight is 0.
+        """The unweighted terms with a weight above 0, scalars by name.
 
         Args:
             logits: (B, C, H, W).
@@ -74,7 +74,9 @@ class SegmentationLoss(SumOfTerms):
         return sum(self.weighted(terms).values())
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The weighted scalar; arguments as for :meth:`terms`. The detached terms stay in ``last_terms``, for logs."""
+        """The weighted sum, a scalar; arguments as for :meth:`terms`. ``last_terms`` keeps the detached terms, for
+        logs.
+        """
         terms = self.terms(logits, target)
         self.last_terms = {name: term.detach() for name, term in terms.items()}
         return self.total(terms)

@@ -1,4 +1,4 @@
-"""What the losses have in common: a weighted sum of terms, made from a table."""
+"""A weighted sum of loss terms, made from a table; the base of both losses."""
 
 import inspect
 from collections.abc import Mapping
@@ -16,23 +16,23 @@ OPTIONS_OF_ALL = ("weight", "anneal")
 
 
 class SumOfTerms(nn.Module):
-    """Σ weight · term, in the order of the table of ``loss_terms.py``, whatever the order that they are given in.
+    """Σ weight · term, always in the order of the table in ``loss_terms.py``.
 
     Args:
-        table: options by term. Every term has ``weight``, and is not computed if that is 0, and ``anneal``, the share
-            of its weight that it keeps at the training's end (1 unless given). The weight falls along a line, as all
-            of a distillation does in the teacher annealing of Clark et al. 2019 (BAM, arXiv 1907.04829). The other
-            options are the arguments of the term's class.
+        table: options by term. Every term has the option ``weight``; with 0 the term is not computed. Every term also
+            has the option ``anneal``, the share of its weight at the training's end (by default 1). The weight falls
+            linearly, as the whole distillation does in the teacher annealing of Clark et al. 2019 (BAM, arXiv
+            1907.04829). The other options are the arguments of the term's class.
 
     Attributes:
         parts: the terms whose weight is above 0, by name.
-        term_weights: their weights at the training's start.
-        needs: of all of them, as :attr:`Term.needs`.
-        progress: of the training, 0 at its start and 1 in its last epoch; whoever trains sets it.
-        last_terms: the unweighted terms of the last call, detached scalars by name, for logs.
+        term_weights: the weights of these terms at the training's start.
+        needs: the needs of all these terms together, see :attr:`Term.needs`.
+        progress: progress of the training, 0 at its start and 1 in its last epoch; the trainer sets it.
+        last_terms: the unweighted terms of the last call, detached scalars by name; logs show them.
 
     Raises:
-        InputError: on a term, option or value that there is not, or if all weights are 0.
+        InputError: if a term, an option or a value is unknown, or if all weights are 0.
     """
 
     def __init__(self, table: Mapping[str, Mapping[str, Any]]) -> None:
@@ -51,7 +51,7 @@ class SumOfTerms(nn.Module):
         self._shares = {name: table[name].get("anneal", 1.0) for name in self.term_weights}
 
     def weighted(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The summands: each term times its weight at the moment, w (1 - (1 - anneal) progress)."""
+        """Each term times its present weight w (1 - (1 - anneal) progress)."""
         return {
             name: weight * (1 - (1 - self._shares[name]) * self.progress) * terms[name]
             for name, weight in self.term_weights.items()
@@ -73,7 +73,7 @@ def _term(name: str, options: Mapping[str, Any]) -> Term:
 
 
 def lay_over(table: Mapping[str, Mapping[str, Any]], changes: Any) -> dict[str, dict[str, Any]]:
-    """``table`` with the options of ``changes`` laid over those of the same term; None changes nothing.
+    """Return ``table`` with each term's options replaced by those in ``changes``; None changes nothing.
 
     Raises:
         InputError: unless ``changes`` is a table too.
@@ -87,5 +87,5 @@ def lay_over(table: Mapping[str, Mapping[str, Any]], changes: Any) -> dict[str, 
             raise InputError(f"loss option terms.{name}={options!r} must hold options by name, e.g. {{'weight': 0.1}}")
     names = dict.fromkeys([*table, *changes])
     laid = {name: {**table.get(name, {}), **changes.get(name, {})} for name in names}
-    # A config lists the terms, so that each value is one flag away: one without options is not asked for.
+    # A config lists all terms, so that one flag can set any option; a term without options there does not change.
     return {name: options for name, options in laid.items() if options}

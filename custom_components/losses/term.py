@@ -1,4 +1,4 @@
-"""A term of a loss: what every file has in common that the table of ``loss_terms.py`` names."""
+"""A term of a loss: the base class of all terms in the table of ``loss_terms.py``."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,19 +11,19 @@ from custom_components.losses.gates import Gate
 
 
 class Output(NamedTuple):
-    """What a network says of a batch: logits (B, C, H, W), and the features (B, K, h, w) of each tap."""
+    """A network's outputs for a batch: logits (B, C, H, W), and the features (B, K, h, w) of each tap."""
 
     logits: Tensor
     features: Sequence[Tensor] = ()
 
 
 class Taught(NamedTuple):
-    """What n teachers say of a batch, as one term sees it.
+    """The outputs of n teachers for a batch, in the form that one term needs.
 
     Attributes:
-        summaries: what :meth:`Term.summary` made of each teacher.
-        weights: of the teachers, (n,) or (B, n), of sum 1 over n.
-        gate: where they are followed; None for everywhere.
+        summaries: the result of :meth:`Term.summary` for each teacher.
+        weights: the teachers' weights, (n,) or (B, n), with sum 1 over n.
+        gate: where the student follows the teachers; None means everywhere.
     """
 
     summaries: Sequence[Sequence[Tensor]]
@@ -32,21 +32,21 @@ class Taught(NamedTuple):
 
 
 class Term(nn.Module):
-    """One summand of a loss. Its constructor's arguments are the term's options, checked there.
+    """One summand of a loss. The constructor's arguments are the term's options, and the constructor checks them.
 
     Attributes:
-        needs: what it takes beside the student's logits: the ``"mask"``, the ``"features"`` of student and teachers,
-            the ``"logits"`` of the teachers.
+        needs: the inputs of the term in addition to the student's logits: the ``"mask"``, the ``"features"`` of student
+            and teachers, the ``"logits"`` of the teachers.
     """
 
     needs: frozenset[str]
 
     def summary(self, teacher: Output, labels: Tensor | None) -> list[Tensor]:
-        """All that the term asks of a teacher: tensors (B, ...) that do not depend on the student.
+        """All values that the term needs from a teacher: tensors (B, ...) that do not depend on the student.
 
         Args:
-            teacher: its output; without features unless ``needs`` names them.
-            labels: checked labels (B, H, W), int64; None unless ``needs`` names the mask.
+            teacher: the teacher's output; it has features only if ``needs`` names them.
+            labels: checked labels (B, H, W), int64; None if ``needs`` does not name the mask.
         """
         return []
 
@@ -54,19 +54,22 @@ class Term(nn.Module):
         """The term's value for each sample, with gradient to the student.
 
         Args:
-            student: its output.
+            student: the student's output.
             labels: as for :meth:`summary`.
-            taught: of the teachers; None if ``needs`` names neither their features nor their logits.
+            taught: the teachers' outputs; None if ``needs`` names neither features nor logits.
 
         Returns:
-            (B,), or (B, H, W) where each pixel has a value: the loss takes the mean. A term that pools the pixels of
-            the whole batch gives one scalar.
+            One value for each sample (B,) or for each pixel (B, H, W); the loss takes the mean. A term over the pixels
+            of the whole batch gives one scalar.
         """
         raise NotImplementedError
 
 
 class SupervisedTerm(Term):
-    """A term that compares the student with the mask alone; by itself it is a loss of logits and target."""
+    """A term that compares the student with the mask only.
+
+    It is also a loss by itself, with the arguments logits and target.
+    """
 
     needs = frozenset({"mask"})
 
@@ -81,11 +84,12 @@ class SupervisedTerm(Term):
             Scalar.
 
         Raises:
-            ValueError: on shapes or devices that do not fit; InputError on labels outside 0 to C-1.
+            ValueError: if shapes or devices do not fit.
+            InputError: if a label is not one of 0 to C-1.
         """
         return self.values(Output(logits), segmentation_labels(logits, target)).mean()
 
 
 def weigh(losses: Sequence[Tensor], weights: Tensor) -> Tensor:
-    """Equation (6) of the paper: losses (B,) of n teachers and weights (n,) or (B, n), to the weighted sum (B,)."""
+    """The weighted sum (B,) of the losses (B,) of n teachers, with weights (n,) or (B, n): the paper's equation (6)."""
     return (torch.stack(losses, dim=1) * weights).sum(dim=1)

@@ -1,4 +1,4 @@
-"""The adaptive weights of several teachers: the unnumbered equations before (6) of the paper, and a sharper one."""
+"""The adaptive weights of several teachers: the paper's unnumbered equations before (6), and a sharper weighting."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,8 @@ from custom_components.losses._tensors import check_choice, check_number, in_ful
 
 MODES = ("loss", "score", "inverse", "softmin", "uniform")
 
-# Keeps 0/0 out: all-perfect teachers get equal weights. A floor, not an added constant: small losses stay exact.
+# The least loss of a teacher. It avoids 0/0: if all teachers are perfect, they get equal weights. Losses above it keep
+# their exact value.
 FLOOR = 1e-30
 
 
@@ -21,20 +22,20 @@ def adaptive_weights(teacher_losses: Tensor, mode: str = "loss", temperature: fl
     """Weights of the teachers from their losses on the current batch.
 
     Args:
-        teacher_losses: L, (n,) or, for weights of each sample, (B, n). Below 0 counts as 0.
-        mode: ``"loss"`` is w_j = L_j / Σ_k L_k as printed. Mind that it favours the worse teacher: losses of .05, .4
-            and .4 give weights of .06, .47 and .47. ``"score"`` weighs by 1 - L_j, ``"inverse"`` by 1 / L_j, and
-            ``"uniform"`` equally. ``"softmin"`` is w_j = exp(-L_j / τ) / Σ_k exp(-L_k / τ), the exponential weights
-            of Freund and Schapire 1997 (Hedge): the same losses give .94, .03 and .03, where ``"inverse"`` gives
-            .80, .10 and .10.
+        teacher_losses: L, (n,), or (B, n) if each sample has its own weights. A loss below 0 counts as 0.
+        mode: ``"loss"`` is w_j = L_j / Σ_k L_k as printed. It gives the worse teacher the larger weight: losses of .05,
+            .4 and .4 give weights of .06, .47 and .47. ``"score"`` weighs by 1 - L_j, ``"inverse"`` by 1 / L_j, and
+            ``"uniform"`` equally. ``"softmin"`` is w_j = exp(-L_j / τ) / Σ_k exp(-L_k / τ), the exponential weights of
+            Freund and Schapire 1997 (Hedge): the same losses give .94, .03 and .03, where ``"inverse"`` gives .80, .10
+            and .10.
         temperature: τ of ``"softmin"``. A teacher whose loss is greater by τ ln 2 gets half the weight.
 
     Returns:
-        The same shape, without gradient: non-negative, of sum 1 over n.
+        Weights of the same shape, without gradient, non-negative, with sum 1 over n.
 
     Raises:
-        InputError: on another mode, or a temperature of 0 or below.
-        ValueError: on another shape.
+        InputError: if the mode is unknown, or the temperature is 0 or below.
+        ValueError: if the losses have another shape.
 
     >>> losses = torch.tensor([0.1, 0.4])
     >>> adaptive_weights(losses)
@@ -63,12 +64,12 @@ def adaptive_weights(teacher_losses: Tensor, mode: str = "loss", temperature: fl
 @in_full_precision
 @torch.no_grad()
 def teacher_dice_losses(teacher_logits: Sequence[Tensor], target: Tensor, per_sample: bool = False) -> Tensor:
-    """Dice loss of each teacher, as :class:`PooledDiceLoss` has it, at temperature 1, without gradient, at least 0.
+    """The Dice loss of each teacher (:class:`PooledDiceLoss`), at temperature 1, without gradient, at least 0.
 
     Args:
         teacher_logits: of n teachers, each (B, C, H, W).
         target: labels (B, 1, H, W).
-        per_sample: one loss per image. On an image without prostate it is about 1 for every teacher.
+        per_sample: whether to give one loss per image. On an image without prostate it is about 1 for every teacher.
 
     Returns:
         (n,), or (B, n) if ``per_sample``.
@@ -87,10 +88,10 @@ def teacher_dice_losses(teacher_logits: Sequence[Tensor], target: Tensor, per_sa
 @in_full_precision
 @torch.no_grad()
 def teacher_cross_entropies(teacher_logits: Sequence[Tensor], target: Tensor, per_sample: bool = False) -> Tensor:
-    """Cross-entropy of each teacher, -log p of the mask's class, the mean over the pixels, at temperature 1.
+    """The cross-entropy of each teacher: -log p of the mask's class, averaged over the pixels, at temperature 1.
 
-    It also tells teachers apart on a slice without prostate. Arguments, result and errors are those of
-    :func:`teacher_dice_losses`.
+    Unlike Dice, cross-entropy differs between teachers on a slice without prostate. Arguments, result and errors are
+    those of :func:`teacher_dice_losses`.
     """
     entropies = [
         F.cross_entropy(logits, segmentation_labels(logits, target), reduction="none").flatten(1).mean(dim=1)
@@ -100,22 +101,22 @@ def teacher_cross_entropies(teacher_logits: Sequence[Tensor], target: Tensor, pe
     return by_sample if per_sample else by_sample.mean(dim=0)
 
 
-# The losses by which teachers are judged, for their weights and for a gate.
+# The losses that decide a teacher's weight and a gate.
 JUDGES: dict[str, Callable[..., Tensor]] = {"dice": teacher_dice_losses, "cross_entropy": teacher_cross_entropies}
 
 
 class TeacherWeights:
-    """The w_j of equation (6), as a loss is told to take them.
+    """The weights w_j of equation (6), computed from the teachers' losses or fixed.
 
     Args:
-        weighting: a mode of :func:`adaptive_weights`, or a list of fixed weights in the order of the teachers, divided
-            by its sum.
-        temperature: of the mode ``"softmin"``.
+        weighting: a mode of :func:`adaptive_weights`, or a list of fixed weights in the order of the teachers; the list
+            is divided by its sum.
+        temperature: the temperature τ of the mode ``"softmin"``.
         judged_by: the loss L_j of a teacher, ``"dice"`` or ``"cross_entropy"``.
-        scope: adapt the weights to the ``"batch"`` or to each ``"sample"``. Fixed weights need neither.
+        scope: whether each ``"batch"`` or each ``"sample"`` has weights of its own. Fixed weights ignore it.
 
     Raises:
-        InputError: on other values.
+        InputError: if an argument has another value.
     """
 
     SCOPES = ("batch", "sample")
@@ -146,10 +147,10 @@ class TeacherWeights:
             target: labels (B, 1, H, W).
 
         Returns:
-            (n,), or (B, n) under scope "sample" unless they are fixed.
+            (n,), or (B, n) with scope "sample" and weights that are not fixed.
 
         Raises:
-            InputError: if the fixed weights are not n.
+            InputError: if the number of fixed weights is not n.
         """
         n, per_sample = len(teacher_logits), self.scope == "sample"
         if self.fixed:
@@ -157,7 +158,7 @@ class TeacherWeights:
                 raise InputError(f"loss option weighting={self.weighting} must name {n} teachers' weights")
             weights = teacher_logits[0].new_tensor(self.weighting)
             return weights / weights.sum()
-        if self.weighting == "uniform" or n == 1:  # whatever their losses are
+        if self.weighting == "uniform" or n == 1:  # fixed weights do not depend on the losses
             losses = teacher_logits[0].new_ones((len(target), n) if per_sample else (n,))
         else:
             losses = self.judge(teacher_logits, target, per_sample=per_sample)

@@ -1,4 +1,4 @@
-"""Scores per volume, and the files that an evaluation leaves behind."""
+"""Scores of each volume, and the files that an evaluation writes."""
 
 from custom_components.metrics.evaluation_report import EvaluationReport
 from custom_components.metrics.volume import summarise, volume_scores

@@ -1,7 +1,7 @@
-"""Is a model as sure as it should be? The expected calibration error and the bins of a reliability plot.
+"""The calibration of a model: the expected calibration error and the bins of a reliability plot.
 
-Guo et al., On Calibration of Modern Neural Networks, 2017. Nearly all voxels of a pelvis are background that no model
-doubts, and would hide every error: only those near the prostate count.
+Guo et al., On Calibration of Modern Neural Networks, 2017. Only voxels near the prostate count. Nearly all voxels of a
+pelvis are background that every model recognises, and they would hide the errors.
 """
 
 from typing import Any
@@ -14,17 +14,17 @@ MARGIN_MM = 10.0
 
 
 class Calibration:
-    """Collects cases; all their voxels near the prostate count alike."""
+    """Collects cases; all voxels near a prostate have the same weight."""
 
     def __init__(self) -> None:
         self.voxels, self.probability, self.prostate = np.zeros((3, BINS))
 
     def add(self, probs: ArrayLike, truth: ArrayLike, spacing_mm: ArrayLike) -> None:
-        """Take in one case.
+        """Add one case.
 
         Args:
             probs: probability of prostate in each voxel, (H, W, D).
-            truth: 0/1 mask (H, W, D); a case without prostate adds nothing.
+            truth: 0/1 mask (H, W, D); a case without prostate is not counted.
             spacing_mm: voxel size in mm along H, W, D.
         """
         probs, truth = np.asarray(probs), np.asarray(truth) > 0
@@ -38,8 +38,12 @@ class Calibration:
         self.prostate += np.bincount(bins, truth, minlength=BINS)
 
     def summary(self) -> dict[str, Any]:
-        """``ece``, the mean difference between probability and frequency over the voxels, and ``bins``, the filled ones
-        of 15 of equal width: ``voxels``, mean ``probability``, and ``frequency``, the share that is prostate."""
+        """The calibration of all cases: ``ece`` and ``bins``.
+
+        ``ece`` is the mean difference between probability and frequency over the voxels. ``bins`` lists the bins with
+        voxels, of 15 bins of equal width, each with its number of ``voxels``, mean ``probability``, and ``frequency``,
+        the share of voxels that are prostate.
+        """
         filled = self.voxels > 0
         voxels = self.voxels[filled]
         probability, frequency = self.probability[filled] / voxels, self.prostate[filled] / voxels

@@ -1,4 +1,4 @@
-"""The files of an evaluation: every case's scores, their summary, and what was evaluated on which split."""
+"""The files of an evaluation: each case's scores, their summary, the evaluated weights and the split."""
 
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,20 @@ COLUMNS = ("case", "site", "dice", "hd95_mm", "asd_mm", "missed", "truth_ml", "p
 
 
 class EvaluationReport:
-    """Scores each volume of an evaluator and writes ``evaluation.json`` and ``evaluation.csv`` when it completes.
+    """Scores each volume of an evaluator, and writes ``evaluation.json`` and ``evaluation.csv`` when the evaluator
+    completes.
 
-    It reads, per case, ``pred`` and ``truth`` (both 0/1, (1, H, W, D), MetaTensors on the image's own grid), ``probs``
-    (2, H, W, D) and the datalist's ``case`` and ``site`` from the evaluator's decollated output and batch.
+    The handler reads the evaluator's decollated output and batch. For each case they hold ``pred`` and ``truth`` (both
+    0/1, (1, H, W, D), MetaTensors on the image's own grid), ``probs`` (2, H, W, D), and ``case`` and ``site`` of the
+    datalist.
 
     Args:
         output_dir: folder of the two files; made if missing.
         bundle: name of the evaluated bundle.
         datalist: split file that the cases come from; its name and hash go into the report.
-        part: which of its lists.
-        network: the evaluated network, for its number of parameters.
-        weights: file of the network's weights, whose hash says later which weights the scores are of.
+        part: the list of the split file that holds the cases.
+        network: the evaluated network; the report shows its number of parameters.
+        weights: file of the network's weights. The report keeps the file's hash, which identifies the scored weights.
 
     Raises:
         InputError: When the datalist is not a split file, or when an evaluation saw no case.
@@ -61,7 +63,7 @@ class EvaluationReport:
 
     def score(self, engine: Engine) -> None:
         """Scores the volumes of one iteration."""
-        # MONAI keeps what the transforms made in the output, and what came from the datalist in the batch.
+        # The transforms' results are in MONAI's output, and the datalist's entries are in the batch.
         for loaded, made in zip(engine.state.batch, engine.state.output, strict=True):
             item = {**loaded, **made}
             truth = item["truth"]

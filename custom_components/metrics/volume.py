@@ -1,9 +1,10 @@
 """Scores of whole volumes, in one patient's millimetres.
 
-Two habits of the usual metrics flatter a segmenter, and are avoided here. Slice-wise Dice skips the slices without
-prostate, so a false alarm there costs nothing: scores are per volume. And MONAI's aggregation drops the cases without
-a distance, so a missed prostate leaves no trace in the mean HD95 (Project-MONAI/MONAI#9095): such a case is given the
-diagonal of its image, the largest distance the image could hold, and misses are counted beside the mean.
+Usual metrics are too favourable in two ways, which this module avoids. First, slice-wise Dice skips the slices without
+prostate, so a false alarm there costs nothing. Therefore scores are per volume. Second, MONAI's aggregation drops the
+cases without a distance, so a missed prostate does not change the mean HD95 (Project-MONAI/MONAI#9095). Therefore such
+a case gets the diagonal of its image, the largest possible distance, and the number of missed prostates is reported
+next to the mean.
 """
 
 import warnings
@@ -31,10 +32,10 @@ def volume_scores(prediction: ArrayLike, truth: ArrayLike, spacing_mm: Sequence[
 
     Returns:
         ``dice``; ``hd95_mm``, the larger of the two directed 95th percentiles of the surface distances; ``asd_mm``, the
-        mean of the surface distances in both directions; ``missed``, true where there is prostate and the prediction
-        has no voxel in common with it; ``truth_ml`` and ``prediction_ml``.
-        A mask on one side only has no surface distance: it is given the image's diagonal in mm. Two empty masks agree:
-        Dice 1, distances 0.
+        mean of the surface distances in both directions; ``missed``, true if there is a prostate and the prediction has
+        no voxel in common with it; the volumes ``truth_ml`` and ``prediction_ml``. If only one of the two masks is
+        empty, there is no surface distance, and the distances are the image's diagonal in mm. If both masks are empty,
+        Dice is 1 and the distances are 0.
 
     Raises:
         ValueError: When the masks are not 3-D, differ in shape, hold other values than 0 and 1, or when ``spacing_mm``
@@ -73,12 +74,12 @@ def volume_scores(prediction: ArrayLike, truth: ArrayLike, spacing_mm: Sequence[
 
 
 def summarise(cases: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Summarises scored cases, each a ``volume_scores`` with its ``site``.
+    """Summarises scored cases. Each case is a result of ``volume_scores`` with its ``site``.
 
     Returns:
         ``{"all": S, "sites": {site: S}}``, where S holds ``n``, the mean and standard deviation over the cases of each
-        score (``dice_mean``, ``dice_std``, ``hd95_mm_mean``, ...), and the number of cases ``missed``. The deviation
-        is that of these cases (divided by n, not by n - 1), so one case has 0.
+        score (``dice_mean``, ``dice_std``, ``hd95_mm_mean``, ...), and the number of cases ``missed``. The standard
+        deviation divides by n, not by n - 1, so a single case has 0.
 
     Raises:
         ValueError: When there are no cases.
@@ -119,7 +120,7 @@ def _overlap_and_distances(
     """Dice, HD95 and ASD (both in mm) of two masks (H, W, D) that are not empty."""
     pair = {"y_pred": prediction[None, None], "y": truth[None, None], "include_background": True}
     with warnings.catch_warnings():
-        # MONAI 1.6 warns of an argument that it passes to itself.
+        # MONAI 1.6 warns about an argument that only MONAI itself passes.
         warnings.filterwarnings("ignore", message=".*always_return_as_numpy", category=FutureWarning)
         hd95_mm = compute_hausdorff_distance(**pair, percentile=95, spacing=spacing_mm)
         asd_mm = compute_average_surface_distance(**pair, symmetric=True, spacing=spacing_mm)

@@ -1,4 +1,4 @@
-"""Pieces that more than one of the networks needs."""
+"""Building blocks that several networks use."""
 
 import torch
 from torch import nn
@@ -22,10 +22,11 @@ def conv_bn_relu(
 
 
 def kaiming_init(module: nn.Module) -> None:
-    """Kaiming-normal weights (fan-out) for every convolution without bias, that is, before a batch norm.
+    """Kaiming-normal weights (fan-out) for every convolution without bias; these convolutions stand before a batch
+    norm.
 
-    The last 1x1 convolutions have a bias and are left alone: with a fan-out of two classes their logits would start
-    in the tens.
+    The last 1x1 convolutions have a bias and keep PyTorch's weights: with a fan-out of two classes their first logits
+    would be larger than 10.
     """
     for part in module.modules():
         if isinstance(part, nn.Conv2d) and part.bias is None:
@@ -33,7 +34,7 @@ def kaiming_init(module: nn.Module) -> None:
 
 
 def rgb_repeats(in_channels: int) -> int:
-    """How often the input is repeated along its channels: three times if grey, so that RGB weights fit; else once."""
+    """The number of copies of the input's channels: three for a grey image, so that RGB weights fit, otherwise one."""
     return 3 if in_channels == 1 else 1
 
 
@@ -56,7 +57,8 @@ def require_multiple_of_8(x: torch.Tensor) -> None:
 
 
 def require_batch_of_two(x: torch.Tensor, training: bool) -> None:
-    """Check the input of a batch norm over globally pooled features, which sees one value per image and channel.
+    """Check the batch size before a batch norm over globally pooled features, which gets one value per image and
+    channel.
 
     Args:
         x: (B,C,H,W). Not checked while tracing, where sizes are not plain numbers.

@@ -2,11 +2,10 @@
 
 Paper: Chen et al., "Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation", ECCV 2018.
 Variant: the DeepLabV3+ of EMKD (github.com/EagleMIT/EMKD): Xception-65 at output stride 8, rates 12, 24 and 36, a 3x3
-convolution to 48 channels on the skip, dense decoder convolutions, dropout 0.5 behind ASPP. It is the one whose size
-the distillation paper prints, though its text names a ResNet50: ``backbone="resnet50"`` builds that, with the paper's
-1x1 convolution on the skip.
-Deviation: none besides that of the trunk (xception.py); EMKD's unused 1000-class layer is left out.
-54,746,962 parameters (ResNet50: 40,341,026).
+convolution to 48 channels on the skip, dense decoder convolutions, dropout 0.5 after ASPP. The distillation paper
+prints the size of this variant, although its text names a ResNet50: ``backbone="resnet50"`` builds the ResNet50
+variant, with the paper's 1x1 convolution on the skip. Deviation: none besides that of the trunk (xception.py); EMKD's
+unused 1000-class layer is left out. 54,746,962 parameters (ResNet50: 40,341,026).
 
 Tap points: stride2 ``backbone.stem`` (32 channels), stride8 ``backbone.exit_flow`` (2048).
 With ResNet50: stride2 ``backbone.act`` (64), stride8 ``backbone.layer4`` (2048).

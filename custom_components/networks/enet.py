@@ -17,7 +17,7 @@ from custom_components.networks.blocks import require_multiple_of_8, rgb_repeats
 
 
 def max_unpool_2x(x: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
-    """Undo a 2x2 max pooling: each value returns to where its maximum was, all else is 0.
+    """Undo a 2x2 max pooling: each value goes to the place of its maximum, and all other places are 0.
 
     Args:
         x: (B,K,h,w).
@@ -50,7 +50,7 @@ def _bottleneck(in_channels: int, inner: int, out_channels: int, middle: list[nn
 
 
 class InitialBlock(nn.Module):
-    """Halve the image: a strided 3x3 convolution beside the max-pooled input, 16 channels together."""
+    """Halve the image's size: a strided 3x3 convolution and the max-pooled input, concatenated to 16 channels."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ class DownsamplingBottleneck(nn.Module):
 
 
 class UpsamplingBottleneck(nn.Module):
-    """Residual block that doubles the size; its shortcut is unpooled to the positions the encoder kept."""
+    """Residual block that doubles the size; its shortcut is unpooled to the positions of the encoder's maxima."""
 
     def __init__(self, in_channels: int, inner: int, out_channels: int) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ class UpsamplingBottleneck(nn.Module):
 
 
 def _context_blocks() -> list[nn.Module]:
-    """The eight blocks that stage 2 and stage 3 have in common, with a receptive field that grows to the image."""
+    """The eight blocks of stage 2, which stage 3 repeats; their receptive field grows to the size of the image."""
     return [
         Bottleneck(128, 32),
         Bottleneck(128, 32, dilation=2),

@@ -1,12 +1,11 @@
 """ESPNet, a student.
 
 Paper: Mehta et al., "ESPNet: Efficient Spatial Pyramid of Dilated Convolutions for Semantic Segmentation", ECCV 2018.
-Variant: the ESPNet of EMKD (github.com/EagleMIT/EMKD): p=2 and q=3 blocks, the grey image repeated to three channels,
-a last ESP block of 5 channels whatever the number of classes.
-Deviation: a new classifier is plain upsampling, each channel the logit of its own class (as in Long et al., "Fully
-Convolutional Networks for Semantic Segmentation", CVPR 2015), not random. It has no bias: from a random start, training
-could turn every channel into evidence for background and the PReLU slopes below zero, and see no prostate ever again.
-183,725 parameters.
+Variant: the ESPNet of EMKD (github.com/EagleMIT/EMKD): p=2 and q=3 blocks, the grey image repeated to three channels, a
+last ESP block of 5 channels whatever the number of classes. Deviation: a new classifier is plain upsampling, each
+channel the logit of its own class (as in Long et al., "Fully Convolutional Networks for Semantic Segmentation", CVPR
+2015), not random. It has no bias: from a random start, training could turn every channel into evidence for background
+and make the PReLU slopes negative, and then the network would never find a prostate again. 183,725 parameters.
 
 Tap points: stride2 ``level1`` (16 channels), stride8 ``merge3`` (256).
 """
@@ -34,14 +33,14 @@ def _double(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
 class ESPBlock(nn.Module):
     """Efficient spatial pyramid: reduce to a fifth of the channels, five dilation rates side by side, fuse.
 
-    The outputs of the dilated convolutions are summed up step by step before they are concatenated (hierarchical
-    feature fusion), against gridding.
+    To avoid gridding, the outputs of the dilated convolutions are summed up step by step before they are concatenated
+    (hierarchical feature fusion).
 
     Args:
         in_channels: channels of the input.
-        out_channels: channels of the output; what five does not divide goes to the undilated convolution.
-        downsample: halve the size (a 3x3 convolution with stride 2 reduces, instead of a 1x1).
-        residual: add the input to the output.
+        out_channels: channels of the output; the remainder of the division by five goes to the undilated convolution.
+        downsample: whether to halve the size (the reducing convolution is 3x3 with stride 2 instead of 1x1).
+        residual: whether to add the input to the output.
     """
 
     def __init__(self, in_channels: int, out_channels: int, downsample: bool = False, residual: bool = False) -> None:
@@ -69,7 +68,7 @@ class ESPBlock(nn.Module):
 
 
 class ESPNet(nn.Module):
-    """Encoder of three levels that sees the shrunk image again at each, and a decoder as wide as the classes.
+    """Encoder of three levels, each with the image at reduced size as a further input, and a decoder of C channels.
 
     Args:
         in_channels: channels of the input image; one channel is repeated to three.

@@ -1,4 +1,4 @@
-"""Starting a network with published ImageNet weights, from a local file.
+"""Loading of published ImageNet weights from a local file, as the start of a training.
 
 | network | layout of the file |
 |---|---|
@@ -8,7 +8,7 @@
 | MobileNetV2 | torchvision's ``mobilenet_v2`` |
 | PSPNet | the ResNet50 with a deep stem (``conv1`` to ``conv3``) of github.com/hszhao/semseg, ``resnet50_v2`` |
 
-DeepLabV3Plus with its Xception-65, ENet and ESPNet have none.
+There are no such weights for DeepLabV3Plus with its Xception-65, for ENet and for ESPNet.
 """
 
 import logging
@@ -26,26 +26,26 @@ from custom_components.state_dict import difference
 
 logger = logging.getLogger(__name__)
 
-# The deep stem behind its first convolution: ours, and as published.
+# The layers of the deep stem after its first convolution: this project's names and the published names.
 DEEP_STEM = {"stem_rest.0.0": "conv2", "stem_rest.0.1": "bn2", "stem_rest.1.0": "conv3", "stem_rest.1.1": "bn3"}
 CLASSIFIERS = ("fc.", "classifier.")
 
 
 def load_pretrained(network: nn.Module, file: str | Path | None) -> nn.Module:
-    """Fill the trunk of ``network`` with ImageNet weights, strictly, and give the network back.
+    """Fill the trunk of ``network`` strictly with ImageNet weights, and return the network.
 
-    Every tensor of the trunk is filled, and every tensor of the file is used, its 1000-class layer apart. The head
-    keeps its random start. A stem for grey images (B,1,H,W) takes the sum of the RGB kernels: its output is that of the
-    RGB stem on the grey image replicated to three channels.
+    Every tensor of the trunk is filled, and every tensor of the file is used, except its 1000-class layer. The head
+    keeps its random weights. A stem for grey images (B,1,H,W) takes the sum of the RGB kernels: its output is that of
+    the RGB stem on the grey image replicated to three channels.
 
     Args:
         network: one of this project's networks.
-        file: a state dict in a published layout (see above), bare or below ``state_dict`` or ``model``, with or without
-            ``module.`` before its keys; None leaves the network as it is.
+        file: a state dict in a published layout (see above). It may lie below the key ``state_dict`` or ``model``, and
+            its keys may start with ``module.``. None does not change the network.
 
     Raises:
-        InputError: if there is no such file, no published layout for this network, or if the file is of another network
-            (says which keys).
+        InputError: if there is no such file, if there is no published layout for this network, or if the file is of
+            another network (the message names the keys).
     """
     if file is None:
         return network
@@ -54,7 +54,7 @@ def load_pretrained(network: nn.Module, file: str | Path | None) -> nn.Module:
         raise InputError(f"{file}: no such file; 'pretrained' names a local file of ImageNet weights, or null")
     published = {key: value for key, value in _read(file).items() if not key.startswith(CLASSIFIERS)}
     own = network.state_dict()
-    # Files from before PyTorch 0.4.1 lack batch norm's counters, which nothing here reads.
+    # Files from before PyTorch 0.4.1 lack batch norm's counters; the networks do not use the counters.
     expected = {
         key: own[place] for key, place in places.items() if key in published or not key.endswith(".num_batches_tracked")
     }
@@ -100,7 +100,7 @@ def _read(file: str | Path) -> dict[str, torch.Tensor]:
 
 
 def _sum_rgb(expected: Mapping[str, torch.Tensor], published: dict[str, torch.Tensor]) -> bool:
-    """Sum the RGB kernels of a ResNet's stem where the network's own is grey; whether it was so."""
+    """Sum the RGB kernels of a ResNet's stem if the network's stem is grey; return whether they were summed."""
     own, rgb = expected.get("conv1.weight"), published.get("conv1.weight")
     if own is None or rgb is None:
         return False

@@ -19,7 +19,7 @@ from custom_components.networks.resnet_trunk import ResNetTrunk
 
 
 def bin_averages(bins: int, length: int) -> torch.Tensor:
-    """The matrix (bins, length) whose row i averages positions floor(i length / bins) to ceil((i+1) length / bins)."""
+    """A matrix (bins, length); row i averages positions floor(i length / bins) to ceil((i+1) length / bins)."""
     edges = torch.arange(bins + 1) * length
     start, end = edges[:-1, None] // bins, (edges[1:, None] + bins - 1) // bins
     position = torch.arange(length)
@@ -41,7 +41,7 @@ class GridAverage(nn.Module):
 
 
 class PyramidPooling(nn.Module):
-    """Features beside their averages over grids of 1x1, 2x2, 3x3 and 6x6 bins: (B,K,h,w) to (B,2K,h,w)."""
+    """Concatenates features and their averages over grids of 1x1, 2x2, 3x3 and 6x6 bins: (B,K,h,w) to (B,2K,h,w)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

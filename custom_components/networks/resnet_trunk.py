@@ -22,8 +22,8 @@ class ResNetTrunk(ResNet):
         layers: number of blocks in each of the four stages, such as [3, 4, 6, 3] for ResNet50.
         in_channels: channels of the input image.
         block: the residual block.
-        dilated: give stages 3 and 4 dilation 2 and 4 in place of their stride: output stride 8 instead of 32.
-        deep_stem: three 3x3 convolutions (64, 64, 128 channels) instead of one 7x7 (64 channels).
+        dilated: whether stages 3 and 4 have dilation 2 and 4 instead of a stride: output stride 8 instead of 32.
+        deep_stem: whether the stem has three 3x3 convolutions (64, 64, 128 channels) instead of one 7x7 (64 channels).
     """
 
     def __init__(
@@ -75,7 +75,10 @@ class ResNetTrunk(ResNet):
 
 
 def _dilate(stage: nn.Module, dilation: int) -> None:
-    """Trade the stride of a stage for dilation; its first 3x3 keeps the dilation of the stage before, half as much."""
+    """Replace the stride of a stage by dilation.
+
+    Its first 3x3 convolution has the dilation of the stage before, half as much.
+    """
     for conv in stage.modules():
         if not isinstance(conv, nn.Conv2d):
             continue

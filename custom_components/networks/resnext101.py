@@ -1,10 +1,9 @@
 """ResNeXt101-32x8d, a teacher.
 
-Paper: Xie et al., "Aggregated Residual Transformations for Deep Neural Networks", CVPR 2017.
-Variant: torchvision's ``resnext101_32x8d`` without its classifier; a 1x1 convolution gives the classes at stride 32
-and the logits are upsampled by 32. This is the reading that fits the size the distillation paper prints.
-Deviation: the stem takes the grey image directly (one input channel).
-86,740,162 parameters.
+Paper: Xie et al., "Aggregated Residual Transformations for Deep Neural Networks", CVPR 2017. Variant: torchvision's
+``resnext101_32x8d`` without its classifier; a 1x1 convolution gives the classes at stride 32 and the logits are
+upsampled by 32. This interpretation fits the size that the distillation paper prints. Deviation: the stem takes the
+grey image directly (one input channel). 86,740,162 parameters.
 
 Tap points: stride2 ``backbone.act`` (64 channels), stride8 ``backbone.layer2`` (512).
 """
@@ -18,7 +17,7 @@ from custom_components.networks.resnet_trunk import ResNetTrunk
 
 
 class GroupedBottleneck(ResNetBottleneck):
-    """MONAI's bottleneck with a 3x3 convolution in 32 groups of 8 channels (times 2, 4, 8 in later stages)."""
+    """MONAI's bottleneck with a 3x3 convolution in 32 groups of 8 channels (16, 32 and 64 in the later stages)."""
 
     def __init__(
         self, in_planes: int, planes: int, spatial_dims: int = 2, stride: int = 1, downsample=None, **kwargs

@@ -6,13 +6,13 @@ from torch.distributed._functional_collectives import all_reduce
 
 
 class CpuSyncBatchNorm(nn.BatchNorm2d):
-    """``torch.nn.SyncBatchNorm`` for CPUs, which that one refuses: statistics of all processes' batches as of one.
+    """Batch normalisation over the batches of all processes, for CPUs, which ``torch.nn.SyncBatchNorm`` refuses.
 
-    Every process must hold as many samples. Ioffe and Szegedy, Batch Normalization, 2015, algorithm 1.
+    Every process must hold the same number of samples. Ioffe and Szegedy, Batch Normalization, 2015, algorithm 1.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, K, h, w) to the same shape."""
+        """Normalise features (B, K, h, w)."""
         if not self.training:
             return super().forward(x)
         mean = _mean_over_processes(x.mean(dim=(0, 2, 3)))

@@ -34,8 +34,8 @@ class XceptionBlock(nn.Module):
         channels: channels before, between and after the three convolutions.
         stride: stride of the last convolution and of the shortcut.
         dilation: dilation of all three.
-        leading_relu: start with a ReLU; not wanted where the input has just passed one.
-        middle_norm: batch norm behind the second convolution.
+        leading_relu: whether the block starts with a ReLU; false if the input comes from a ReLU.
+        middle_norm: whether there is a batch norm after the second convolution.
     """
 
     def __init__(

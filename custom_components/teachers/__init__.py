@@ -1,4 +1,4 @@
-"""Teachers: loaded safely from bundles, checked against the student, and frozen; or learning beside it."""
+"""Teachers: frozen networks, loaded from bundles and checked, or networks that learn together with the student."""
 
 from custom_components.bundle.weights import load_weights
 from custom_components.teachers.cache import CachedTeachers

@@ -1,4 +1,4 @@
-"""Teacher outputs computed once and kept on disk, for trainings whose images never change."""
+"""Teacher outputs that are computed once and kept on disk, for trainings whose images do not change."""
 
 import logging
 import shutil
@@ -23,30 +23,31 @@ from custom_components.teachers.online import OnlineTeachers
 
 logger = logging.getLogger(__name__)
 
-READERS = 8  # threads; a disk answers several questions at once
+READERS = 8  # threads: a disk can answer several reads at the same time
 TYPES = {np.dtype(np.float32): torch.float32, np.dtype(np.float16): torch.float16}
 
 Sample = tuple[str, int, int]  # case, slice, view
 
 
 class CachedTeachers(nn.Module):
-    """What the teachers say of every slice of a dataset, read from files that the next training finds again.
+    """The teachers' outputs for every slice of a dataset, read from files that later trainings use again.
 
-    Every case and teacher has one file, an ``.npy`` with one record a slice and view: logits in float32, features
-    in float16. Its name is made of the case's files, preprocessing and random transforms, its folder's name of the
-    teacher's weights, network, taps and precision, so that other outputs are never taken for these. A record is about
-    0.4 MB at 64x64, and 15 MB at 384x384. Two trainings may fill the same cache at once.
+    Every pair of case and teacher has one file, an ``.npy`` with one record for each slice and view: logits in float32,
+    features in float16. The file's name is a hash of the case's files, the preprocessing and the random transforms. The
+    folder's name is a hash of the teacher's weights, network, taps and precision. So a training never reads the outputs
+    of other inputs. A record takes about 0.4 MB at 64x64, and 15 MB at 384x384. Two trainings may fill the same cache
+    at the same time.
 
     Args:
         teachers: the ensemble.
-        dataset: the slices.
+        dataset: the dataset of slices.
         device: where the teachers run.
-        cache_dir: where the files are kept; it may be deleted at any time between trainings.
-        batch_size: slices a forward pass.
+        cache_dir: folder of the files; you can delete it while no training runs.
+        batch_size: number of slices in a forward pass.
 
     Raises:
-        InputError: if the teachers still learn, the dataset makes a new random version of a slice for every sample, two
-            of its cases have one name, or the disk is too full.
+        InputError: if the teachers still learn, if the dataset makes a new random version of a slice for every sample,
+            if two of its cases have the same name, or if the disk has too little space.
     """
 
     def __init__(
@@ -80,21 +81,21 @@ class CachedTeachers(nn.Module):
                 _require_disk(sum(teacher.size(case) for teacher, case in missing), Path(cache_dir))
             for teacher, case in progress_bar(missing, "teachers", unit="volume"):
                 teacher.compute(case, batch_size)
-        teachers.cpu()  # no longer asked
+        teachers.cpu()  # not used after this point
         self._readers = ThreadPoolExecutor(READERS, "teachers")
         self._read: list[tuple[_CachedTeacher, list[Tensor], list[Future]]] = []
         self._samples: list[Sample] = []
 
     def prefetch(self, samples: Sequence[Sample]) -> None:
-        """Start to read, in threads, what :meth:`forward` will be asked next; the student works in the meantime."""
+        """Start to read, in threads, the records that :meth:`forward` needs next, while the student computes."""
         self._read = [(teacher, *self._start(teacher, samples)) for teacher in self._files]
         self._samples = list(samples)
 
     def forward(self, image: Tensor, samples: Sequence[Sample]) -> tuple[list[Tensor], list[list[Tensor]]]:
-        """As :meth:`TeacherEnsemble.forward`, looked up by (case, slice, view).
+        """As :meth:`TeacherEnsemble.forward`, with records read by (case, slice, view).
 
         Raises:
-            InputError: if a file is not what it was when the training started.
+            InputError: if a file was removed or changed since the training's start.
         """
         if self._samples != list(samples):
             self.prefetch(samples)
@@ -102,7 +103,7 @@ class CachedTeachers(nn.Module):
         for teacher, tensors, readings in self._read:
             for reading in readings:
                 teacher.finish(reading)
-            # Half precision travels in half the time.
+            # A transfer in half precision takes half the time.
             own, *taps = (tensor.to(image.device, non_blocking=True).to(image.dtype) for tensor in tensors)
             logits.append(own)
             features.append(taps)
@@ -130,7 +131,7 @@ class _CachedTeacher:
         self._views = max(1, dataset.views)
         self._folder = cache_dir / f"{teachers.names[index]}-{teachers.fingerprints[index][:16]}"
         self._suffix = f"-{dataset.recipe[:16]}" if dataset.recipe else ""
-        # One slice tells how large the outputs are.
+        # One slice is enough to learn the size of the outputs.
         logits, features = self._run(dataset[0]["image"][None].to(device))
         taps = [(f"tap{number}", np.float16, tap.shape[1:]) for number, tap in enumerate(features)]
         self._record = np.dtype([("logits", np.float32, logits.shape[1:]), *taps])
@@ -143,13 +144,13 @@ class _CachedTeacher:
         return case.image.shape[2] * self._views
 
     def size(self, case: PreparedCase) -> int:
-        """Bytes of a case's outputs."""
+        """The size in bytes of a case's outputs."""
         return self._records(case) * self._record.itemsize
 
     def has(self, case: PreparedCase) -> bool:
-        """Whether the case's file is there and whole."""
+        """Whether the case's file exists and is complete."""
         try:
-            # Closed again at once: a dataset has more cases than a process may open files.
+            # Each file is closed at once: a dataset may have more cases than a process may open files.
             records = npy.open_memmap(self._file(case), mode="r")
         except (FileNotFoundError, ValueError, EOFError):
             return False
@@ -157,7 +158,7 @@ class _CachedTeacher:
         return (records.dtype, records.shape) == (self._record, (self._records(case),))
 
     def room_for(self, count: int) -> list[Tensor]:
-        """Where to read so many records into: one tensor for the logits, and one for each tap."""
+        """Empty tensors for a number of records: one for the logits, and one for each tap."""
         pinned = torch.device(self._device).type == "cuda"
         return [
             torch.empty((count, *kind.shape), dtype=TYPES[kind.base], pin_memory=pinned)
@@ -165,7 +166,7 @@ class _CachedTeacher:
         ]
 
     def read(self, case: PreparedCase, depth: int, view: int, room: Sequence[Tensor]) -> None:
-        """Read the record of one view of a slice into a tensor for each of its fields."""
+        """Start to read the record of one view of a slice into one tensor for each of its fields."""
         if case.key not in self._offsets:
             self.has(case)
         with self._file(case).open("rb", buffering=0) as stream:
@@ -179,7 +180,7 @@ class _CachedTeacher:
                     bytes_of = bytes_of[count:]
 
     def finish(self, reading: Future) -> None:
-        """Wait until a record has been read."""
+        """Wait until a record is read."""
         try:
             reading.result()
         except (OSError, KeyError) as error:

@@ -1,4 +1,4 @@
-"""The teachers of one distillation, as one frozen module."""
+"""The frozen teachers of a distillation, as one module."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,17 +19,17 @@ from custom_components.teachers.load import Teacher, load_teacher
 class TeacherEnsemble(nn.Module):
     """Runs frozen teachers on the student's input.
 
-    It stays in evaluation mode whatever :meth:`train` is told, gives no gradient, and belongs to no optimizer,
-    ``DistributedDataParallel`` or checkpoint.
+    The ensemble stays in evaluation mode, also after a call of :meth:`train`. It gives no gradient, and it is not part
+    of an optimizer, ``DistributedDataParallel`` or a checkpoint.
 
     Args:
-        teachers: at least one.
-        keys: the taps to read, in the order of the student's.
-        precision: of the weights and the forward pass, ``"float32"``, ``"bfloat16"`` or ``"float16"``; the outputs are
-            float32 all the same.
+        teachers: one teacher or more.
+        keys: the keys of the taps, in the order of the student's taps.
+        precision: precision of the weights and the forward pass, ``"float32"``, ``"bfloat16"`` or ``"float16"``; the
+            outputs are always float32.
 
     Raises:
-        InputError: if there is no teacher, one lacks a tap, or the precision is another.
+        InputError: if there is no teacher, if a teacher lacks a tap, or if the precision is unknown.
     """
 
     def __init__(self, teachers: Sequence[Teacher], keys: Sequence[str], precision: str = "float32") -> None:
@@ -45,7 +45,7 @@ class TeacherEnsemble(nn.Module):
         self._keys = tuple(keys)
         check_precision("teacher_precision", precision, DTYPES)
         self.dtype = DTYPES[precision]
-        # What each teacher's outputs depend on, the image apart.
+        # Everything that each teacher's outputs depend on, except the image.
         self.fingerprints = [sha256_of([identity, list(keys), precision]) for identity in self.identities]
         self.to(dtype=self.dtype, memory_format=torch.channels_last).requires_grad_(False)
         self.train(False)
@@ -61,7 +61,7 @@ class TeacherEnsemble(nn.Module):
 
         Args:
             image: (B, 1, H, W).
-            samples: the (case, slice, view) of each image; only :class:`CachedTeachers` looks at them.
+            samples: the (case, slice, view) of each image; only :class:`CachedTeachers` uses them.
         """
         outputs = [self.run(index, image) for index in range(len(self.names))]
         return [logits for logits, _ in outputs], [features for _, features in outputs]
@@ -70,7 +70,7 @@ class TeacherEnsemble(nn.Module):
     def run(self, index: int, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Logits (B, C, H, W) and tapped features (B, K, h, w) of one teacher on images (B, 1, H, W)."""
         self._taps[index].arm()
-        # In their own precision, whatever the student's training runs in.
+        # The teachers run in their own precision, even if the student's training has another one.
         with torch.autocast(image.device.type, enabled=False):
             logits = self.networks[index](image.to(self.dtype)).float()
         return logits, [feature.float() for feature in self._taps[index].collect(self._keys)]
@@ -85,8 +85,10 @@ def load_teachers(
     out_channels: int = 2,
     precision: str = "float32",
 ) -> TeacherEnsemble:
-    """The ensemble of the teacher bundles named, each loaded and checked by :func:`load_teacher`; one may be
-    given as a bare name, as in ``--teachers pspnet``."""
+    """Load and check teacher bundles with :func:`load_teacher`, and make an ensemble of them.
+
+    A single teacher may be given as a name instead of a list, as in ``--teachers pspnet``.
+    """
     held_out = list(held_out)
     return TeacherEnsemble(
         [load_teacher(name, bundles_dir, preprocessing, held_out, out_channels) for name in ensure_tuple(teachers)],
@@ -109,5 +111,5 @@ def require_taps(bundle: Bundle, keys: Sequence[str]) -> None:
 
 
 def unique_names(names: list[str]) -> list[str]:
-    """Two teachers from folders of the same name get a number, so that their weights are logged apart."""
+    """Give teachers from folders of the same name a number, so that the logs show their weights separately."""
     return [f"{name}_{names[:i].count(name) + 1}" if names.count(name) > 1 else name for i, name in enumerate(names)]

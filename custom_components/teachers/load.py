@@ -1,4 +1,4 @@
-"""Loading a teacher from its bundle, and every check that it fits the student."""
+"""Loading of a teacher from its bundle, and all checks that the teacher fits the student."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ RETRAIN = "train this teacher again"
 
 @dataclass
 class Teacher:
-    """A frozen network with its taps, and what its bundle says of it."""
+    """A frozen network, its taps, and the facts that its bundle states."""
 
     bundle: Bundle
     network: nn.Module
@@ -38,18 +38,18 @@ def load_teacher(
     held_out: Iterable[Mapping[str, Any]] = (),
     out_channels: int = 2,
 ) -> Teacher:
-    """Load a teacher bundle's network and weights without running anything that the bundle says.
+    """Load a teacher bundle's network and weights, without running any code of the bundle.
 
     Args:
-        name_or_path: the teacher bundle's folder, or its name beside ``bundles_dir``'s other bundles.
-        bundles_dir: where bundles given by name are.
+        name_or_path: the teacher bundle's folder, or its name in ``bundles_dir``.
+        bundles_dir: the folder of the bundles that are given by name.
         preprocessing: the student's preprocessing; the teacher must have been trained with the same.
         held_out: the student's test cases; none of them may be among the cases that the teacher was trained on.
         out_channels: the student's number of classes.
 
     Raises:
-        InputError: one line, if there is no checkpoint or no provenance, if the weights are not those that were written
-            (hash), are no plain tensors, or belong to another network, or if one of the checks above fails.
+        InputError: if there is no checkpoint or no provenance, if the weights have another hash than the provenance
+            names, if they are not plain tensors or belong to another network, or if a condition above is not met.
     """
     bundle = read_bundle(name_or_path, bundles_dir)
     _require(bundle.model_file, bundle, "no checkpoint")
@@ -103,7 +103,7 @@ def _check_preprocessing(bundle: Bundle, provenance: Mapping[str, Any], expected
 
 
 def _innermost_difference(place: str, own: Any, other: Any) -> tuple[str, Any, Any]:
-    """Of two described transforms that differ: the setting in which they do (``Resized.mode``), and its two values."""
+    """The setting in which two described transforms differ (such as ``Resized.mode``), and its two values."""
     if isinstance(own, Mapping) and isinstance(other, Mapping) and own.get("transform") == other.get("transform"):
         key = next(key for key in sorted(own.keys() | other.keys()) if own.get(key) != other.get(key))
         return _innermost_difference(f"{place}.{key}", own.get(key), other.get(key))

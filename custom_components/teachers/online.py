@@ -1,4 +1,4 @@
-"""Online distillation: teachers that learn beside the student, the paper's stated future work."""
+"""Online distillation: teachers that learn together with the student. The paper names this as future work."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,24 +21,25 @@ from custom_components.teachers.taps import Taps
 
 
 class OnlineTeachers(nn.Module):
-    """Untrained teachers that learn from each batch and hand on what they said of it.
+    """Untrained teachers that learn from each batch and give their outputs for it to the student.
 
-    Each learns as it would alone, by its own segmentation loss, with an Adam of its own at the student's learning rate
-    of the moment; nothing flows back from the student.
+    Each teacher learns as it would alone: it has its own segmentation loss, and its own Adam with the student's present
+    learning rate. The student does not change the teachers.
 
-    Its state dict holds the optimizers too, so that a training can go on from it.
+    The state dict also holds the optimizers, so that a training can resume from it.
 
     Args:
         teachers: bundles, by name or folder; only their network and taps are read.
-        bundles_dir: where bundles given by name are.
-        keys: the taps to read, in the order of the student's.
-        loss: what each teacher learns by.
-        folder: where :meth:`save` puts the weights, as ``<teacher>.pt``.
+        bundles_dir: the folder of the bundles that are given by name.
+        keys: the keys of the taps, in the order of the student's taps.
+        loss: the loss of each teacher.
+        folder: the folder into which :meth:`save` writes the weights, as ``<teacher>.pt``.
         out_channels: the student's number of classes.
-        amp: whether the forward passes run in half precision, so that the gradients need scaling.
+        amp: whether the forward passes run in half precision, which needs scaled gradients.
 
     Raises:
-        InputError: if there is no teacher, one has other classes or lacks a tap, or several processes train together.
+        InputError: if there is no teacher, if a teacher has other classes or lacks a tap, or if several processes train
+            together.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class OnlineTeachers(nn.Module):
             check_classes(bundle, out_channels)
             require_taps(bundle, keys)
         self.names = unique_names([bundle.name for bundle in bundles])
-        self.weights_sha256 = [None] * len(bundles)  # no file to name
+        self.weights_sha256 = [None] * len(bundles)  # these weights are in no file
         self.identities = [{**bundle.identity, "weights_sha256": None} for bundle in bundles]
         self.networks = nn.ModuleList(bundle.build_network() for bundle in bundles)
         self.to(memory_format=torch.channels_last)
@@ -73,22 +74,22 @@ class OnlineTeachers(nn.Module):
         self._scalers = [torch.amp.GradScaler(enabled=amp) for _ in self.networks]
 
     def learn(self, image: Tensor, target: Tensor, learning_rate: float) -> tuple[list[Tensor], list[list[Tensor]]]:
-        """Let every teacher take one step.
+        """Train every teacher for one step.
 
-        The losses stay in ``last_losses`` as ``loss_<teacher>``, for logs.
+        ``last_losses`` keeps the losses as ``loss_<teacher>``, for logs.
 
         Args:
             image: (B, 1, H, W).
             target: labels (B, 1, H, W).
-            learning_rate: of this step.
+            learning_rate: learning rate of this step.
 
         Returns:
-            Logits (B, C, H, W) of each teacher and its tapped features (B, K, h, w) in the order of the keys, from
+            Logits (B, C, H, W) of each teacher and its tapped features (B, K, h, w) in the order of the keys, computed
             before the step, without gradient.
         """
         self.networks.train()
         all_logits, all_features = [], []
-        # One after the other, so that one graph at a time is in memory.
+        # The teachers learn one after the other, so that memory holds only one graph at a time.
         for name, network, taps, optimizer, scaler in zip(
             self.names, self.networks, self._taps, self._optimizers, self._scalers, strict=True
         ):
@@ -109,14 +110,14 @@ class OnlineTeachers(nn.Module):
     def check_weights(self) -> None:
         """
         Raises:
-            NotFiniteError: if a step has spoilt a teacher's weights; call it before they are saved.
+            NotFiniteError: if a teacher's weights are NaN or infinite. Call this method before the weights are saved.
         """
         for name, network in zip(self.names, self.networks, strict=True):
             if not get_total_norm(network.parameters()).isfinite():
                 raise NotFiniteError(f"the weights of teacher {name} are not finite; {LOWER}")
 
     def save(self) -> None:
-        """Write the weights of each teacher, a bare state dict."""
+        """Write the weights of each teacher as a state dict."""
         for name, network in zip(self.names, self.networks, strict=True):
             state = network.state_dict()
             replace_file(self._folder / f"{name}.pt", lambda partial, state=state: write_checkpoint(partial, state))

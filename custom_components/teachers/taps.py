@@ -1,4 +1,4 @@
-"""Feature taps: forward hooks on modules that a bundle names by path."""
+"""Taps: forward hooks that read the features of modules, which a bundle names by path."""
 
 import difflib
 from collections.abc import Mapping, Sequence
@@ -9,17 +9,17 @@ from custom_components.errors import InputError
 
 
 class Taps:
-    """Collects what named modules of a network put out during one forward pass.
+    """Collects the outputs of chosen modules of a network during one forward pass.
 
-    The hooks sit on the unwrapped module, so they also work under ``DistributedDataParallel``, and they are armed for
-    one pass at a time, so that no activation outlives its training step.
+    The hooks are on the unwrapped module, so they also work under ``DistributedDataParallel``. They are active for one
+    forward pass at a time, so that no features stay in memory after a training step.
 
     Args:
         network: the unwrapped network.
-        paths: module path of each tap, by a key that says its resolution (``{"stride2": "initial", ...}``).
+        paths: module path of each tap, by a key that names its resolution (``{"stride2": "initial", ...}``).
 
     Raises:
-        InputError: if a path is not a module of the network; the near ones are listed.
+        InputError: if a path is not a module of the network; the message lists similar paths.
     """
 
     def __init__(self, network: nn.Module, paths: Mapping[str, str]) -> None:
@@ -47,15 +47,15 @@ class Taps:
         return keep
 
     def arm(self) -> None:
-        """Keep the activations of the forward pass that follows."""
+        """Keep the features of the next forward pass."""
         self._features.clear()
         self._armed = True
 
     def collect(self, keys: Sequence[str]) -> list[Tensor]:
-        """Give the activations (B, K, h, w) of the taps ``keys``, in that order, and let go of them all.
+        """Return the features (B, K, h, w) of the taps ``keys``, in that order, and release all features.
 
         Raises:
-            RuntimeError: if a tapped module did not run since :meth:`arm`.
+            RuntimeError: if a tapped module has not run since :meth:`arm`.
         """
         features, self._features, self._armed = self._features, {}, False
         silent = [key for key in keys if key not in features]

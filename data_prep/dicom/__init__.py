@@ -1,4 +1,4 @@
-"""DICOM studies: find the series, pick the axial T2w one, read it as a volume, and read the masks drawn on it."""
+"""DICOM studies: find the series, pick the axial T2w series, read it as a volume, and read the masks drawn on it."""
 
 from data_prep.dicom.masks import Mask, MaskFile, choose_mask, read_mask, read_mask_file
 from data_prep.dicom.pixels import read_series

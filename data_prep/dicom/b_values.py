@@ -1,4 +1,4 @@
-"""The b-value of a slice: the standard's tag, or where Siemens, GE and Philips put it before there was one."""
+"""The b-value of a slice, from DICOM's tag or from the older private tags of Siemens, GE and Philips."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ VENDOR_B_VALUES = (
     (0x0043, 0x39, "GEMS_PARM_01"),
     (0x2001, 0x03, "Philips Imaging DD 001"),
 )
-# A creator reserves the first free block of its group; more than a few blocks of one group are not seen.
+# A private creator reserves the first free block of its group. Real files use only a few blocks of a group.
 PRIVATE_BLOCKS = range(0x10, 0x20)
 # GE adds multiples of a thousand million to the b-value.
 GE_B_VALUE_OFFSET = 1_000_000_000
@@ -26,13 +26,13 @@ PRIVATE_TAGS = [
 
 
 def b_value(header: Dataset) -> int | None:
-    """The b-value in s/mm²; None where the header does not say one."""
+    """The b-value in s/mm²; None if the header does not hold it."""
     standard = next(iter(parts(header, "DiffusionBValue")), None)
     return vendor_b_value(header) if standard is None else _plain(standard)
 
 
 def vendor_b_value(header: Dataset) -> int | None:
-    """The b-value in s/mm² by the vendors' tags alone."""
+    """The b-value in s/mm² from the vendors' private tags alone."""
     values = (_private_value(header, *private) for private in VENDOR_B_VALUES)
     return _plain(next((value for value in values if value is not None), None))
 
@@ -50,7 +50,7 @@ def _plain(value: Any) -> int | None:
 
 
 def _private_value(header: Dataset, group: int, element: int, creator: str) -> Any:
-    """The same number means something else under another creator."""
+    """The value of a private element; the same tag has another meaning under another private creator."""
     try:
         return header.get_private_item(group, element, creator).value
     except KeyError:

@@ -1,6 +1,7 @@
-"""Show the series of DICOM studies: which one is the axial T2w, and why the others are not.
+"""Show the series of DICOM studies: which series is the axial T2w one, and why the others are not.
 
-Exit code 3 when a study has none, or several, or a file is damaged. The picked series is marked with an arrow.
+An arrow marks the picked series. The exit code is 3 if a study has no axial T2w series or several, or if a file is
+damaged.
 """
 
 import argparse
@@ -14,10 +15,10 @@ from data_prep.findings import SOME_FINDINGS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of ``series``."""
+    """Add the command line of ``series``."""
     parser.add_argument("folder", type=Path, help="folder tree of DICOM studies")
     parser.add_argument("--series", metavar="REGEX", help="only series of this description or UID")
-    parser.add_argument("--tie", choices=TIES, help="which to take of several that fit")
+    parser.add_argument("--tie", choices=TIES, help="choice between several series that fit")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -32,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
         print(study.patient_id or "no patient id", study.uid)
         width = max(len(series.name) for series in study.series)
         for series, reason in selection.reasons:
-            # Series of one description differ in their UID alone.
+            # Series with the same description differ only in their UID.
             uid = f"  {series.first.series_uid}" if selection.problem else ""
             print(f"{'->' if series is selection.picked else '  '} {series.name:{width}}  {reason}{uid}")
         if selection.problem:

@@ -1,4 +1,4 @@
-"""DICOM that is made from a series: a SEG of a mask, and what a SEG or a report must know of the series' images."""
+"""DICOM files derived from a series: a SEG of a mask, and the headers that a SEG or a report needs."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from data_prep.dicom.series import Series
 from data_prep.dicom.values import text
 
 REQUIRED = ("FrameOfReferenceUID", "SOPClassUID", "SOPInstanceUID")
-# DICOM types 1 and 2 that de-identified studies lack, and that results must show, be it empty.
+# Elements of DICOM types 1 and 2 that de-identified studies may lack. Results must have them, even if they are empty.
 EMPTY_IF_MISSING = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
     *("AccessionNumber", "ReferringPhysicianName", "PositionReferenceIndicator"),
@@ -24,35 +24,36 @@ EMPTY_IF_MISSING = (
 
 @contextmanager
 def deriving_from(series: Series) -> Iterator[None]:
-    """highdicom checks every header that it copies from, and raises nearly anything; here it becomes one line."""
+    """Turn errors into one line: highdicom checks every header that it copies from, with many kinds of error."""
     try:
         with quietly():
             yield
     except InputError:
         raise
     except Exception as error:
-        problem = f"no DICOM result can be made of its series' headers ({type(error).__name__}: {error})"
-        raise InputError(f"{series.files[0]}: {problem}; export it again") from error
+        problem, detail = "no DICOM result can be made of its series' headers", f"{type(error).__name__}: {error}"
+        raise InputError(problem, series.files[0], advice="export it again", detail=detail) from error
 
 
 def read_source_images(series: Series) -> list[Dataset]:
-    """The headers of a series' files in the order of its slices, as highdicom takes them.
+    """The headers of a series' files, in the order of the slices, in the form that highdicom needs.
 
-    A multi-frame header holds the frames of this series alone, in the order of its slices, and all headers say the
-    orientation in the same words.
+    A multi-frame header holds only the frames of this series, in the order of the slices. All headers have the same
+    text for the orientation.
 
     Raises:
-        InputError: when results cannot refer to it: a UID is missing, or there are several multi-frame files.
+        InputError: if results cannot refer to the series, because a UID is missing or there are several multi-frame
+            files.
     """
     slices, affine = stack(series)
     images = [read_dataset(path) for path in dict.fromkeys(piece.path for piece in slices)]
     if len(images) > 1 and any(image.get("PerFrameFunctionalGroupsSequence") for image in images):
-        raise InputError(f"{series.files[0]}: its series has several multi-frame files; export it as one")
+        raise InputError("its series has several multi-frame files", series.files[0], advice="export it as one")
     spacing = f"{voxel_sizes(affine)[2]:.10g}"
     for image in images:
         for keyword in REQUIRED:
             if not text(image, keyword):
-                raise InputError(f"{series.files[0]}: its series has no {keyword}; export it again")
+                raise InputError(f"its series has no {keyword}", series.files[0], advice="export it again")
         for keyword in EMPTY_IF_MISSING:
             if keyword not in image:
                 setattr(image, keyword, "")
@@ -68,10 +69,10 @@ def make_seg(mask: np.ndarray, series: Series, images: Sequence[Dataset], **opti
     """A binary SEG with a frame for every slice of the series.
 
     Args:
-        mask: 0 and 1 (columns, rows, slices), on the grid of ``read_series``.
-        series: the series that it was drawn on.
-        images: its headers, from :func:`read_source_images`.
-        options: what else highdicom's Segmentation wants to know.
+        mask: values 0 and 1 (columns, rows, slices), on the grid of ``read_series``.
+        series: the series that the mask was drawn on.
+        images: the series' headers, from :func:`read_source_images`.
+        options: further arguments of highdicom's Segmentation.
     """
     seg = Segmentation(
         source_images=images,

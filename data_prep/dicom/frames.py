@@ -1,8 +1,8 @@
-"""Enhanced multi-frame images -> one flat header for each frame, as if it were a classic image.
+"""Conversion of enhanced multi-frame images: one flat header for each frame, as for a classic image.
 
-Each attribute is taken from the functional group that DICOM PS3.3 C.7.6.16.2 gives it to, as GDCM and highdicom do.
-Private groups repeat such attributes with values of their own (Philips: a second ImagePositionPatient), and none of
-these is taken.
+Each attribute is read from the functional group that DICOM PS3.3 C.7.6.16.2 defines for it, as in GDCM and highdicom.
+Private groups may hold the same attributes with other values (Philips: a second ImagePositionPatient), and these are
+ignored.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from custom_components.errors import InputError
 from data_prep.dicom.b_values import b_value, vendor_b_value
 from data_prep.dicom.values import number, parts
 
-# Place and values: each said by one group alone.
+# Position and values: each attribute is in one group only.
 OWN_GROUPS = {
     "PlanePositionSequence": ("ImagePositionPatient",),
     "PlaneOrientationSequence": ("ImageOrientationPatient",),
@@ -23,26 +23,27 @@ OWN_GROUPS = {
     "FrameContentSequence": ("StackID",),
     "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept"),
 }
-# The contrast: converters and scanners put it into one public group or another.
+# Contrast: converters and scanners write these attributes into different public groups.
 CONTRAST = (
     *("FrameType", "EchoTime", "EffectiveEchoTime", "RepetitionTime", "ScanningSequence", "EchoPulseSequence"),
     *("ScanOptions", "EchoPlanarPulseSequence", "InversionRecovery", "SpectrallySelectedSuppression"),
     "DiffusionBValue",
 )
-# What a converter from classic images knew no group for.
+# Attributes for which a converter from classic images found no group.
 UNASSIGNED = "UnassignedSharedConvertedAttributesSequence", "UnassignedPerFrameConvertedAttributesSequence"
 
 
 def frames_of(dataset: Dataset) -> Iterator[Dataset]:
-    """One flat header for each frame: what its own functional groups say, else the shared ones, else the image.
+    """One flat header for each frame, from the frame's own functional groups, the shared groups and the image, in this
+    order.
 
     Raises:
-        InputError: when several frames have no functional groups, so that nothing says where they lie.
+        InputError: if several frames have no functional groups, so that their positions are unknown.
     """
     groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
     count = int(number(dataset, "NumberOfFrames") or 1)
     if count != len(groups) and (count > 1 or groups):
-        raise InputError(f"has {count} frames, and functional groups for {len(groups)}; export it again")
+        raise InputError(f"has {count} frames, and functional groups for {len(groups)}", advice="export it again")
     if not groups:
         yield dataset
     shared = dataset.get("SharedFunctionalGroupsSequence") or []
@@ -55,7 +56,7 @@ def frames_of(dataset: Dataset) -> Iterator[Dataset]:
 
 
 def _elements_of(levels: Iterable[Dataset]) -> dict[BaseTag, DataElement]:
-    """What functional groups say; of several, the first has its way."""
+    """The elements of functional groups. If several groups hold the same element, the first group counts."""
     said: dict[BaseTag, DataElement] = {}
     for level in levels:
         for group in _groups(level, private=False):
@@ -67,7 +68,10 @@ def _elements_of(levels: Iterable[Dataset]) -> dict[BaseTag, DataElement]:
 
 
 def _add_vendor_b_value(frame: Dataset, levels: Iterable[Dataset]) -> None:
-    """Each private group is asked on its own, since a creator's name counts within one group."""
+    """Add the b-value of a private group.
+
+    Each group is read separately, because a private creator's name holds in one group only.
+    """
     if b_value(frame) is not None:
         return
     for level in levels:

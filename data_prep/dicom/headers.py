@@ -1,4 +1,4 @@
-"""DICOM headers -> one small record for each image slice, classic and enhanced multi-frame alike."""
+"""Reading of DICOM headers: one small record for each slice of a classic or an enhanced multi-frame image."""
 
 import logging
 import struct
@@ -28,28 +28,28 @@ IMAGE_TAGS = (
     *("DiffusionBValue", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
 )
 TAGS = [*map(Tag, (*IMAGE_TAGS, *PRIVATE_TAGS))]
-# A file begins with 128 bytes for other programs, then this mark.
+# A DICOM file begins with 128 bytes that any program may use, then has this mark.
 PREAMBLE, MARK = 128, b"DICM"
-# The groups that a file without them begins with: its own description, or the patient's identity.
+# A file without preamble and mark begins with one of these groups: file description, or study identity.
 FIRST_GROUPS = (0x0002, 0x0008)
 
 
 class NotDicomError(InputError):
-    """The file is none of DICOM's."""
+    """The file is not a DICOM file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """What selection and geometry need to know of one slice; None and empty where the header does not say.
+    """The values of one slice that selection and geometry need; None or empty if the header lacks a value.
 
     Attributes:
         frame: index in a multi-frame file, 0 in a classic one.
-        stack: StackID of an enhanced image; its stacks (planes, repetitions) are different volumes.
+        stack: StackID of an enhanced image. Different stacks (planes, repetitions) are different volumes.
         spacing_mm: distance between rows, distance between columns.
         orientation: direction of a row, direction of a column (LPS).
         position_mm: centre of the first voxel (LPS).
-        sequence: what ScanningSequence and its enhanced successors say: SE, GR, EP, IR.
-        fat_suppressed: by ScanOptions FS or spectrally selective suppression.
+        sequence: kinds of the pulse sequence (SE, GR, EP, IR), from ScanningSequence or its enhanced successors.
+        fat_suppressed: whether fat is suppressed, by ScanOptions FS or by spectrally selective suppression.
     """
 
     path: Path
@@ -77,7 +77,7 @@ class Slice:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """No word on the many small rules that hospital files break; what changes a voxel raises."""
+    """Silence pydicom's warnings: hospital files break many small rules. Faults that change a voxel still raise."""
     logger = logging.getLogger("pydicom")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -90,27 +90,29 @@ def quietly() -> Iterator[None]:
 
 @contextmanager
 def parsing(path: Path) -> Iterator[None]:
-    """Values are parsed when asked for, and pydicom raises nearly anything; here it becomes one line about a file."""
+    """Turn errors into one line about the file: pydicom parses values at access, with many kinds of error."""
     try:
         with quietly():
             yield
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise error.at(path) from error
     except Exception as error:
-        raise InputError(f"{path}: its DICOM header is damaged ({type(error).__name__}); copy it again") from error
+        raise InputError(
+            "its DICOM header is damaged", path, advice="copy it again", detail=type(error).__name__
+        ) from error
 
 
 def read_dataset(path: Path, tags: list | None = None, pixels: bool = False) -> Dataset:
-    """Read a DICOM file, without its blank elements.
+    """Read a DICOM file and remove its blank elements.
 
     Args:
-        path: a file.
-        tags: the elements to read; all when None.
-        pixels: also read the pixel data.
+        path: the file.
+        tags: the elements to read; None for all.
+        pixels: whether to read the pixel data too.
 
     Raises:
-        NotDicomError: when it is no DICOM file.
-        InputError: when it is one, but missing or damaged.
+        NotDicomError: if the file is not a DICOM file.
+        InputError: if the file is missing or damaged.
     """
     options = {"stop_before_pixels": not pixels, "specific_tags": tags}
     try:
@@ -122,15 +124,19 @@ def read_dataset(path: Path, tags: list | None = None, pixels: bool = False) -> 
                     raise
                 return drop_blanks(_with_encoding(pydicom.dcmread(path, force=True, **options)))
     except pydicom.errors.InvalidDicomError as error:
-        raise NotDicomError(f"{path}: is no DICOM file; export it again") from error
+        raise NotDicomError("is no DICOM file", path, advice="export it again") from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or 'truncated'}); copy it again") from error
-    except Exception as error:  # pydicom raises nearly anything at broken bytes
-        raise InputError(f"{path}: its DICOM header is damaged ({type(error).__name__}); copy it again") from error
+        raise InputError(
+            "cannot be read", path, advice="copy it again", detail=error.strerror or "truncated"
+        ) from error
+    except Exception as error:  # pydicom raises many kinds of error at broken bytes
+        raise InputError(
+            "its DICOM header is damaged", path, advice="copy it again", detail=type(error).__name__
+        ) from error
 
 
 def begins_as_dicom(path: Path) -> bool:
-    """Whether a file's first bytes are those of DICOM, with or without the preamble; False if it cannot be read."""
+    """Whether a file begins as a DICOM file, with or without the preamble; False if the file cannot be read."""
     try:
         with path.open("rb") as file:
             start = file.read(PREAMBLE + len(MARK))
@@ -147,7 +153,7 @@ def _is_first_element(start: bytes, byte_order: str) -> bool:
 
 
 def _with_encoding(dataset: Dataset) -> Dataset:
-    """Says how the file is encoded where its bytes alone do: a decoder of pixels asks for it."""
+    """Add the encoding to a header that lacks it: the bytes have shown it, and the pixel decoders need it."""
     if not dataset.file_meta.get("TransferSyntaxUID"):
         implicit, little_endian = dataset.original_encoding
         explicit = ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian
@@ -159,11 +165,11 @@ def slices_of(dataset: Dataset, path: Path) -> list[Slice]:
     """The slices of one image, from its header.
 
     Args:
-        dataset: classic (one slice) or enhanced multi-frame MR (as many as frames).
-        path: the file it came from; it names the slices in messages and is read again for the voxels.
+        dataset: a classic image (one slice) or an enhanced multi-frame image (one slice for each frame).
+        path: the image's file. Messages name it, and the voxels are read from it later.
 
     Raises:
-        InputError: when a value is not what DICOM wants, or an enhanced image lacks its per-frame groups.
+        InputError: if a value does not have DICOM's form, or an enhanced image lacks its per-frame groups.
     """
     with parsing(path):
         return [_slice(frame, path, index) for index, frame in enumerate(frames_of(dataset))]
@@ -200,7 +206,7 @@ def _slice(header: Dataset, path: Path, index: int) -> Slice:
 def _required(header: Dataset, keyword: str) -> str:
     said = text(header, keyword)
     if not said:
-        raise InputError(f"has no {keyword}; export it again")
+        raise InputError(f"has no {keyword}", advice="export it again")
     return said
 
 

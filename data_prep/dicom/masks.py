@@ -1,4 +1,4 @@
-"""Which DICOM mask (SEG or RTSTRUCT) belongs to a series, and which of its segments make up the prostate."""
+"""Choice and reading of the DICOM mask (SEG or RTSTRUCT) of a series, and of the segments that make up the prostate."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ from data_prep.dicom.segments import place_segments
 from data_prep.dicom.series import Series
 from data_prep.dicom.values import text
 
-# Everything that names segments and references, without pixels and contours.
+# The elements that name segments and references, without pixels and contours.
 TAGS = [
     *("Modality", "SegmentSequence", "StructureSetROISequence", "ReferencedSeriesSequence"),
     *("ReferencedFrameOfReferenceSequence", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
@@ -26,7 +26,7 @@ PROSTATE = {"prostate", "prostata"}
 WHOLE = {"whole", "gland", "entire", "wg"}
 PERIPHERAL = {"peripheral", "pz"}
 CENTRAL = {"central", "cg", "cz", "transition", "transitional", "tz"}
-# Parts of the gland that some zone drawings leave to neither of the two.
+# Parts of the gland that some annotators draw as a third zone, beside the two.
 BETWEEN = {"fibromuscular", "stroma", "afs", "afms", "urethra"}
 PLAIN = {"of", "the", "organ", "anatomical", "structure", "mask", "segment", "segmentation", "contour", "roi", "tissue"}
 ZONE_WORDS = {"zone", "gland", "left", "right", "anterior", "distal", "prostatic"}
@@ -37,8 +37,8 @@ class MaskFile:
     """A DICOM SEG or RTSTRUCT.
 
     Attributes:
-        names: segment or ROI number -> its label and type.
-        references: UIDs of the series and images it was drawn on.
+        names: label and type of each segment or ROI, by number.
+        references: UIDs of the series and images that the mask was drawn on.
     """
 
     path: Path
@@ -47,13 +47,13 @@ class MaskFile:
     references: frozenset[str]
 
     def is_of(self, series: Series) -> bool:
-        """Whether it was drawn on the series, by its UID or those of its images."""
+        """Whether the mask was drawn on the series, according to the UIDs of the series or its images."""
         return not self.references.isdisjoint({series.first.series_uid, *(piece.uid for piece in series.slices)})
 
 
 @dataclass(frozen=True)
 class Mask:
-    """The segments of a file that together are the prostate of a series."""
+    """The segments of a file that together make up the prostate of a series."""
 
     path: Path
     modality: str
@@ -62,10 +62,10 @@ class Mask:
 
 
 def read_mask_file(path: Path) -> MaskFile:
-    """Read what a SEG or RTSTRUCT names and refers to.
+    """Read the names and the references in a SEG or RTSTRUCT.
 
     Raises:
-        InputError: when its header is damaged.
+        InputError: if the header is damaged.
     """
     dataset = read_dataset(path, tags=TAGS)
     with parsing(path):
@@ -73,31 +73,31 @@ def read_mask_file(path: Path) -> MaskFile:
 
 
 def choose_mask(series: Series, files: Iterable[MaskFile]) -> Mask | None:
-    """The prostate mask of a series; None when no file was drawn on it.
+    """The prostate mask of a series; None if no file was drawn on the series.
 
     Raises:
-        InputError: when files were drawn on it and none, or several, outline the prostate.
+        InputError: if files were drawn on the series, but none of them or several of them outline the prostate.
     """
     drawn = [file for file in files if file.is_of(series)]
     masks = [Mask(file.path, file.modality, found, series) for file in drawn if (found := prostate_of(file))]
     if len(masks) > 1:
-        raise InputError(f"{masks[1].path}: is a second prostate mask of its series; keep one")
+        raise InputError("is a second prostate mask of its series", masks[1].path, advice="keep one")
     if drawn and not masks:
         advice = "name one segment Prostate, or two Peripheral zone and Transition zone"
-        raise InputError(f"{drawn[0].path}: outlines no prostate among its {len(drawn[0].names)} segments; {advice}")
+        raise InputError(f"outlines no prostate among its {len(drawn[0].names)} segments", drawn[0].path, advice=advice)
     return masks[0] if masks else None
 
 
 def prostate_of(file: MaskFile) -> tuple[int, ...]:
-    """The numbers of the segments that make up the whole gland: one, or its zones; empty when there is none.
+    """The numbers of the segments that make up the whole gland: one segment or two zones; empty if there are none.
 
     Raises:
-        InputError: when several segments are the whole gland.
+        InputError: if several segments are the whole gland.
     """
     words = {number: _words(name) for number, name in file.names.items()}
     whole = [n for n, said in words.items() if said & (PROSTATE | WHOLE) and said <= PROSTATE | WHOLE | PLAIN]
     if len(whole) > 1:
-        raise InputError(f"{file.path}: has {len(whole)} segments named prostate; keep one")
+        raise InputError(f"has {len(whole)} segments named prostate", file.path, advice="keep one")
     allowed = PROSTATE | PERIPHERAL | CENTRAL | BETWEEN | ZONE_WORDS | PLAIN
     zones = {n: said for n, said in words.items() if said <= allowed and said & (PERIPHERAL | CENTRAL | BETWEEN)}
     both = all(any(said & kind for said in zones.values()) for kind in (PERIPHERAL, CENTRAL))
@@ -105,10 +105,10 @@ def prostate_of(file: MaskFile) -> tuple[int, ...]:
 
 
 def read_mask(mask: Mask) -> Volume:
-    """The mask on the grid of its series: uint8 0/1 (columns, rows, slices) and the affine of ``read_series``.
+    """Read the mask on the grid of its series: uint8 0/1 (columns, rows, slices) and the affine of ``read_series``.
 
     Raises:
-        InputError: when it does not lie on that grid, is empty, or cannot be read.
+        InputError: if the mask does not lie on that grid, is empty, or cannot be read.
     """
     slices, affine = stack(mask.series)
     shape = (slices[0].columns, slices[0].rows, len(slices))
@@ -118,17 +118,17 @@ def read_mask(mask: Mask) -> Volume:
         with quietly():
             voxels = draw(dataset, mask.segments, affine, shape)
     except InputError as error:
-        raise InputError(f"{mask.path}: {error}") from error
-    except Exception as error:  # both formats hang together by many references, and any of them may be broken
-        problem = f"cannot be read as {mask.modality} ({type(error).__name__})"
-        raise InputError(f"{mask.path}: {problem}; export it again") from error
+        raise error.at(mask.path) from error
+    except Exception as error:  # both formats hold many references, and any of them may be broken
+        problem, detail = f"cannot be read as {mask.modality}", type(error).__name__
+        raise InputError(problem, mask.path, advice="export it again", detail=detail) from error
     if not voxels.any():
-        raise InputError(f"{mask.path}: its prostate is empty; draw it or take the mask out")
+        raise InputError("its prostate is empty", mask.path, advice="draw it or take the mask out")
     return Volume(voxels, affine)
 
 
 def _references(dataset: Dataset) -> Iterator[str]:
-    """UIDs anywhere in the public part; what a vendor notes in private sequences is its own affair."""
+    """All UIDs in the public elements; a vendor's private sequences are ignored."""
     for element in dataset:
         if element.VR == "SQ" and not element.tag.is_private:
             for item in element.value:
@@ -148,5 +148,5 @@ def _names(dataset: Dataset) -> dict[int, str]:
 
 
 def _words(name: str) -> set[str]:
-    """'Prostate_WholeGland 2' -> {'prostate', 'whole', 'gland'}."""
+    """The words of a name in small letters: 'Prostate_WholeGland 2' gives {'prostate', 'whole', 'gland'}."""
     return set(re.findall(r"[^\W\d_]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()))

@@ -1,8 +1,8 @@
-"""Which series of a study is the axial T2-weighted one: rules over header values, each with its reason.
+"""Selection of a study's axial T2-weighted series, by rules on header values. Each rule gives its reason in words.
 
 The rules follow the protocol of PI-RADS v2.1 (Turkbey et al. 2019, doi 10.1016/j.eururo.2019.02.033): T2-weighted fast
-spin echo, axial or oblique axial to the prostate. Descriptions differ from hospital to hospital and are asked last,
-only where the physics is not in the header.
+spin echo, axial or oblique axial to the prostate. Descriptions differ between hospitals, so they are used last, and
+only if the header lacks the physical values.
 """
 
 import os
@@ -15,9 +15,9 @@ import numpy as np
 from custom_components.errors import InputError
 from data_prep.dicom.series import Series
 
-# T1 and proton density stay below, the T2w protocols of the public prostate datasets lie at 80 to 150 ms.
+# T1 and proton density have shorter echo times; T2w protocols of public prostate datasets have 80 to 150 ms.
 LEAST_ECHO_TIME_MS = 60
-# 3-D fast spin echo (SPACE, CUBE, VISTA) goes down to about 1200 ms; T1 spin echo stays below 1000 ms.
+# 3-D fast spin echo (SPACE, CUBE, VISTA) has repetition times from about 1200 ms on; T1 spin echo is below 1000 ms.
 LEAST_REPETITION_TIME_MS = 1000
 LEAST_SLICES = 5
 PLANES = ("sagittal", "coronal", "axial")
@@ -26,16 +26,17 @@ TIES = ("finest", "last")
 
 @dataclass(frozen=True)
 class SeriesChoice:
-    """What a user can tell the selection.
+    """The user's choices for the selection.
 
     Attributes:
-        match: regular expression for description, UID or ``stack <StackID>``. Of the series that hold it the rules pick
-            one; when it is one only, that one is picked whatever the rules say.
-        tie: of several that fit, take the one of the ``finest`` pixels or the ``last`` by number; None refuses.
-        names: what the user calls the two.
+        match: regular expression for description, UID or ``stack <StackID>``. If several series match, the rules pick
+            one of them. If only one series matches, it is picked without the rules.
+        tie: the choice between several series that fit: the one with the ``finest`` pixels, or the ``last`` by number.
+            None refuses to choose.
+        names: the user's names for ``match`` and ``tie``, for messages.
 
     Raises:
-        InputError: when ``match`` is no regular expression, or ``tie`` is unknown.
+        InputError: if ``match`` is not a regular expression, or ``tie`` is unknown.
     """
 
     match: str | None = None
@@ -52,12 +53,12 @@ class SeriesChoice:
 
     @classmethod
     def from_environment(cls) -> "SeriesChoice":
-        """The choice of a host, which has no command line of this project: the variables SERIES and TIE."""
+        """The choice in the environment variables SERIES and TIE, for hosts, which have no such command line."""
         return cls(os.environ.get("SERIES") or None, os.environ.get("TIE") or None, ("SERIES", "TIE"))
 
     @property
     def advice(self) -> str:
-        """How to come to a choice."""
+        """Advice on how to make a choice."""
         return f"choose with {self.names[0]} or {self.names[1]}"
 
 
@@ -67,8 +68,8 @@ class Selection:
 
     Attributes:
         picked: the series, or None.
-        problem: why none was picked, without anything that names the patient; empty when one was.
-        reasons: for every series in order, why it was or was not picked.
+        problem: the reason why no series was picked, without words that may name the patient; empty if one was picked.
+        reasons: for every series in order, the reason why it was or was not picked.
     """
 
     picked: Series | None
@@ -81,7 +82,7 @@ def select_series(series: Sequence[Series], choice: SeriesChoice | None = None) 
 
     Args:
         series: all series of one study.
-        choice: what overrides the rules.
+        choice: the user's choices, which overrule the rules.
     """
     choice = choice or SeriesChoice()
     objections = _objections(series, choice)
@@ -107,7 +108,7 @@ def contrast(series: Series) -> str:
 
 
 def plane(series: Series) -> str | None:
-    """The plane nearest to the slices; None when they lie in several, or no slice says."""
+    """The plane nearest to the slices; None if they lie in different planes, or if no slice has an orientation."""
     orientations = {piece.orientation for piece in series.slices}
     if None in orientations:
         return None
@@ -136,7 +137,7 @@ def _untie(fitting: list[Series], tie: str | None) -> Series | None:
     if len(fitting) == 1:
         return fitting[0]
     if fitting and tie == "last":
-        # Stacks of one file, such as repetitions, share its number.
+        # Stacks of one file, such as repetitions, have the same series number.
         places = [(one.first.number or 0, len(one.first.stack), one.first.stack) for one in fitting]
         return fitting[places.index(max(places))] if places.count(max(places)) == 1 else None
     if fitting and tie == "finest":

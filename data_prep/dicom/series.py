@@ -1,4 +1,4 @@
-"""The series of a folder tree, found by reading headers only."""
+"""Finding of the series in a folder tree; only headers are read."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,33 +10,33 @@ from tqdm import tqdm
 from custom_components.errors import InputError
 from data_prep.dicom.headers import TAGS, NotDicomError, Slice, begins_as_dicom, parsing, read_dataset, slices_of
 from data_prep.dicom.values import text
-from data_prep.findings import Finding, findings_of
+from data_prep.findings import Finding, FindingsError, findings_of
 from data_prep.folder_tree import FolderTree, read_tree
 
-# Files of these names that are not DICOM are damaged.
+# A file with this ending that is not DICOM counts as damaged.
 DICOM_SUFFIXES = (".dcm", ".ima")
 MASK_MODALITIES = ("SEG", "RTSTRUCT")
 
 
 @dataclass(frozen=True)
 class Series:
-    """The slices of one series, in no order; of an enhanced image with several stacks, those of one stack."""
+    """The unordered slices of one series, or of one stack if an enhanced image has several stacks."""
 
     slices: tuple[Slice, ...]
 
     @property
     def first(self) -> Slice:
-        """A slice to ask for what all share: patient, study, description."""
+        """One slice, for the values that all slices share: patient, study, description."""
         return self.slices[0]
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Its files, each once, by name."""
+        """The files of the series, each once, sorted by name."""
         return tuple(sorted({piece.path for piece in self.slices}))
 
     @property
     def name(self) -> str:
-        """How it is called on screen: number, stack and description."""
+        """The name of the series on screen: number, stack and description."""
         stack = f" stack {self.first.stack}" if self.first.stack else ""
         number = "?" if self.first.number is None else self.first.number
         return f"{number}{stack} {self.first.description}".rstrip()
@@ -44,7 +44,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Study:
-    """The series of one visit, by number."""
+    """The series of one study, sorted by number."""
 
     uid: str
     patient_id: str
@@ -53,11 +53,11 @@ class Study:
 
 @dataclass
 class Scan:
-    """What a folder tree holds.
+    """The content of a folder tree.
 
     Attributes:
-        studies: in the order of their first file.
-        mask_files: files of the modalities SEG and RTSTRUCT.
+        studies: the studies, in the order of their first file.
+        mask_files: the files of the modalities SEG and RTSTRUCT.
         findings: DICOM files that could not be read, empty files, and folders and links that could not be followed.
         others: files that are not DICOM.
     """
@@ -72,13 +72,13 @@ def scan_folder(folder: Path) -> Scan:
     """Read the header of every DICOM file below a folder, as :func:`scan_tree`.
 
     Raises:
-        InputError: when there is no such folder, or it cannot be read itself.
+        InputError: if there is no such folder, or the folder itself cannot be read.
     """
     return scan_tree(read_tree(folder))
 
 
 def scan_tree(tree: FolderTree) -> Scan:
-    """Read the header of every DICOM file of a tree, whatever its name; a DICOMDIR is passed over."""
+    """Read the header of every DICOM file of a tree, whatever the file's name is; a DICOMDIR is skipped."""
     scan = Scan(findings=list(tree.findings))
     for path in filter(begins_as_dicom, tree.unfinished):
         problem = "is an unfinished download of a DICOM file"
@@ -99,32 +99,32 @@ def scan_tree(tree: FolderTree) -> Scan:
                     slices.setdefault(piece.study_uid, []).append(piece)
         except NotDicomError as error:
             if path.suffix.lower() in DICOM_SUFFIXES or path.stat().st_size == 0:
-                scan.findings += findings_of(error, [path])
+                scan.findings += findings_of(error, path)
             else:
                 scan.others.append(path)
         except InputError as error:
-            scan.findings += findings_of(error, [path])
+            scan.findings += findings_of(error, path)
     for uid, pieces in slices.items():
         scan.studies.append(Study(uid, pieces[0].patient_id, tuple(group_series(pieces))))
     return scan
 
 
 def find_series(folder: Path) -> list[Series]:
-    """Every series below a folder.
+    """Find every series below a folder.
 
     Raises:
-        InputError: with one line for each damaged DICOM file, or when there is none at all.
+        InputError: with one line for each damaged DICOM file, or if there is no DICOM image at all.
     """
     scan = scan_folder(folder)
     if scan.findings:
-        raise InputError("\n".join(str(finding) for finding in scan.findings))
+        raise FindingsError(scan.findings)
     if not scan.studies:
-        raise InputError(f"{folder}: holds no DICOM image; check the path")
+        raise InputError("holds no DICOM image", folder, advice="check the path")
     return [series for study in scan.studies for series in study.series]
 
 
 def group_series(slices: Iterable[Slice]) -> list[Series]:
-    """Slices in any order -> their series, by number and stack."""
+    """Group slices into series, sorted by number and stack."""
     groups: dict[tuple[str, str], list[Slice]] = {}
     for piece in slices:
         groups.setdefault((piece.series_uid, piece.stack), []).append(piece)

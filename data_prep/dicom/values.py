@@ -1,4 +1,4 @@
-"""Values of a header's elements, where an empty element is as good as none: archives blank what they do not know."""
+"""Values of a header's elements. An empty element counts as missing, because archives leave unknown values blank."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +11,9 @@ FUNCTIONAL_GROUPS = ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroups
 
 
 def drop_blanks(dataset: Dataset) -> Dataset:
-    """Take out what says nothing, for readers that know a missing element, but no empty one; private parts are kept.
+    """Remove blank public elements, for readers that accept a missing element but not an empty one.
 
-    Of sequences only the functional groups are gone into, since that takes time.
+    To save time, the function enters only the sequences of functional groups.
     """
     return _drop_blanks(dataset, FUNCTIONAL_GROUPS.__contains__)
 
@@ -32,19 +32,19 @@ def _drop_blanks(dataset: Dataset, is_of_concern: Callable[[str], bool]) -> Data
 
 
 def _may_be_blank(value: Any) -> bool:
-    """Only then a value is parsed, which takes time: bytes that are blank as text may also be a number."""
+    """Whether a value needs parsing, which takes time: bytes that are blank as text may also be a number."""
     return not isinstance(value, bytes) or not value.strip(b" \0\\")
 
 
 def parts(header: Dataset, keyword: str) -> list[Any]:
-    """Every part of a value; none where the element is absent, empty, or holds blanks and backslashes alone."""
+    """The parts of a value; none if the element is missing, empty, or holds only blanks and backslashes."""
     value = header.get(keyword)
     values = list(value) if isinstance(value, MultiValue | list | tuple) else [value]
     return [] if all(map(is_blank, values)) else values
 
 
 def is_blank(part: Any) -> bool:
-    """Whether a part of a value says nothing."""
+    """Whether a part of a value is empty or blank."""
     return part is None or part == b"" or not str(part).strip(" \0")
 
 
@@ -54,17 +54,17 @@ def texts(header: Dataset, keyword: str) -> tuple[str, ...]:
 
 
 def text(header: Dataset, keyword: str) -> str:
-    """A value as one text, as it is written in the file; empty where there is none."""
+    """A value as one text, as written in the file; empty if there is no value."""
     return "\\".join(texts(header, keyword)).strip(" \0")
 
 
 def number(header: Dataset, keyword: str) -> float | None:
-    """A number, the first of several; None where there is none."""
+    """The value as a number, or the first of several numbers; None if there is none."""
     return next((float(part) for part in parts(header, keyword) if not is_blank(part)), None)
 
 
 def numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...] | None:
-    """So many numbers; None where they are more or fewer."""
+    """The value as ``count`` numbers; None if it has more or fewer numbers."""
     values = parts(header, keyword)
     if len(values) != count or any(map(is_blank, values)):
         return None

@@ -1,1 +1,1 @@
-"""A made-up pelvis for demonstrations and tests: drawn, scanned at six sites, written in the released layout."""
+"""A synthetic pelvis for demonstrations and tests: drawn, scanned at six sites, and written in the released layout."""

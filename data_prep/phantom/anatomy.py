@@ -1,7 +1,7 @@
-"""A male pelvis around the prostate, as T2w signal without coil and noise.
+"""The T2w signal of a synthetic male pelvis around the prostate, without coil and noise.
 
-Drawn from back to front, fat first, with radii and places in mm taken from the look of axial T2w images. Each patient
-is a draw of sizes, places and textures; a smooth warp of the whole makes no outline a plain ellipse.
+The tissues are painted one over the other, fat first. Radii and places in mm imitate axial T2w images. Sizes, places
+and textures are random for each patient, and a smooth warp keeps the outlines from being exact ellipses.
 """
 
 import numpy as np
@@ -18,7 +18,8 @@ def draw_pelvis(
     """Draw one patient.
 
     Returns:
-        Signal (H, W, D), air 0 to urine about 1; mask (H, W, D), True in the prostate; the rectum's centre (y in mm).
+        Signal (H, W, D), from 0 for air to about 1 for urine; mask (H, W, D), True in the prostate; the rectum's centre
+        (y in mm).
     """
     warp = [3.0 * grid.noise(rng, 28, 28, 40) for _ in range(2)]
     x = grid.x + rng.normal(0, 3) + warp[0]
@@ -51,11 +52,11 @@ def _muscles(signal: np.ndarray, grid: Grid, space: tuple, rng: np.random.Genera
     bundles = np.exp(-((grid.noise(rng, 22, 7, 16) / 0.12) ** 2))
     muscle = fibre + 0.28 * bundles
     for side in SIDES:
-        # Gluteus maximus: two broad bands behind, apart at the midline.
+        # Gluteus maximus: two broad bands at the back, with a gap at the midline.
         depth = 50 + rng.normal(0, 2) - 0.10 * z
         band = np.maximum(depth + 0.10 * np.abs(x) - y, y - depth - 34 - 0.1 * np.abs(x))
         paint(signal, inside(np.maximum(band, 6 - side * x), 3), muscle)
-        # The adductors and obturator externus lie before and below the pelvic wall, the hip's muscles beside it.
+        # The adductors and obturator externus lie in front of and below the pelvic wall, the hip's muscles at its side.
         paint(signal, inside(ellipsoid(x, y, z, (side * 50, -32, -24), (46, 21, 26), side * 28), 3), muscle)
         paint(signal, inside(ellipsoid(x, y, z, (side * 74, 32, -10), (24, 13, 40), side * -30), 3), muscle)
         paint(signal, inside(ellipsoid(x, y, z, (side * 80, -46, 14), (32, 17, 60), side * 20), 3), muscle)
@@ -109,7 +110,7 @@ def _seminal_vesicles(signal: np.ndarray, grid: Grid, space: tuple, gland: Gland
 
 
 def _plexus(signal: np.ndarray, grid: Grid, space: tuple, gland: Gland, rng: np.random.Generator) -> None:
-    """Veins and nerves around the capsule, whose greys are those of the gland."""
+    """Veins and nerves around the capsule, with the same grey values as the gland."""
     distance, _ = gland.distance(space)
     veins = 0.45 + 0.2 * np.tanh(2 * grid.noise(rng, 4.5, 4.5, 9))
     front = inside(space[1] - gland.y_mm, 20)
@@ -118,7 +119,7 @@ def _plexus(signal: np.ndarray, grid: Grid, space: tuple, gland: Gland, rng: np.
 
 
 def _levator(signal: np.ndarray, space: tuple, gland: Gland, rng: np.random.Generator) -> None:
-    """The sling beside gland and rectum, which closes downwards around the anal canal."""
+    """The levator muscle: a sling at both sides of gland and rectum, which closes around the anal canal below."""
     x, y, z = space
     opening = np.clip((z - gland.z_mm + gland.radii_mm[2] + 14) / 34, 0, 1)
     half_width = 12 + (gland.radii_mm[0] - 7) * opening

@@ -1,7 +1,7 @@
-"""Make a phantom: six sites of made-up pelvic MRI with prostate masks, in the released layout.
+"""Make a phantom: synthetic pelvic MRI of six sites with prostate masks, in the released layout.
 
-Each patient is drawn from the seed; the sites differ in field of view, coil, contrast and noise. It serves to try out
-and to test the toolkit, and says nothing about patients.
+The seed decides every patient. The sites differ in field of view, coil, contrast and noise. The phantom is for trying
+and testing the toolkit; its results say nothing about real patients.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from data_prep.volumes import write_volume
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command line of ``phantom``."""
+    """Add the command line of ``phantom``."""
     parser.add_argument("out", type=Path, help="folder to make")
     parser.add_argument("--cases-per-site", type=int, default=6, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
@@ -46,10 +46,10 @@ def make_phantom(
     """Write the phantom as ``<SITE>/CaseNN.nii.gz`` and ``CaseNN_segmentation.nii.gz``.
 
     Returns:
-        For each site the mean Dice of :func:`threshold_dice`.
+        The mean Dice of :func:`threshold_dice` for each site.
 
     Raises:
-        InputError: when a number is too small to draw a pelvis, or ``out`` already holds something.
+        InputError: if a number is too small to draw a pelvis, or ``out`` already holds something.
     """
     for option, value, least in (
         ("--cases-per-site", cases_per_site, 1),
@@ -75,14 +75,14 @@ def make_phantom(
 
 
 def draw_case(site: Site, slices: int, seed: int, index: int) -> tuple[Volume, Volume]:
-    """Image and mask of one patient; the same for the same site, size, seed and index, whatever else is drawn."""
+    """Image and mask of one patient. They depend only on site, size, seed and index."""
     rng = np.random.default_rng([seed, zlib.crc32(site.name.encode()), index])
     in_plane = site.field_of_view_mm / site.matrix
     spacing_mm = (in_plane, in_plane, site.slab_mm / slices)
     grid = Grid.centred((site.matrix, site.matrix, slices), spacing_mm)
     signal, mask, rectum_y_mm = draw_pelvis(grid, site.endorectal, site.peripheral_zone, rng)
     image = scan(signal, grid, site, rectum_y_mm, rng)
-    # The grid's axes run to the left, back and head, NIfTI's to the right, front and head: two signs turn.
+    # The grid's axes point to the left, back and head, NIfTI's axes to the right, front and head, so two signs change.
     affine = np.diag([-spacing_mm[0], -spacing_mm[1], spacing_mm[2], 1.0])
     affine[:3, 3] = -grid.x.flat[0], -grid.y.flat[0], grid.z.flat[0]
     return Volume(image, affine), Volume(mask.astype(np.uint8), affine)

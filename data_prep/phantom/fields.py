@@ -1,7 +1,7 @@
-"""Smooth random fields and soft shapes on a voxel grid: the pencils that the anatomy is drawn with.
+"""Smooth random fields and soft shapes on a voxel grid; the anatomy is drawn with them.
 
-Every array here is float32 (H, W, D) or broadcasts to it; lengths are in mm. x runs to the patient's left, y to the
-back, z to the head, with the origin at the middle of the prostate.
+Every array in this module is float32 (H, W, D) or broadcasts to this shape. Lengths are in mm. x points to the
+patient's left, y to the back, z to the head; the origin is the middle of the prostate.
 """
 
 import math
@@ -31,9 +31,11 @@ class Grid:
         return self.x.shape[0], self.y.shape[1], self.z.shape[2]
 
     def noise(self, rng: np.random.Generator, *scale_mm: float) -> np.ndarray:
-        """A smooth random field of mean 0 and deviation 1; ``scale_mm`` is its grain, for all axes or for each.
+        """A smooth random field with mean 0 and standard deviation 1. ``scale_mm`` is its grain size, for all axes or
+        for each.
 
-        Random numbers on a coarse lattice, blended by cubic B-splines: one small matrix product an axis.
+        The field interpolates random numbers on a coarse lattice by cubic B-splines, with one small matrix product for
+        each axis.
         """
         scales = scale_mm if len(scale_mm) == 3 else scale_mm * 3
         bases = [
@@ -41,7 +43,8 @@ class Grid:
         ]
         field = rng.standard_normal([basis.shape[1] for basis in bases], dtype=np.float32)
         for basis in bases:
-            # Each product takes the lattice's first axis and appends the voxels' axis: three of them restore the order.
+            # Each product removes the lattice's first axis and appends an axis of voxels, so three products restore the
+            # order.
             field = np.tensordot(field, basis, axes=(0, 1))
         return (field - field.mean()) / max(float(field.std()), 1e-6)
 
@@ -77,20 +80,20 @@ def ellipsoid(
 
 
 def _turn(degrees: float) -> tuple[float, float]:
-    # Python floats on purpose: a NumPy float64 would turn every array it meets into float64, at twice the time.
+    # Python floats, because a NumPy float64 would turn all arrays into float64, which takes twice the time.
     return math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
 
 
 def inside(distance: np.ndarray, blur_mm: float = 1.2) -> np.ndarray:
-    """1 inside, 0 outside, a ramp of ``blur_mm`` between: the partial volume of an edge."""
+    """1 inside, 0 outside, and between them a ramp of ``blur_mm``, like the partial volume of an edge."""
     return np.clip(0.5 - distance / blur_mm, 0, 1)
 
 
 def shell(distance: np.ndarray, thickness_mm: float, blur_mm: float = 1.2) -> np.ndarray:
-    """1 in a skin of ``thickness_mm`` that lies just inside the surface."""
+    """1 in a layer of ``thickness_mm`` directly inside the surface."""
     return inside(np.abs(distance + thickness_mm / 2) - thickness_mm / 2, blur_mm)
 
 
 def paint(signal: np.ndarray, weight: np.ndarray, value: np.ndarray | float) -> None:
-    """Lay ``value`` over ``signal``, in place, as thickly as ``weight`` (0 to 1) says."""
+    """Blend ``value`` into ``signal`` in place; ``weight`` (0 to 1) is the share of ``value``."""
     signal += weight * (value - signal)

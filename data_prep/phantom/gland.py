@@ -12,13 +12,13 @@ class Gland:
     """One patient's prostate.
 
     Attributes:
-        x_mm, y_mm, z_mm: its centre.
-        radii_mm: half its width, depth and height.
-        squareness: exponent of the superellipse in the axial plane, 2 an ellipse.
+        x_mm, y_mm, z_mm: centre of the prostate.
+        radii_mm: half of the width, depth and height.
+        squareness: exponent of the superellipse in the axial plane; 2 gives an ellipse.
         taper: how much narrower the apex is than the base.
-        hollow_mm: how far the rectum dents the back.
+        hollow_mm: depth of the dent that the rectum makes in the back.
         harmonics: (amplitude, phase) of the outline's second to fifth harmonic.
-        growth: how much of the depth the central gland takes, more in hyperplasia.
+        growth: share of the depth that the central gland takes; hyperplasia makes it larger.
         peripheral_zone: signal of the healthy peripheral zone.
     """
 
@@ -35,7 +35,10 @@ class Gland:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, endorectal: bool, peripheral_zone: float) -> "Gland":
-        """A gland of 20 to 90 ml; the coil's balloon flattens it and dents its back."""
+        """Draw a random gland of 20 to 90 ml.
+
+        The balloon of an endorectal coil makes the gland flatter and dents its back.
+        """
         size = rng.uniform(0.85, 1.2)
         flat = 0.85 if endorectal else 1.0
         radii = (
@@ -58,11 +61,14 @@ class Gland:
 
     @property
     def back_mm(self) -> float:
-        """y of the middle of its posterior surface."""
+        """y of the middle of the gland's posterior surface."""
         return self.y_mm + self.radii_mm[1] - self.hollow_mm
 
     def distance(self, space: tuple) -> tuple[np.ndarray, tuple]:
-        """Roughly the signed distance in mm to the surface (H, W, D), negative inside, and the point over the radii."""
+        """Approximate signed distance in mm to the surface (H, W, D), negative inside.
+
+        The second result is each point divided by the radii.
+        """
         x, y, z = space
         width, depth, height = self.radii_mm
         t = (z - self.z_mm) / height
@@ -77,13 +83,13 @@ class Gland:
         return (radius - 1) * min(width, depth), (u, v, t)
 
     def paint_into(self, signal: np.ndarray, grid: Grid, space: tuple, rng: np.random.Generator) -> np.ndarray:
-        """Paint the gland over ``signal`` in place; returns its mask (H, W, D)."""
+        """Paint the gland into ``signal`` in place; return its mask (H, W, D)."""
         distance, (u, v, t) = self.distance(space)
         grain = grid.noise(rng, 2.5, 2.5, 5)
         peripheral = self.peripheral_zone + 0.08 * grid.noise(rng, 6) + 0.05 * grain
         paint(signal, inside(distance), peripheral)
 
-        # Hyperplastic nodules: blobs of either sign with dark rims where the field crosses a level.
+        # Hyperplastic nodules: bright and dark blobs, with dark rims where the field crosses a level.
         field = grid.noise(rng, 7, 7, 9)
         nodules = 0.40 + 0.15 * np.tanh(1.5 * field) - 0.12 * np.exp(-(((field - 0.6) / 0.18) ** 2)) + 0.04 * grain
         central_v = v + 1 - self.growth

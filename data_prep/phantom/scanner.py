@@ -1,4 +1,6 @@
-"""From T2w signal to the image a site's scanner would store: coil sensitivity, blur, Rician noise, grey values."""
+"""Simulation of a site's scanner: from the T2w signal to a stored image, with coil, blur, Rician noise and grey
+values.
+"""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -8,7 +10,7 @@ from data_prep.phantom.sites import Site
 
 
 def scan(signal: np.ndarray, grid: Grid, site: Site, rectum_y_mm: float, rng: np.random.Generator) -> np.ndarray:
-    """Image (H, W, D), int16, of a signal (H, W, D) at a site."""
+    """The image (H, W, D), int16, that a site's scanner makes of a signal (H, W, D)."""
     sigma = [site.sharpness_mm / size for size in grid.spacing_mm[:2]] + [0]
     received = gaussian_filter(signal**site.contrast, sigma, truncate=3) * _sensitivity(grid, site, rectum_y_mm, rng)
     channels = rng.standard_normal((2, *grid.shape), dtype=np.float32) * site.noise
@@ -19,7 +21,7 @@ def scan(signal: np.ndarray, grid: Grid, site: Site, rectum_y_mm: float, rng: np
 def _sensitivity(grid: Grid, site: Site, rectum_y_mm: float, rng: np.random.Generator) -> np.ndarray:
     drift = np.exp(0.12 * grid.noise(rng, 80))
     if site.endorectal:
-        # Near the coil the signal is several times the far field's, as 1 over the square of the distance.
+        # The signal falls with the square of the distance, so near the coil it is several times as large as far away.
         distance = np.sqrt(grid.x**2 + (grid.y - rectum_y_mm) ** 2 + (0.6 * grid.z) ** 2)
         return drift * (0.6 + 3.2 * site.bias / (1 + (distance / 22) ** 2))
     front, back = np.exp((-grid.y - 95) / 45), np.exp((grid.y - 95) / 45)

@@ -1,7 +1,7 @@
-"""The six sites of the phantom: what sets their scanners apart.
+"""The six sites of the phantom, with the properties of their scanners.
 
-The names are those of the public multi-site set, so that commands written for the phantom fit the real data. The
-values are made up; they only make the sites differ as real ones do, in field of view, coil, contrast and noise.
+The names are those of the public multi-site dataset, so that a command for the phantom also fits the real data. The
+values are invented. They make the sites differ as real sites do, in field of view, coil, contrast and noise.
 """
 
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ class Site:
         matrix: rows and columns.
         field_of_view_mm: side of the square image.
         slab_mm: height of the stack of slices.
-        endorectal: whether the coil sits in the rectum, instead of around the pelvis.
-        contrast: exponent on the T2w signal; above 1 darkens the middle greys.
+        endorectal: whether the coil is in the rectum instead of around the pelvis.
+        contrast: exponent of the T2w signal; a value above 1 makes middle grey values darker.
         peripheral_zone: signal of the healthy peripheral zone (fat is near 0.7).
-        bias: how strongly sensitivity varies over the image.
-        noise: deviation of each complex channel (fat is near 0.7).
-        sharpness_mm: blur of the acquisition, in mm.
-        scale: grey value of signal 1, for the scanner's own units.
+        bias: how strongly the coil's sensitivity varies over the image.
+        noise: standard deviation in each complex channel (the signal of fat is about 0.7).
+        sharpness_mm: blur of the image in mm.
+        scale: grey value of signal 1, since each scanner has its own units.
     """
 
     name: str

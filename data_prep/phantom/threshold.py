@@ -1,14 +1,14 @@
-"""How far intensity alone goes: the score of the best window that someone who knows the answer could choose."""
+"""The score of the best intensity threshold, as a check that intensity alone does not solve the phantom."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, label
 
 
 def threshold_dice(image: np.ndarray, mask: np.ndarray) -> float:
-    """Best Dice of "largest component within an intensity window" over windows chosen with the mask at hand.
+    """The best Dice of a threshold: the largest component within an intensity window that is chosen with the true mask.
 
-    The windows' ends are percentiles of the prostate's own intensities, on a lightly smoothed image at half the
-    in-plane resolution. A phantom on which this scores high would teach a network nothing about shape.
+    The ends of the windows are percentiles of the prostate's intensities, on a slightly smoothed image at half the
+    in-plane resolution. If this Dice were high, a network could learn the phantom without learning shapes.
 
     Args:
         image: (H, W, D).

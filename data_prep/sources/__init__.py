@@ -1,7 +1,7 @@
-"""One module for each layout that raw studies come in, and the choice among them.
+"""The sources: one module for each layout of raw studies, and the choice of the module.
 
-A source is a module with ``NAME``, ``recognises(tree)`` (cheap: by names and first files) and
-``find_cases(tree, site, options) -> Listing`` (reads headers at most). All are given the same walk through the folder.
+A source is a module with ``NAME``, ``recognises(tree)`` (cheap: by names and first files) and ``find_cases(tree, site,
+options) -> Listing`` (it reads at most headers). All sources get the same walk through the folder.
 """
 
 import argparse
@@ -18,42 +18,47 @@ from data_prep.folder_tree import FolderTree, read_tree
 from data_prep.sources import bids, decathlon, dicom, i2cvb, multi_site, nci_isbi, promise12
 from data_prep.sources.case import Listing, SourceCase, SourceOptions
 
-# It becomes part of file names.
+# A site's name becomes part of file names.
 SITE_NAME = re.compile(r"[\w-][\w.-]*")
-# DICOM comes last and is asked last: folders of other layouts hold DICOM too.
+# DICOM is tried last, because folders of other layouts may hold DICOM too.
 SOURCES = (multi_site, promise12, nci_isbi, i2cvb, decathlon, bids, dicom)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags of a command that reads raw studies."""
+    """Add the flags of a command that reads raw studies."""
     sites = parser.add_mutually_exclusive_group()
     sites.add_argument("--site", help="name of the site, where the folder's layout does not tell it")
     sites.add_argument("--site-folders", action="store_true", help="each folder is a site, and its name may be kept")
     parser.add_argument("--source", choices=[source.NAME for source in SOURCES], help="layout (default: recognised)")
     parser.add_argument("--series", metavar="REGEX", help="DICOM: take the series of this description or UID")
-    parser.add_argument("--tie", choices=TIES, help="DICOM: which to take of several series that fit")
-    parser.add_argument("--masks", type=Path, metavar="FOLDER", help="DICOM: masks that lie apart from their studies")
+    parser.add_argument("--tie", choices=TIES, help="DICOM: choice between several series that fit")
+    parser.add_argument(
+        "--masks",
+        type=Path,
+        metavar="FOLDER",
+        help="DICOM: folder of the masks, if they are not in the folders of the studies",
+    )
 
 
 def options_of(arguments: argparse.Namespace) -> SourceOptions:
-    """What the command line of :func:`add_arguments` tells a source."""
+    """The options for a source, from a command line made by :func:`add_arguments`."""
     return SourceOptions(arguments.series, arguments.tie, arguments.masks)
 
 
 def find_cases(
     folder: Path, site: str | None = None, source: str | None = None, options: SourceOptions | None = None
 ) -> Listing:
-    """The cases of a raw folder; of two with one name, neither.
+    """Find the cases of a raw folder. If two cases have the same name, both are left out and become findings.
 
     Args:
         folder: raw folder.
-        site: the site's name, where the layout does not tell it.
-        source: a source's NAME; by default the one that recognises the folder.
-        options: what the source is told.
+        site: the site's name, for layouts that do not contain it.
+        source: the NAME of a source; by default the source that recognises the folder.
+        options: options for the source.
 
     Raises:
-        InputError: when the folder is missing, unreadable, not recognised, or holds no case; when ``options`` are for
-            another layout, or a site's name is no file name.
+        InputError: if the folder is missing, unreadable, not recognised, or holds no case; if ``options`` are for
+            another layout; or if a site's name cannot be a file name.
     """
     tree = read_tree(folder)
     module, options = _source(tree, source), options or SourceOptions()
@@ -86,9 +91,9 @@ def _require_plain_names(folder: Path, sites: set[str]) -> None:
 
 
 def _tell_unreadable(listing: Listing, tree: FolderTree, hold_back: bool) -> None:
-    """Add what could not be read below the folder, and hold back the cases of which that may be a part.
+    """Add the findings of unreadable and unfinished files, and hold back the cases that these files may belong to.
 
-    DICOM knows by itself which studies a damaged file concerns.
+    The DICOM source decides by itself which studies a damaged file may belong to.
     """
     listing.notes += tree.notes
     listing.findings += [finding for finding in tree.findings if finding not in listing.findings]

@@ -1,7 +1,7 @@
 """A BIDS-like folder: ``sub-*/[ses-*/]anat/*_T2w.nii.gz``, with ``*_mask`` or ``*_dseg`` beside or in ``derivatives``.
 
 Gorgolewski et al., "The brain imaging data structure" (2016), https://bids-specification.readthedocs.io. A mask belongs
-to the image whose entities (``sub-01``, ``ses-2``, ``acq-axial``) it has all of.
+to an image if the mask's name holds all entities of the image's name (``sub-01``, ``ses-2``, ``acq-axial``).
 """
 
 import re
@@ -14,9 +14,9 @@ from data_prep.folder_tree import FolderTree
 from data_prep.sources.case import Listing, SourceCase, SourceOptions, require_site
 
 NAME = "bids"
-# In a dseg the zones may be told apart.
+# A dseg may have a label for each zone.
 LABELS = frozenset({0, 1, 2})
-# What a name may end with, and of paths relative to the folder the whole.
+# The endings of names, and the form of whole paths relative to the folder.
 ENDINGS = re.compile(r"_(T2w|mask|dseg)\.(?i:nii)")
 IMAGE = re.compile(r"sub-[^/]*/(ses-[^/]*/)?anat/[^/]*_T2w\.(?i:nii(\.gz)?)")
 MASK = re.compile(r"(derivatives/(.*/)?sub-[^/]*|sub-[^/]*/(.*/)?anat/[^/]*)_(mask|dseg)\.(?i:nii(\.gz)?)")
@@ -29,7 +29,7 @@ def recognises(tree: FolderTree) -> bool:
 
 
 def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Listing:
-    """List the T2w images of all subjects and sessions; those whose ``acq`` says sagittal or coronal are left aside."""
+    """List the T2w images of all subjects and sessions, except images whose ``acq`` is sagittal or coronal."""
     site = require_site(tree.root, site)
     listing = Listing()
     masks: dict[str, list[Path]] = {}
@@ -80,5 +80,5 @@ def _subject(path: Path) -> str:
 
 
 def _entities(path: Path) -> set[str]:
-    """``sub-01_acq-axial_T2w.nii.gz`` -> sub-01, acq-axial."""
+    """The entities in a name: ``sub-01_acq-axial_T2w.nii.gz`` has sub-01 and acq-axial."""
     return {part for part in _stem(path).split("_") if "-" in part}

@@ -1,4 +1,4 @@
-"""What every source gives: cases that can be read, what is wrong with the folder, and what was left aside."""
+"""The results of every source: cases that can be read, faults of the folder, and notes on ignored files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,22 +11,22 @@ from data_prep.findings import Finding
 
 @dataclass(frozen=True)
 class SourceCase:
-    """One image and its mask as they lie in the imported folder; nothing of it is read before it is asked for.
+    """One image and its mask in the imported folder. The files are read only when the functions below are called.
 
-    A case travels to worker processes: ``read_image`` and ``read_label`` are picklable (functools.partial of a function
-    of a module).
+    A case is sent to worker processes, so ``read_image`` and ``read_label`` are picklable (functools.partial of a
+    function of a module).
 
     Attributes:
-        site: the hospital or scanner it comes from.
-        name: its name within the site, as the source has it.
-        patient: whom it shows, as the source has it; cases of one patient of a site never part in a split.
-        source: where it lies, relative to the imported folder, with '/'. It may identify the patient.
+        site: the hospital or scanner of the case.
+        name: the source's name of the case, unique within the site.
+        patient: the source's name of the patient. A split keeps all cases of a patient of a site together.
+        source: the path relative to the imported folder, with '/'. It may identify the patient.
         image: the image's file, or the folder of its slices, for messages.
-        label: the mask's file or folder, for messages; None when there is no mask.
-        files: everything that is read for it; an import starts again when one of them changes.
-        read_image: gives the image (H, W, D); raises InputError when it cannot be read.
-        read_label: gives the mask (H, W, D) with the source's own labels; None when there is no mask.
-        labels: every value that the mask may hold; 0 is background, all others are prostate.
+        label: the mask's file or folder, for messages; None if there is no mask.
+        files: all files that are read for the case; if one of them changes, the case is imported again.
+        read_image: function that returns the image (H, W, D); it raises InputError if the image cannot be read.
+        read_label: function that returns the mask (H, W, D) with the source's own labels; None if there is no mask.
+        labels: all values that the mask may hold; 0 is background, all other values are prostate.
     """
 
     site: str
@@ -43,12 +43,12 @@ class SourceCase:
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What a user can tell a source; a source takes what concerns it.
+    """The user's options for a source; a source uses the options that concern it.
 
     Attributes:
-        series: regular expression that a DICOM series' description or UID must match, where the rules alone tie.
-        tie: of several DICOM series that fit, the one to take: ``finest`` or ``last``.
-        masks: folder of the DICOM masks (SEG, RTSTRUCT) when they do not lie with their studies.
+        series: regular expression for a DICOM series' description or UID, used if the rules alone cannot decide.
+        tie: the choice between several DICOM series that fit: ``finest`` or ``last``.
+        masks: folder of the DICOM masks (SEG, RTSTRUCT), if they do not lie in the folders of the studies.
     """
 
     series: str | None = None
@@ -58,13 +58,13 @@ class SourceOptions:
 
 @dataclass
 class Listing:
-    """What a source found.
+    """The result of a source.
 
     Attributes:
-        cases: image by image, in the order of their names.
-        findings: faults that leave no case to read, such as a mask without image.
-        notes: what was seen and not taken, one line each, such as every series not picked and why.
-        guessed_sites: sites that are nothing but names of folders, which may be those of patients.
+        cases: the cases, one for each image, in the order of their names.
+        findings: faults of files that make no case, such as a mask without an image.
+        notes: one line for each file or series that is not imported, such as the reason why a series was not picked.
+        guessed_sites: sites whose names are only names of folders, which may be names of patients.
     """
 
     cases: list[SourceCase] = field(default_factory=list)
@@ -74,10 +74,10 @@ class Listing:
 
 
 def require_site(folder: Path, site: str | None) -> str:
-    """The site's name, for layouts that do not tell it.
+    """The site's name, for layouts that do not contain it.
 
     Raises:
-        InputError: when there is none.
+        InputError: if no name is given.
     """
     if not site:
         raise InputError(f"{folder}: nothing in it says which site it comes from; name it with --site")

@@ -1,7 +1,7 @@
-"""The Medical Segmentation Decathlon's layout: a ``dataset.json`` with lists of images and masks, any task of it.
+"""The layout of all tasks of the Medical Segmentation Decathlon: a ``dataset.json`` with lists of images and masks.
 
 Simpson et al., "A large annotated medical image dataset for the development and evaluation of segmentation algorithms"
-(2019). Of images with several modalities (Task05_Prostate: T2 and ADC in one 4-D file) the T2 is taken.
+(2019). If images have several modalities (Task05_Prostate: T2 and ADC in one 4-D file), the T2 is used.
 """
 
 from functools import partial
@@ -25,10 +25,10 @@ def recognises(tree: FolderTree) -> bool:
 
 
 def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Listing:
-    """List the cases of ``training`` (and ``validation``), and those of ``test``, which have no masks.
+    """List the cases of ``training`` and ``validation``, and the cases of ``test``, which have no masks.
 
     Raises:
-        InputError: when ``dataset.json`` is not of this format, or no modality or several are T2.
+        InputError: if ``dataset.json`` is not of this format, or if no modality or several modalities are T2.
     """
     folder = tree.root
     site = require_site(folder, site)

@@ -1,6 +1,6 @@
 """DICOM as a hospital exports it: a folder tree of studies in any order, with or without masks (SEG, RTSTRUCT).
 
-Each study gives one case, its axial T2w series; ``python -m data_prep series`` shows which that is and why.
+Each study gives one case, its axial T2w series. ``python -m data_prep series`` shows the picked series and the reasons.
 """
 
 import hashlib
@@ -38,10 +38,10 @@ def recognises(tree: FolderTree) -> bool:
 
 
 def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Listing:
-    """List one case a study.
+    """List one case for each study.
 
     Raises:
-        InputError: when no site is given, or ``options`` are at fault: their folder of masks holds none.
+        InputError: if no site is given, or an option is wrong, such as a folder of masks without masks.
     """
     folder = tree.root
     site = require_site(folder, site)
@@ -51,7 +51,7 @@ def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Li
     if scan.others:
         listing.notes.append(f"ignored as no DICOM: {len(scan.others)}, such as {scan.others[0].relative_to(folder)}")
     apart = _scan_masks(options.masks) if options.masks else Scan()
-    # The folder of masks may lie within the other.
+    # The folder of masks may lie within the imported folder.
     masks = _read_mask_files(list(dict.fromkeys(scan.mask_files + apart.mask_files)), listing)
     picked = [series for study in scan.studies if (series := _pick(study, choice, listing))]
     short = _folders_with_damage(scan)
@@ -64,7 +64,7 @@ def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Li
         try:
             listing.cases.append(_case(series, masks, folder, site))
         except InputError as error:
-            listing.findings += findings_of(error, [file.path for file in masks])
+            listing.findings += findings_of(error, series.files[0])
     for file in masks:
         if not any(file.is_of(series) for series in picked):
             listing.notes.append(f"{file.path.name}: {file.modality} of a series that was not picked")
@@ -82,9 +82,10 @@ def _scan_masks(folder: Path) -> Scan:
 
 
 def _folders_with_damage(scan: Scan) -> set[Path]:
-    """Folders with a damaged file and one study: it is likely that study's slice, and at an end no gap would tell.
+    """Folders with a damaged file and one study: the file may be a slice of that study, and a missing end slice leaves
+    no gap.
 
-    Where several studies share a folder nobody can say whose slice it is, and none is held back.
+    If a folder holds several studies, the damaged file's study is unknown, and no study is held back.
     """
     studies: dict[Path, set[str]] = {}
     for study in scan.studies:
@@ -100,7 +101,7 @@ def _read_mask_files(paths: list[Path], listing: Listing) -> list[MaskFile]:
         try:
             files.append(read_mask_file(path))
         except InputError as error:
-            listing.findings += findings_of(error, [path])
+            listing.findings += findings_of(error, path)
     return files
 
 
@@ -123,7 +124,7 @@ def _pick(study: Study, choice: SeriesChoice, listing: Listing) -> Series | None
 def _case(series: Series, masks: list[MaskFile], folder: Path, site: str) -> SourceCase:
     mask = choose_mask(series, masks)
     image = series.files[0]
-    # The hash tells a patient's studies apart and stays when another study is added.
+    # The hash distinguishes a patient's studies, and does not change when another study is added.
     study = hashlib.sha256(series.first.study_uid.encode()).hexdigest()[:8]
     patient = re.sub(r"[^\w.-]+", "-", series.first.patient_id) or study
     return SourceCase(

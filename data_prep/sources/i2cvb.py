@@ -1,4 +1,4 @@
-"""I2CVB: ``<patient>/T2W/*.dcm`` with the masks as DICOM in ``<patient>/GT/prostate/*.dcm``.
+"""The layout of I2CVB: ``<patient>/T2W/*.dcm``, with DICOM masks in ``<patient>/GT/prostate/*.dcm``.
 
 Lemaître et al., "Computer-Aided Detection and diagnosis for prostate cancer based on mono and multi-parametric MRI: a
 review" (2015), https://i2cvb.github.io.
@@ -12,7 +12,7 @@ from data_prep.sources.case import Listing, SourceCase, SourceOptions
 
 NAME = "i2cvb"
 SITE = "I2CVB"
-# Masks are stored as 1 or, as a picture, 255.
+# Masks are stored with the value 1 or, like pictures, with 255.
 LABELS = frozenset({0, 1, 255})
 
 
@@ -23,7 +23,7 @@ def recognises(tree: FolderTree) -> bool:
 
 def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Listing:
     """List the patients' folders."""
-    # Imported here: the decoders of DICOM take a while to load.
+    # The DICOM decoders are imported here because they take some time to load.
     from data_prep.sources.series_folder import read_series_folder
 
     listing = Listing()
@@ -53,7 +53,7 @@ def _patients(tree: FolderTree) -> list[Path]:
 
 
 def _below(tree: FolderTree, folder: Path, *names: str) -> Path | None:
-    """The folder of these names below a folder, in any capitals."""
+    """The folder at the path ``names`` below a folder, in capital or small letters; None if there is none."""
     for name in names:
         named = (path for path in tree.children(folder) if path.name.casefold() == name)
         folder = next(filter(tree.is_folder, named), None)

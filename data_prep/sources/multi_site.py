@@ -1,9 +1,9 @@
 """The released multi-site prostate layout: ``<SITE>/CaseNN.nii.gz`` with ``CaseNN_segmentation.nii.gz`` beside it.
 
-The layout of Liu et al., "MS-Net: Multi-Site Network for Improving Prostate Segmentation with Heterogeneous MRI
-Data" (2020). Copies of it in circulation differ in capitals (``_Segmentation``, ``.NII.GZ``) and in what else lies
-beside the cases (zone masks, tables), so names are matched without regard to capitals and the rest is left aside.
-One site's folder alone is read with ``--site``, and so is one of a folder for each patient.
+The layout of Liu et al., "MS-Net: Multi-Site Network for Improving Prostate Segmentation with Heterogeneous MRI Data"
+(2020). Existing copies differ in capital letters (``_Segmentation``, ``.NII.GZ``) and in additional files (zone masks,
+tables). So names are compared without regard to capital letters, and additional files are ignored. With ``--site`` the
+folder may be one site's folder, or hold a sub-folder for each patient.
 """
 
 import re
@@ -15,26 +15,26 @@ from data_prep.sources.case import Listing, SourceOptions
 from data_prep.sources.pairs import add_pairs
 
 NAME = "multi_site"
-# 1 and 2 are the zones that two of the released sites tell apart; the prostate is both.
+# Two of the released sites have the zones 1 and 2; the prostate is both zones together.
 LABELS = frozenset({0, 1, 2})
 RELEASED_SITES = {"RUNMC", "BMC", "I2CVB", "UCL", "BIDMC", "HK"}
 FILE_NAME = re.compile(r"(?P<stem>.+?)(?P<mask>_segmentation)?\.nii(\.gz)?", re.IGNORECASE)
 
 
 def recognises(tree: FolderTree) -> bool:
-    """Whether a ``…_segmentation.nii.gz`` lies in the folder or in a folder of it."""
+    """Whether a ``…_segmentation.nii.gz`` lies in the folder or in a sub-folder."""
     folders = (tree.root, *filter(tree.is_folder, tree.children(tree.root)))
     names = (path.name for folder in folders for path in tree.children(folder))
     return any((match := FILE_NAME.fullmatch(name)) and match["mask"] for name in names)
 
 
 def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Listing:
-    """List the cases of every site's folder, by site and name.
+    """List the cases of every site's folder, sorted by site and name.
 
-    With ``site``, those of this one folder; where no image lies in it, those of the folders in it, a patient each.
+    With ``site``, list the cases of this one folder. If no image lies in it, each sub-folder is a patient.
 
     Raises:
-        InputError: when ``site`` would make one of the released sites a patient.
+        InputError: if with ``site`` the folder of a released site would count as a patient.
     """
     folder, listing, ignored = tree.root, Listing(), []
     content = tree.children(folder)

@@ -1,8 +1,9 @@
-"""NCI-ISBI 2013: a DICOM folder for each patient, and NRRD masks (1 peripheral zone, 2 central gland) named by patient.
+"""The layout of NCI-ISBI 2013: a DICOM folder for each patient, and an NRRD mask with the patient's name (1 peripheral
+zone, 2 central gland).
 
-Bloch et al., "NCI-ISBI 2013 Challenge: Automated Segmentation of Prostate Structures" (2015),
-doi 10.7937/K9/TCIA.2015.zF0vlOPv. ``Prostate3T`` patients are from Nijmegen, ``ProstateDx`` from Boston: RUNMC and
-BMC of the multi-site data.
+Bloch et al., "NCI-ISBI 2013 Challenge: Automated Segmentation of Prostate Structures" (2015), doi
+10.7937/K9/TCIA.2015.zF0vlOPv. ``Prostate3T`` patients are from Nijmegen (RUNMC in the multi-site data), ``ProstateDx``
+patients from Boston (BMC).
 """
 
 import re
@@ -20,13 +21,13 @@ SITES = {"prostate3t": "RUNMC", "prostatedx": "BMC"}
 
 
 def recognises(tree: FolderTree) -> bool:
-    """Whether a NRRD file is named like a patient of the challenge."""
+    """Whether an NRRD file has the name of a patient of the challenge."""
     return any(PATIENT.match(path.name) for path in _masks(tree))
 
 
 def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Listing:
-    """List the patients' folders, each with the mask of its name; ``site`` overrules the challenge's two."""
-    # Imported here: itk takes seconds to load.
+    """List the patients' folders, each with the mask of the same name. ``site`` replaces the challenge's two sites."""
+    # itk is imported here because it takes seconds to load.
     from data_prep.itk_volumes import read_itk_volume
     from data_prep.sources.series_folder import read_series_folder
 

@@ -1,4 +1,4 @@
-"""Images and masks that lie beside each other: ``<name>.<ext>`` with ``<name>_segmentation.<ext>``."""
+"""Images and masks in the same folder: ``<name>.<ext>`` and ``<name>_segmentation.<ext>``."""
 
 import os
 import re
@@ -25,17 +25,17 @@ def add_pairs(
     """Add the cases of one folder to a listing.
 
     Args:
-        listing: gets cases and findings.
-        site: the cases' site.
-        folder: where images and masks lie.
-        tree: the imported folder.
-        pattern: of the file names, with groups ``stem`` and ``mask`` (empty for an image).
-        read: reads an image or a mask.
-        labels: what a mask may hold.
-        patient: whom all of them show; by default each is another patient.
+        listing: the listing that gets the cases and findings.
+        site: site of the cases.
+        folder: folder of the images and masks.
+        tree: files and folders of the imported folder.
+        pattern: regular expression of the file names, with the groups ``stem`` and ``mask`` (empty for an image).
+        read: function that reads an image or a mask.
+        labels: the values that a mask may hold.
+        patient: the patient of all cases; by default each case is another patient.
 
     Returns:
-        What in the folder is neither image nor mask.
+        The files in the folder that are neither image nor mask.
     """
     ignored: list[Path] = []
     images: dict[str, Path] = {}
@@ -80,10 +80,10 @@ def add_pairs(
 
 
 def _with_voxels(path: Path) -> list[Path]:
-    """The file, and the raw file that a ``.mhd`` header goes with."""
+    """The file and, for a ``.mhd`` header, its file of voxels."""
     return [path, *(voxels for end in (".raw", ".zraw") if os.path.exists(voxels := path.with_suffix(end)))]
 
 
 def _is_companion(key: str, keys: set[str]) -> bool:
-    """True of 'case13_zones' when there is a 'case13'."""
+    """Whether a name only extends another name: 'case13_zones' if there is a 'case13'."""
     return any(key[:position] in keys for position, letter in enumerate(key) if letter == "_")

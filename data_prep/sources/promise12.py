@@ -1,4 +1,5 @@
-"""PROMISE12: ``CaseNN.mhd`` + ``.raw`` or ``.zraw`` with ``CaseNN_segmentation.mhd``, in any folders (``.mha`` too).
+"""The layout of PROMISE12: ``CaseNN.mhd`` with ``.raw`` or ``.zraw``, and ``CaseNN_segmentation.mhd``, in any folders
+(also ``.mha``).
 
 Litjens et al., "Evaluation of prostate segmentation algorithms for MRI: the PROMISE12 challenge" (2014). Its test cases
 have no masks.
@@ -22,7 +23,7 @@ def recognises(tree: FolderTree) -> bool:
 
 def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Listing:
     """List the MetaImages of all folders below ``folder``."""
-    # Imported here: itk takes seconds to load.
+    # itk is imported here because it takes seconds to load.
     from data_prep.itk_volumes import read_itk_volume
 
     site = require_site(tree.root, site)

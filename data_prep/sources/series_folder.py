@@ -1,4 +1,4 @@
-"""A folder that holds one patient's DICOM, for layouts whose folders say what lies in them."""
+"""Reading of a folder with the DICOM files of one patient, for layouts with such a folder for each patient."""
 
 from pathlib import Path
 
@@ -8,15 +8,16 @@ from data_prep.dicom import SeriesChoice, find_series, read_series, select_serie
 
 
 def read_series_folder(folder: Path) -> Volume:
-    """Read the folder's only series, or the axial T2w one of several.
+    """Read the folder's only series or, if there are several, the axial T2w series.
 
     Raises:
-        InputError: when there is no series, none or more than one is axial T2w, or it cannot be read.
+        InputError: if there is no series, if none or more than one of several is axial T2w, or if a file cannot be
+            read.
     """
     series = find_series(folder)
     if len(series) == 1:
         return read_series(series[0])
     selection = select_series(series, SeriesChoice())
     if selection.picked is None:
-        raise InputError(f"{folder}: {selection.problem}; keep the axial T2w series alone")
+        raise InputError(selection.problem, folder, advice="keep the axial T2w series alone")
     return read_series(selection.picked)

@@ -1,6 +1,6 @@
 """Draws the pictures of distillation.md: ``python docs/explanation/pictures.py``.
 
-The numbers are those of ``short_run.npz``, which ``short_run.py`` writes, or follow from the formulas alone.
+The numbers come from ``short_run.npz``, which ``short_run.py`` writes, or from the formulas alone.
 """
 
 from collections.abc import Mapping
@@ -24,19 +24,20 @@ TAPS = {"stride2": "1/2 of the image", "stride8": "1/8 of the image"}
 
 
 def main() -> None:
-    """Draw them all."""
+    """Draw all pictures."""
     with np.load(NUMBERS) as stored:
         numbers = dict(stored)
     for name in numbers:
         if name in ("image", "label") or "logits" in name or "_map_" in name:
-            # From right-anterior-superior to the radiologist's view: front up, the patient's right on the left.
+            # Axes from right-anterior-superior to the radiologist's view: front at the top, the patient's right on the
+            # left.
             numbers[name] = np.flip(numbers[name], (-2, -1)).swapaxes(-2, -1).copy()
     for name, draw in PICTURES.items():
         (HERE / f"{name}.png").write_bytes(png(draw(numbers)))
 
 
 def importance_map(numbers: Mapping[str, np.ndarray]) -> Figure:
-    """The maps of three networks at both taps, one grey scale a row."""
+    """Draw the importance maps of three networks at both taps, with one grey scale for each row."""
     figure = Figure(figsize=(8.6, 4.7), layout="constrained")
     rows = figure.subplots(2, 4)
     for (key, size), axes in zip(TAPS.items(), rows, strict=True):
@@ -59,7 +60,7 @@ def importance_map(numbers: Mapping[str, np.ndarray]) -> Figure:
 
 
 def region_contrast(numbers: Mapping[str, np.ndarray]) -> Figure:
-    """Where the prostate's mean vector points, seen from the background's."""
+    """Draw the angle between the mean vectors of prostate and background."""
     figure = Figure(figsize=(8.6, 3.6), layout="constrained")
     for axes, (key, size) in zip(figure.subplots(1, 2), TAPS.items(), strict=True):
         arc = np.linspace(0, np.pi, 200)
@@ -79,7 +80,7 @@ def region_contrast(numbers: Mapping[str, np.ndarray]) -> Figure:
 
 
 def lovasz(numbers: Mapping[str, np.ndarray]) -> Figure:
-    """The teacher's errors on one slice, worst first, and what each is worth."""
+    """Draw the teacher's errors on one slice, sorted from the worst on, and the Lovász step of each error."""
     probs = torch.from_numpy(numbers["teacher_logits"]).softmax(dim=0)[1].flatten()
     positive = torch.from_numpy(numbers["label"]).flatten() > 0
     errors, order = torch.where(positive, 1 - probs, probs).sort(descending=True, stable=True)
@@ -111,7 +112,7 @@ def lovasz(numbers: Mapping[str, np.ndarray]) -> Figure:
 
 
 def weights(numbers: Mapping[str, np.ndarray]) -> Figure:
-    """The teachers' Dice losses on every batch of the short run, and the weights that two modes make of them."""
+    """Draw the teachers' Dice losses on every batch of the short run, and the weights that two modes give."""
     losses = torch.from_numpy(numbers["teacher_dice_losses"])
     batches = np.arange(1, len(losses) + 1)
     panels = {
@@ -143,7 +144,7 @@ def weights(numbers: Mapping[str, np.ndarray]) -> Figure:
 
 
 def prediction(_: Mapping[str, np.ndarray]) -> Figure:
-    """What the temperature does to one pixel's probability, and the pull of both directions of the divergence."""
+    """Draw one pixel's probability by temperature, and the gradient of the divergence in both directions."""
     logit = torch.linspace(-12, 12, 481, dtype=torch.float64)
     figure = Figure(figsize=(8.6, 3.1), layout="constrained")
     left, right = figure.subplots(1, 2)

@@ -1,7 +1,8 @@
-"""The numbers behind the pictures: three ENets of two phantom sites each, and an ESPNet distilled from them.
+"""The training whose numbers the pictures show: three ENets, each for two phantom sites, and an ESPNet distilled from
+them.
 
-``python docs/explanation/short_run.py`` trains for a few minutes and writes ``short_run.npz``. ENet takes the large
-teachers' place, because it learns in that time.
+``python docs/explanation/short_run.py`` trains for a few minutes and writes ``short_run.npz``. ENet replaces the large
+teachers, because it learns within this time.
 """
 
 import tempfile
@@ -25,17 +26,17 @@ from data_prep.phantom.command import make_phantom
 
 HERE = Path(__file__).resolve().parent
 NUMBERS = HERE / "short_run.npz"
-PAIRS = (("RUNMC", "BMC"), ("I2CVB", "UCL"), ("BIDMC", "HK"))  # of sites, one a teacher, as in the paper
+PAIRS = (("RUNMC", "BMC"), ("I2CVB", "UCL"), ("BIDMC", "HK"))  # groups of sites, one for each teacher, as in the paper
 SIZE, BATCH_SIZE = 64, 8
 TEACHER_EPOCHS, STUDENT_EPOCHS = 8, 3
 CPU = torch.device("cpu")
 
 
 def main() -> None:
-    """Train, and keep what the pictures show."""
+    """Train, and save the numbers for the pictures."""
     with tempfile.TemporaryDirectory() as folder:
         make_phantom(Path(folder, "raw"))
-        # Each site's last case is seen by no network.
+        # No network is trained on the last case of a site.
         training, shown = {}, {}
         for site in sorted(Path(folder, "raw").iterdir()):
             *training[site.name], shown[site.name] = _cases(site)
@@ -69,7 +70,7 @@ def _preprocessing():
 
 
 def _setup(slices: SliceDataset, network: torch.nn.Module, learning_rate: float, epochs: int) -> dict[str, Any]:
-    """What both kinds of trainer get; the learning rate makes one cycle."""
+    """The arguments of both kinds of trainer; the learning rate makes one cycle."""
     loader = DataLoader(slices, batch_size=BATCH_SIZE, shuffle=True, drop_last=True)
     optimizer = torch.optim.Adam(network.parameters())
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -88,7 +89,7 @@ def _setup(slices: SliceDataset, network: torch.nn.Module, learning_rate: float,
 
 
 class _EveryIteration:
-    """A function of the engine, as a handler."""
+    """A handler that calls a function of the engine after every iteration."""
 
     def __init__(self, run) -> None:
         self.run = run
@@ -108,7 +109,7 @@ def _train_teacher(sites: tuple[str, str], slices: SliceDataset) -> Teacher:
 
 
 def _distil(ensemble: TeacherEnsemble, slices: SliceDataset, cache_dir: Path):
-    """The student, its taps, and the teachers' Dice losses on every batch of the run."""
+    """Distil the student; return it, its taps, and the teachers' Dice losses on every batch."""
     torch.manual_seed(0)
     bundle = read_bundle("espnet", SHIPPED_BUNDLES)
     student = bundle.build_network()
@@ -135,7 +136,7 @@ def _distil(ensemble: TeacherEnsemble, slices: SliceDataset, cache_dir: Path):
 
 @torch.no_grad()
 def _look(sample: dict[str, Any], teacher: Teacher, student: torch.nn.Module, taps: Taps) -> dict[str, Any]:
-    """One unseen slice through the teacher, the distilled student, and the student before it learnt anything."""
+    """Run one unseen slice through the teacher, the distilled student, and the untrained student."""
     image = torch.as_tensor(sample["image"])[None].float()
     torch.manual_seed(0)
     bundle = read_bundle("espnet", SHIPPED_BUNDLES)

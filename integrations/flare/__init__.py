@@ -1,1 +1,1 @@
-"""Bundles in an NVIDIA FLARE federation: a student trained by several hospitals, and teachers that leave theirs."""
+"""Bundles in an NVIDIA FLARE federation: hospitals train one student together, or each hospital trains a teacher."""

@@ -1,4 +1,4 @@
-"""``python -m integrations.flare student | teachers``: hospitals that share weights, simulated on this machine.
+"""``python -m integrations.flare student | teachers``: a simulation of hospitals that share weights.
 
 Exit codes: 0 done; 1 not done, the line on stderr says why; 2 wrong usage.
 """
@@ -68,7 +68,7 @@ def teachers(options: argparse.Namespace) -> None:
 
 
 def _own_copy(options: argparse.Namespace, hospital: str, bundle: str) -> str:
-    """The bundle at the hospital, which the simulation keeps apart from what arrives."""
+    """The hospital's copy of the bundle; the simulation keeps it apart from the bundle that receives weights."""
     folder = options.out / "hospitals" / hospital / bundle
     copy_bundle(bundle, folder, options.size)
     return str(folder)
@@ -80,7 +80,7 @@ def _show(what: str, bundle: Path) -> None:
 
 
 def _datasets(named: Iterable[str]) -> dict[str, Path]:
-    """The hospitals' datasets by name, each looked at before any work starts."""
+    """The hospitals' datasets by name; each dataset is checked before any work starts."""
     datasets: dict[str, Path] = {}
     for text in named:
         name, _, folder = text.partition("=")
@@ -120,12 +120,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     together = commands.add_parser("student", help="train one student on all hospitals' data by averaging weights")
     together.add_argument("--bundle", default="enet", help="the student's bundle")
-    together.add_argument("--rounds", type=int, default=20, help="how often weights are averaged")
-    together.add_argument("--epochs", type=int, default=5, help="of each hospital in each round")
+    together.add_argument("--rounds", type=int, default=20, help="number of rounds; each round averages the weights")
+    together.add_argument("--epochs", type=int, default=5, help="epochs of each hospital in each round")
     together.set_defaults(command=student)
     apart = commands.add_parser("teachers", help="train a teacher at each hospital and collect the weights")
     apart.add_argument("--bundles", nargs="+", default=["pspnet"], help="one bundle for all, or one for each hospital")
-    apart.add_argument("--epochs", type=int, default=100, help="of each teacher")
+    apart.add_argument("--epochs", type=int, default=100, help="epochs of each teacher")
     apart.set_defaults(command=teachers)
     for subparser in (together, apart):
         subparser.add_argument(
@@ -139,11 +139,11 @@ def _parser() -> argparse.ArgumentParser:
         subparser.add_argument(
             "--set", nargs="+", default=[], metavar="KEY=NUMBER", help="settings of every training: learning_rate=0.001"
         )
-        subparser.add_argument("--out", type=Path, required=True, help="folder of what is trained")
+        subparser.add_argument("--out", type=Path, required=True, help="folder of the trained bundles")
     return parser
 
 
 if __name__ == "__main__":
-    # A plain kill stops the hospitals too.
+    # A kill must stop the hospitals too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""What runs at a hospital: the training of a bundle on its own data, and what of it is sent."""
+"""The hospital's part of a federation: it trains a bundle on its own data and sends weights and provenance."""
 
 import json
 from abc import abstractmethod
@@ -26,12 +26,15 @@ from integrations.flare.weights import load_arrays, to_arrays
 
 read_options_as_meant()
 TRAIN, SCORE = "train", "validate"
-# Of what a hospital sends beside the weights: JSON.
+# Key of the JSON text that a hospital sends with the weights.
 PROVENANCE = "provenance"
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
-    """Raises InputError unless all are numbers, true or false: a job comes from outside, and text can be code."""
+    """Raises InputError unless all settings are numbers, true or false.
+
+    A job comes from outside, and text can be code.
+    """
     for key, value in settings.items():
         if not isinstance(value, int | float):
             raise InputError(f"{key}: a federation sets numbers, true and false only, not {value!r}")
@@ -41,10 +44,11 @@ class Hospital(Executor):
     """Trains a bundle with its own ``train.json``, and answers with weights and their public provenance.
 
     Args:
-        bundle: the hospital's copy of the bundle; its log stays there.
+        bundle: the hospital's copy of the bundle; the log stays in it.
         dataset_dir: the hospital's canonical dataset, with its split.
-        epochs: of one task.
-        settings: of the training, as on its command line (``lr_scheduler::step_size_up``); see :func:`check_settings`.
+        epochs: number of epochs in one task.
+        settings: options of the training, as on its command line (``lr_scheduler::step_size_up``); see
+            :func:`check_settings`.
     """
 
     def __init__(
@@ -58,16 +62,16 @@ class Hospital(Executor):
         check_settings(self.settings)
 
     def execute(self, task_name: str, shareable: Shareable, fl_ctx: FLContext, abort_signal: Signal) -> Shareable:
-        """Do a task of the server; called by FLARE, which reports what is raised to the server as a failed task."""
+        """Run a task of the server. FLARE calls this method, and reports an error to the server as a failed task."""
         return FLModelUtils.to_shareable(self.answer(task_name, FLModelUtils.from_shareable(shareable)))
 
     @abstractmethod
     def answer(self, task_name: str, received: FLModel) -> FLModel:
-        """The weights or scores to send."""
+        """The answer to a task: weights or scores."""
 
     @cached_property
     def workflow(self) -> ConfigWorkflow:
-        """The bundle's training, which goes on from task to task."""
+        """The bundle's training, which continues over all tasks."""
         workflow = ConfigWorkflow(
             str(Path(self.bundle) / "configs" / "train.json"),
             logging_file=False,
@@ -81,20 +85,21 @@ class Hospital(Executor):
         return workflow
 
     def adapt(self, workflow: ConfigWorkflow) -> None:
-        """Change the workflow's config before it is read."""
+        """Change the training's config before it is read."""
 
 
 class StudentHospital(Hospital):
-    """Takes part in the common training of one student."""
+    """A hospital in the common training of one student."""
 
     def adapt(self, workflow: ConfigWorkflow) -> None:
-        # The weights are no longer of this hospital's cases alone, as a model.pt with its provenance would say.
+        # No model.pt is written here: its provenance would name only this hospital's cases, but the weights depend on
+        # all.
         handlers = workflow.parser["train"]["handlers"]
         local = ("@best_model", "@checkpoint")
         workflow.parser["train"]["handlers"] = [item for item in handlers if item.get("handler") not in local]
 
     def answer(self, task_name: str, received: FLModel) -> FLModel:
-        """Train the common weights for some epochs, or score them on the own validation cases."""
+        """Train the common weights for some epochs, or score them on this hospital's validation cases."""
         network = load_arrays(self.workflow.network_def, received.params, "the server")
         if task_name == SCORE:
             return FLModel(metrics=self._scores())
@@ -111,7 +116,7 @@ class StudentHospital(Hospital):
 
 
 class TeacherHospital(Hospital):
-    """Trains a teacher as its bundle says, and sends the weights of the best epoch."""
+    """A hospital that trains a teacher by its bundle's config, and sends the weights of the best epoch."""
 
     def answer(self, task_name: str, received: FLModel) -> FLModel:
         self.workflow.run()

@@ -1,4 +1,4 @@
-"""The provenance of weights that several hospitals made together."""
+"""The provenance of weights that several hospitals have trained together."""
 
 from typing import Any
 
@@ -16,16 +16,17 @@ def check_alike(hospitals: dict[str, dict[str, Any]]) -> None:
 def federated_provenance(
     hospitals: dict[str, dict[str, Any]], scores: dict[str, dict[str, float]], rounds: int
 ) -> dict[str, Any]:
-    """One provenance for all: their cases together, so that a test case of any hospital is still found among them.
+    """Combine the hospitals' provenances. The result lists all cases, so that a test case of any hospital is found in
+    it.
 
     Args:
-        hospitals: name to the public provenance of its training.
-        scores: name to the metrics of the final weights on its own validation cases.
-        rounds: of averaging; recorded as the epoch.
+        hospitals: the public provenance of each hospital's training, by the hospital's name.
+        scores: the metrics of the final weights on each hospital's validation cases, by the hospital's name.
+        rounds: number of averaging rounds; recorded as the epoch.
 
     Returns:
-        As of a training, with the mean of the scores by validation cases, and ``federation``: rounds, and for each
-        hospital its split and scores.
+        A provenance with the scores' mean, weighted by the number of validation cases, and with ``federation``: the
+        rounds, and the split and scores of each hospital.
     """
     cases = {
         part: [case for own in hospitals.values() for case in own["cases"][part]] for part in ("training", "validation")
@@ -39,7 +40,7 @@ def federated_provenance(
     return {
         **next(iter(hospitals.values())),
         "split": None,
-        "run": None,  # each hospital had its own
+        "run": None,  # each hospital has a split of its own
         "cases": cases,
         "federation": {"rounds": rounds, "hospitals": members},
         "epoch": rounds,

@@ -1,4 +1,4 @@
-"""What runs where the weights arrive: averaging a student's, or keeping each teacher's as a bundle."""
+"""The server's part of a federation: it averages a student's weights, or saves each teacher's weights in a bundle."""
 
 import json
 from typing import Any
@@ -17,15 +17,15 @@ from integrations.flare.weights import load_arrays, to_arrays
 
 
 class FederatedAveraging(BaseFedAvg):
-    """Trains one student on the data of all hospitals, by the mean of their weights.
+    """Trains one student on the data of all hospitals, by averaging their weights.
 
     McMahan et al., Communication-Efficient Learning of Deep Networks from Decentralized Data, 2017, algorithm 1; the
-    weight n_k of a hospital is its number of training slices. Buffers, such as the statistics of batch normalisation,
-    are averaged as parameters are.
+    factor n_k of a hospital is its number of training slices. Buffers, such as the statistics of batch normalisation,
+    are averaged in the same way as parameters.
 
     Args:
-        bundle: folder of the student's bundle, which gets the weights.
-        num_rounds: how often weights go out and come back.
+        bundle: folder of the student's bundle, into which the weights are written.
+        num_rounds: number of rounds; in each round the server sends the weights and the hospitals return them.
     """
 
     def __init__(self, bundle: str, num_rounds: int) -> None:
@@ -33,7 +33,7 @@ class FederatedAveraging(BaseFedAvg):
         self.bundle = bundle
 
     def run(self) -> None:
-        """All rounds; called by FLARE."""
+        """Run all rounds. FLARE calls this method."""
         bundle = read_bundle(self.bundle)
         torch.manual_seed(0)
         model = FLModel(params=to_arrays(bundle.build_network().state_dict()))
@@ -47,10 +47,10 @@ class FederatedAveraging(BaseFedAvg):
 
 
 class TeacherCollection(ModelController):
-    """Has every hospital train its teacher, and keeps each as a bundle.
+    """Lets every hospital train its teacher, and saves the weights of each teacher in a bundle.
 
     Args:
-        bundles: hospital to the folder of its teacher's bundle here, which gets the weights.
+        bundles: the folder of each teacher's bundle on the server, by the hospital's name.
     """
 
     def __init__(self, bundles: dict[str, str]) -> None:
@@ -58,17 +58,17 @@ class TeacherCollection(ModelController):
         self.bundles = bundles
 
     def run(self) -> None:
-        """The one task of all hospitals; called by FLARE."""
+        """Run the single task of all hospitals. FLARE calls this method."""
         answers = answers_of_all(self, TRAIN, FLModel(params={}))
         for hospital, provenance in provenances(answers).items():
             keep(read_bundle(self.bundles[hospital]), answers[hospital], provenance, hospital)
 
 
 def answers_of_all(controller: ModelController, task: str, model: FLModel) -> dict[str, FLModel]:
-    """Send a task to all hospitals; their answers by name.
+    """Send a task to all hospitals and return their answers by name.
 
     Raises:
-        InputError: if one does not answer.
+        InputError: if a hospital does not answer.
     """
     answers = {answer.meta["client_name"]: answer for answer in controller.send_model_and_wait(task, model)}
     asked = sorted(client.name for client in controller.engine.get_clients())
@@ -78,21 +78,21 @@ def answers_of_all(controller: ModelController, task: str, model: FLModel) -> di
 
 
 def provenances(answers: dict[str, FLModel]) -> dict[str, dict[str, Any]]:
-    """What each hospital says of its weights."""
+    """The provenance that each hospital has sent with its weights."""
     return {name: json.loads(answer.meta[PROVENANCE]) for name, answer in answers.items()}
 
 
 def keep(bundle: Bundle, model: FLModel, provenance: dict[str, Any], sender: str) -> None:
-    """Write weights that arrived into ``bundle``, as its own training would.
+    """Write received weights into ``bundle``, in the same form as after a training.
 
     Raises:
-        InputError: if they do not fit the bundle's network.
+        InputError: if the weights do not fit the bundle's network.
     """
     if bundle.network_def != provenance["network_def"]:
         raise InputError(
             f"{sender} trained another network than {bundle.path}/configs/train.json: bring both up to date"
         )
-    # As in a training, so that the same weights give the same file.
+    # The same form as in a training, so that the same weights give the same file.
     network = bundle.build_network().to(memory_format=torch.channels_last)
     load_arrays(network, model.params, sender)
     write_weights(bundle.model_file, network, provenance, provenance["epoch"], provenance["metrics"])

@@ -17,12 +17,12 @@ from custom_components.errors import InputError
 from integrations.flare.hospital import Hospital
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-# In FLARE's coloured log; its simulator ends with 0 whatever a hospital or the server raised.
+# Errors in FLARE's coloured log. FLARE's simulator ends with exit code 0 even if a hospital or the server fails.
 FAULT = re.compile(r"(?:InputError: |Exception in model controller run: (?!InputError))([^\x1b\n]+)")
 
 
 def check_dataset(hospital: str, dataset: Path) -> None:
-    """Raises InputError unless a hospital's dataset has a split with cases to train on and to choose weights by."""
+    """Raises InputError unless a hospital's dataset has a split with training and validation cases."""
     datalist = dataset / "splits" / "all.json"
     for part in ("training", "validation"):
         if not load_datalist(datalist, part, dataset):
@@ -30,19 +30,19 @@ def check_dataset(hospital: str, dataset: Path) -> None:
 
 
 def simulate(name: str, controller: Controller, hospitals: dict[str, Hospital], folder: Path) -> None:
-    """Run a federation to its end.
+    """Run a whole federation.
 
     Args:
-        name: of the job.
-        controller: the server's part.
-        hospitals: name to the part of each.
-        folder: gets the job, as it could be submitted to a real federation, and FLARE's log.
+        name: name of the job.
+        controller: the controller of the server.
+        hospitals: the executor of each hospital, by name.
+        folder: folder for the job, in the form for a real federation, and for FLARE's log.
 
     Raises:
-        InputError: if the federation failed; says why, and where the log is.
+        InputError: if the federation fails; the message gives the reason and the path of the log.
     """
     job = FedJob(name)
-    # Every party has this project installed; no code travels with the job.
+    # Server and hospitals have this project installed, so the job carries no code.
     job.job.set_app_packages(["custom_components", "integrations"])
     job.to_server(controller)
     for hospital, executor in hospitals.items():
@@ -50,7 +50,7 @@ def simulate(name: str, controller: Controller, hospitals: dict[str, Hospital], 
     job.export_job(str(folder))
 
     log = folder / f"{name}.log"
-    # FLARE takes no workspace with a space in its path.
+    # FLARE does not accept a workspace with a space in its path.
     with tempfile.TemporaryDirectory() as workspace, log.open("w", encoding="utf-8") as stream:
         command = [sys.executable, "-m", "nvflare.cli", "simulator", str(folder / name), "--workspace", workspace]
         command += ["--clients", ",".join(hospitals), "--threads", str(len(hospitals))]
@@ -67,7 +67,7 @@ def _run(simulator: psutil.Popen) -> int:
     try:
         return simulator.wait()
     except KeyboardInterrupt:
-        # The hospitals are in sessions of their own, and would train on.
+        # The hospitals run in process sessions of their own, and would otherwise continue to train.
         with contextlib.suppress(psutil.NoSuchProcess):
             for process in [*simulator.children(recursive=True), simulator]:
                 process.kill()

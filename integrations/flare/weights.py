@@ -1,4 +1,4 @@
-"""Weights as they travel: numpy arrays by the names of the network's parameters and buffers; no pickled object."""
+"""The form of weights for sending: numpy arrays by the names of parameters and buffers, without pickled objects."""
 
 from collections.abc import Mapping
 
@@ -11,17 +11,17 @@ from custom_components.state_dict import difference
 
 
 def to_arrays(state: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
-    """A state dict, ready to be sent."""
+    """Convert a state dict to arrays for sending."""
     return {name: tensor.numpy(force=True) for name, tensor in state.items()}
 
 
 def load_arrays(network: nn.Module, arrays: Mapping[str, np.ndarray], sender: str) -> nn.Module:
-    """Load what was sent strictly into ``network``, and give it back.
+    """Load received arrays strictly into ``network``, and return the network.
 
-    An average of integers, such as a count of batches, comes as a float and is cast back.
+    An average of integers, such as a count of batches, is a float and is converted back.
 
     Raises:
-        InputError: if these are not the weights of this network; names the sender and the keys.
+        InputError: if the arrays are not the weights of this network; the message names the sender and the keys.
     """
     state = {name: torch.as_tensor(array) for name, array in arrays.items()}
     if differing := difference(network.state_dict(), state):

@@ -8,7 +8,8 @@ Exit codes: 0 done; 1 not done, the line on stderr says why.
 import os
 import warnings
 
-# Holoscan's scheduler tells each step of its life, and wants a stack that this chain of three does not use.
+# Holoscan's scheduler logs each of its steps, and warns about a stack size that this chain of three operators does not
+# need.
 os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "OFF")
 warnings.filterwarnings("ignore", message="Current stack size")
 warnings.filterwarnings("ignore", message=".*torch.jit.* is deprecated")

@@ -1,4 +1,4 @@
-"""DICOM study -> DICOM SEG of the prostate, report of its volume, picture: the chain of operators."""
+"""The chain of operators from a DICOM study to a DICOM SEG of the prostate, a report of its volume, and a picture."""
 
 import os
 import tempfile
@@ -13,16 +13,16 @@ from data_prep.dicom import SeriesChoice
 
 
 def segment_study() -> None:
-    """Segment the study that HOLOSCAN_INPUT_PATH names: a folder, or a study in a PACS, which then gets the results.
+    """Segment the study that HOLOSCAN_INPUT_PATH names: a folder, or a study in a PACS. The PACS then gets the results.
 
     Raises:
-        InputError: when there is nothing to segment, or the PACS cannot be reached.
+        InputError: if there is nothing to segment, or the PACS cannot be reached.
     """
     source = os.environ.get("HOLOSCAN_INPUT_PATH", "")
     if "://" not in source:
         ProstateSegmentation().run()
         return
-    from pacs import PacsStudy  # half a second that a folder does not need
+    from pacs import PacsStudy  # imported here: a study in a folder does not need the half second of this import
 
     study = PacsStudy(source)
     with tempfile.TemporaryDirectory() as folder:
@@ -32,18 +32,20 @@ def segment_study() -> None:
             application.run()
         except InputError as error:
             raise InputError(str(error).replace(folder, f"{study.url}/instances")) from error
-    # First what the other refers to.
+    # The SEG comes first, because the report refers to it.
     study.store([application.results / name for name in (SEG_FILE, REPORT_FILE)])
     print(f"SEG and report stored in {study.url}")
 
 
 class ProstateSegmentation(Application):
-    """Reads its folders from ``-i -o -m`` or HOLOSCAN_INPUT_PATH, _OUTPUT_PATH, _MODEL_PATH; PSA in ng/ml from PSA.
+    """The application: folders come from ``-i -o -m`` or HOLOSCAN_INPUT_PATH, _OUTPUT_PATH, _MODEL_PATH, and PSA
+    (ng/ml) from PSA.
 
-    SERIES and TIE say which of several axial T2w series is taken, as ``--series`` and ``--tie`` of the import do.
+    The variables SERIES and TIE choose between several axial T2w series, as ``--series`` and ``--tie`` do in the
+    import.
 
     Args:
-        study: folder that takes the place of the input.
+        study: folder that replaces the input folder.
     """
 
     def __init__(self, study: Path | None = None):
@@ -52,14 +54,14 @@ class ProstateSegmentation(Application):
 
     def compose(self) -> None:
         program, *arguments = self.argv
-        # The SDK's own level tells each step; a level that the user gives comes later and wins.
+        # The SDK's default level logs each step. A level that the user gives is set later and replaces this one.
         context = Application.init_app_context([program, "--log-level", "ERROR", *arguments])
         study, self.results = self.study or Path(context.input_path), Path(context.output_path)
         if not context.models or not Path(context.models.get().path).is_file():
             raise InputError(f"{context.model_path}: no model.ts; give the file, or a folder with <name>/model.ts")
         if not study.is_dir():
             raise InputError(f"{study}: no such folder")
-        # Without a count an operator that has no input runs for ever.
+        # Without a count, an operator without input runs forever.
         once = CountCondition(self, 1)
         select = SelectSeriesOperator(self, once, name="select", folder=study, choice=SeriesChoice.from_environment())
         segment = SegmentOperator(self, name="segment", model_file=Path(context.models.get().path))

@@ -1,4 +1,4 @@
-"""The three steps of the application, each an operator: select the series, segment it, write the results."""
+"""The three operators of the application: select the series, segment it, write the results."""
 
 import os
 import tempfile
@@ -21,7 +21,7 @@ SEG_FILE, REPORT_FILE, PICTURE_FILE = "prostate_seg.dcm", "prostate_report.dcm",
 
 
 class SelectSeriesOperator(Operator):
-    """Emits the axial T2w series of the one study below a folder, chosen as in ``python -m data_prep import``."""
+    """Emits the axial T2w series of the only study below a folder, selected as in ``python -m data_prep import``."""
 
     def __init__(self, fragment: Fragment, *args, folder: Path, choice: SeriesChoice, **kwargs):
         self.folder = folder
@@ -82,7 +82,7 @@ class SegmentOperator(Operator):
 
 
 class WriteResultsOperator(Operator):
-    """Writes SEG, report and picture into a folder, all or none."""
+    """Writes SEG, report and picture into a folder; if one cannot be written, none is written."""
 
     def __init__(self, fragment: Fragment, *args, folder: Path, psa_ng_per_ml: float | None, **kwargs):
         self.folder = folder

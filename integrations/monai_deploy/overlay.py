@@ -1,4 +1,4 @@
-"""A PNG for a quick look: every slice that holds prostate, with its outline."""
+"""A PNG for a quick check: all slices with prostate, and the outline of the mask on each."""
 
 import math
 
@@ -10,11 +10,11 @@ OUTLINE = (255, 210, 0)
 
 
 def overlay(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """Draw the outline of a mask on its slices, as radiologists see them, from the first to the last.
+    """Draw the outline of a mask on its slices, from the first to the last, in the radiologist's view.
 
     Args:
         image: (columns, rows, slices).
-        mask: 0 and 1, of the same shape.
+        mask: values 0 and 1, of the same shape.
 
     Returns:
         uint8 RGB (height, width, 3).

@@ -1,4 +1,4 @@
-"""A study in a PACS that speaks DICOMweb (DICOM PS3.18): pulled by QIDO-RS and WADO-RS, results stored by STOW-RS."""
+"""A study in a PACS with DICOMweb (DICOM PS3.18): loaded by QIDO-RS and WADO-RS; results are stored by STOW-RS."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ class PacsStudy:
         url: ``<root of the server>/studies/<StudyInstanceUID>``. User and password come from ``~/.netrc``.
 
     Raises:
-        InputError: when the address is none of a study.
+        InputError: if the URL is not the address of a study.
     """
 
     def __init__(self, url: str):
@@ -34,14 +34,14 @@ class PacsStudy:
         self.url = url.rstrip("/")
         self.uid = match["study"]
         self._client = DICOMwebClient(match["root"])
-        # It would wait half a minute for a PACS that is down; running again is as easy.
+        # Retries would wait half a minute for a PACS that is down; a user can easily run the command again.
         self._client.set_http_retry_params(retry=False)
 
     def pull(self, folder: Path) -> None:
-        """Write every instance, as the server stores it, into a folder, each under its UID.
+        """Write all instances, as the server stores them, into a folder; a file's name is the instance's UID.
 
         Raises:
-            InputError: when the server cannot be reached, knows no such study, or sends less than it lists.
+            InputError: if the server cannot be reached, has no such study, or sends fewer instances than it lists.
         """
         with self._talking("is not pulled", "look at the PACS, then run again"), quietly():
             found = self._client.search_for_instances(study_instance_uid=self.uid, fields=["SOPInstanceUID"])
@@ -49,17 +49,17 @@ class PacsStudy:
             if not listed:
                 raise InputError(f"{self.url}: the PACS has no such study; check the UID")
             for instance in self._client.iter_study(self.uid, media_types=AS_STORED):
-                # Only the name: what another computer sends may not lead out of the folder.
+                # Only the last part of the name: a name from another computer must not lead out of the folder.
                 instance.save_as(folder / Path(instance.SOPInstanceUID).name)
         missing = listed - {path.name for path in folder.iterdir()}
         if missing:
             raise InputError(f"{self.url}: {len(missing)} of {len(listed)} instances did not arrive; run again")
 
     def store(self, files: Sequence[Path]) -> None:
-        """Store files in one request, in their order; files that the server has already are none the worse for it.
+        """Store files in one request, in their order. The server may already have some of the files.
 
         Raises:
-            InputError: when the server cannot be reached, or refuses one.
+            InputError: if the server cannot be reached, or refuses a file.
         """
         advice = f"they are kept in {files[0].parent}, look at the PACS, then run again"
         datasets = [pydicom.dcmread(path) for path in files]

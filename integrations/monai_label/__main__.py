@@ -18,16 +18,17 @@ REPOSITORY = APP_DIR.parents[1]
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     options = _parser().parse_args()
     work_dir = Path(options.work_dir).resolve()
     work_dir.mkdir(parents=True, exist_ok=True)
-    # What a client uploads lies in a folder of its own and vanishes with the server, also when that is terminated.
+    # Uploads of clients lie in a temporary folder. It is removed when the server ends, also if the server is
+    # terminated.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with tempfile.TemporaryDirectory(prefix="uploads-", dir=work_dir) as uploads:
         os.environ.update(_settings(options, work_dir) | {"TMPDIR": uploads})
         tempfile.tempdir = uploads
-        # It reads the settings when it is imported.
+        # MONAI Label reads the settings when it is imported.
         from integrations.monai_label.server import serve
 
         serve(options.host, options.port)
@@ -45,9 +46,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _settings(options: argparse.Namespace, work_dir: Path) -> dict[str, str]:
-    """MONAI Label's own, which its child processes inherit."""
+    """MONAI Label's settings, as environment variables, which its child processes inherit."""
     studies = options.studies
-    SeriesChoice.from_environment()  # a fault of it ends the start, not the first request
+    SeriesChoice.from_environment()  # a fault ends the start, not the first request
     if "://" not in studies:
         if not Path(studies).is_dir():
             raise InputError(f"{studies}: no such folder; give the studies' folder, or the DICOMweb URL of a PACS")
@@ -68,7 +69,7 @@ def _settings(options: argparse.Namespace, work_dir: Path) -> dict[str, str]:
 
 
 def _bundles(names: Sequence[str]) -> dict[str, str]:
-    """Folders of bundles by their names."""
+    """The folders of the bundles by name."""
     folders = [find_bundle(name, REPOSITORY / "bundles") for name in names]
     bundles = {folder.name: str(folder) for folder in folders}
     if len(bundles) < len(folders):

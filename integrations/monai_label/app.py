@@ -1,4 +1,4 @@
-"""The app: bundles as models and trainers, and the studies that they work on."""
+"""MONAI Label's app: bundles as models and trainers, and the studies."""
 
 import tempfile
 from pathlib import Path
@@ -26,7 +26,7 @@ class ProstateApp(MONAILabelApp):
     Args:
         app_dir: this folder.
         studies: folder of NIfTI volumes, or DICOMweb URL.
-        conf: ``models`` and ``teachers``, folders of bundles by name; ``work_dir``, the server's own folder.
+        conf: ``models`` and ``teachers`` hold the folders of bundles by name; ``work_dir`` is the server's own folder.
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, Any]) -> None:
@@ -61,10 +61,10 @@ class ProstateApp(MONAILabelApp):
         return BatchInference()
 
     def infer(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
-        """Segment an image of the studies, or one that was uploaded with the request or its session.
+        """Segment an image of the studies, or an image that was uploaded with the request or its session.
 
         Raises:
-            NotFoundError: if there is no such model or image; a path is never followed.
+            NotFoundError: if there is no such model or image. A path in the request is never opened.
             InputError: as :class:`BundleInference`.
         """
         datastore = datastore or self.datastore()
@@ -79,11 +79,11 @@ class ProstateApp(MONAILabelApp):
         return {"label": mask, "tag": DefaultLabelTag.ORIGINAL, "file": mask, "params": params}
 
     def infer_wsi(self, request: dict[str, Any], datastore: Datastore | None = None) -> dict[str, Any]:
-        """Whole-slide images there are none; MONAI Label's own would open any file."""
+        """Refuse whole-slide images: this app has none, and MONAI Label's method would open any file."""
         return self.infer(request, datastore)
 
     def bundle_path(self, model: str) -> str:
-        """The folder of a model; MONAI Label asks for it before every background task, too.
+        """The folder of a model; MONAI Label also calls this before every background task.
 
         Raises:
             NotFoundError: if there is no such model.
@@ -93,7 +93,7 @@ class ProstateApp(MONAILabelApp):
         return str(self._bundles[model])
 
     def next_sample(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The image to label next; empty when all are labelled.
+        """The image to label next; empty if all images are labelled.
 
         Raises:
             NotFoundError: if there is no such strategy.

@@ -1,4 +1,4 @@
-"""Two gaps between MONAI Label 0.8.5 and the packages it meets here, closed before it is imported."""
+"""Two fixes for MONAI Label 0.8.5 with newer packages; they must be applied before it is imported."""
 
 import contextlib
 import importlib
@@ -7,14 +7,15 @@ import sys
 import pydicom.uid
 import torch
 
-# pydicom-seg 0.4.1 asks for a module that pydicom 3 has moved.
+# pydicom-seg 0.4.1 imports a module that pydicom 3 has moved.
 sys.modules.setdefault("pydicom._storage_sopclass_uids", pydicom.uid)
 
 
 def _declare_torchvision_operators() -> torch.library.Library:
-    """PyPI's torchvision is built for CUDA; beside a CPU torch, the operators that it describes are missing.
+    """Declare torchvision's operators: PyPI's torchvision is built for CUDA, and with a CPU torch its operators are
+    missing.
 
-    MONAI Label draws with ``torchvision.utils``, which calls none of them.
+    MONAI Label uses only the drawing functions of ``torchvision.utils``, which do not call these operators.
     """
     operators = torch.library.Library("torchvision", "DEF")
     for name in ("nms", "qnms"):
@@ -25,6 +26,6 @@ def _declare_torchvision_operators() -> torch.library.Library:
 with contextlib.suppress(RuntimeError):
     importlib.import_module("torchvision")
 if "torchvision" not in sys.modules:
-    # Kept: the operators vanish with the library object.
+    # The library object is kept, because the operators disappear together with it.
     OPERATORS = _declare_torchvision_operators()
     importlib.import_module("torchvision")

@@ -1,4 +1,4 @@
-"""Clear answers to what a client can get wrong, and no way out of the studies."""
+"""Clear answers to a client's faults, and protection against names that lead out of the studies' folder."""
 
 from pathlib import Path
 from urllib.parse import unquote
@@ -10,16 +10,16 @@ from requests import RequestException
 
 from custom_components.errors import InputError, OneLineError
 
-# MONAI Label makes parts of paths of these.
+# MONAI Label uses these values as parts of paths.
 NAMES = {"image", "id", "label", "tag", "session_id"}
 
 
 class NotFoundError(InputError):
-    """An image, model or label that is not there."""
+    """There is no such image, model or label."""
 
 
 def install(app: FastAPI) -> None:
-    """Answer faults of the input with one line of JSON (``detail``), and refuse names that lead elsewhere."""
+    """Answer faults of the input with one line of JSON (``detail``), and refuse names that lead out of the folder."""
     app.add_exception_handler(NotFoundError, lambda _, error: _answer(404, str(error)))
     app.add_exception_handler(InputError, lambda _, error: _answer(422, str(error)))
     app.add_exception_handler(OneLineError, lambda _, error: _answer(500, str(error)))
@@ -30,7 +30,7 @@ def install(app: FastAPI) -> None:
 
 async def _refuse_paths(request: Request, call_next):
     names = [value for key, value in request.query_params.multi_items() if key in NAMES]
-    # What is left of an address that was quoted twice is unquoted by the client that a proxied address is handed to.
+    # If an address is quoted twice, one quoting is left, and the client behind the proxy removes it.
     names += [part for part in unquote(request.scope["path"]).split("/") if part == ".."]
     for name in names:
         if name == ".." or Path(name).name != name:

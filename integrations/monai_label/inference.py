@@ -1,4 +1,4 @@
-"""What MONAI Label asks of a model: a mask of one volume, or of many."""
+"""MONAI Label's inference tasks: the mask of one volume, or the masks of many."""
 
 import logging
 from pathlib import Path
@@ -22,11 +22,11 @@ SUFFIXES = (".nii.gz", ".nii", ".nrrd")
 
 
 class BundleInference(InferTask):
-    """A bundle as a model of the server.
+    """A bundle that is a model of the server.
 
     Args:
-        bundle: its folder.
-        segmenter: runs it.
+        bundle: the bundle's folder.
+        segmenter: runs the bundle.
     """
 
     def __init__(self, bundle: Path, segmenter: Segmenter) -> None:
@@ -38,17 +38,17 @@ class BundleInference(InferTask):
         self._segmenter = segmenter
 
     def is_valid(self) -> bool:
-        """Only what is trained is offered."""
+        """Whether the model is offered to clients; only a trained bundle is."""
         return weights_file(self._bundle).is_file()
 
     def __call__(self, request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """The mask's file and what else there is to say.
+        """Segment an image; return the mask's file and further results.
 
         Args:
             request: ``image``, a NIfTI file; ``device``; ``result_extension``, as 3D Slicer and OHIF ask for NRRD.
 
         Raises:
-            InputError: as :meth:`Segmenter.segment`, or if the extension is another.
+            InputError: as :meth:`Segmenter.segment`, or if the extension is not supported.
         """
         suffix = request.get("result_extension") or ".nii.gz"
         if suffix not in SUFFIXES:
@@ -69,7 +69,7 @@ def _convert(mask: Path, suffix: str) -> Path:
 
 
 class BatchInference(BatchInferTask):
-    """Segments many images of the studies one after the other; a bad one is named and passed over."""
+    """Segments many images of the studies one after the other; a bad image is reported and skipped."""
 
     def __call__(self, request: dict[str, Any], datastore: Datastore, infer) -> dict[str, Any]:
         options = {"label_tag": DefaultLabelTag.ORIGINAL.value, **request, "save_label": True}

@@ -1,4 +1,4 @@
-"""A label that an annotator hands in, and a dataset of all of them to train on."""
+"""Reading of an annotator's label, and writing of a training dataset from all labels."""
 
 import hashlib
 import shutil
@@ -19,12 +19,12 @@ def read_label(label: str | Path, image: Volume) -> Volume:
     """A prostate mask on the grid of its image, uint8 0/1.
 
     Args:
-        label: NIfTI file; its axes may run otherwise than the image's.
-        image: the image that it was drawn on.
+        label: NIfTI file; its axes may point in other directions than the image's axes.
+        image: the image that the label was drawn on.
 
     Raises:
-        InputError: if it is damaged, lies on another grid, is empty, or holds other values than 0 and 1, but for the
-            rounding of :mod:`data_prep.mask_values`.
+        InputError: if the label is damaged, lies on another grid, is empty, or holds other values than 0 and 1
+            (:mod:`data_prep.mask_values` allows for rounding).
     """
     mask = on_grid_of(image, read_volume(Path(label), upright=False))
     voxels = whole_labels(mask.voxels)
@@ -41,21 +41,21 @@ def read_label(label: str | Path, image: Volume) -> Volume:
 
 
 def write_dataset(pairs: Iterable[Mapping[str, str]], folder: Path, validation_share: float) -> Path:
-    """Make a dataset of labelled images that the bundles' ``train.json`` takes: masks and ``splits/all.json``.
+    """Make a dataset of labelled images for the bundles' ``train.json``: masks and ``splits/all.json``.
 
-    The images stay where they are. A case stays on its side of the split as others join, but for the few that keep the
-    share; there are no test cases.
+    The images are not copied. When cases are added later, the others stay in their list, except a few that are moved to
+    keep the share. There are no test cases.
 
     Args:
-        pairs: ``{"image": file, "label": file}`` of every labelled image.
-        folder: of the dataset; what an earlier call wrote is replaced, and prepared volumes are kept.
-        validation_share: between 0 and 1, of the cases that choose the best epoch.
+        pairs: ``{"image": file, "label": file}`` for every labelled image.
+        folder: folder of the dataset. The files of an earlier call are replaced, and prepared volumes are kept.
+        validation_share: share of the validation cases, which decide the best epoch; between 0 and 1.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: if there is no pair, the share leaves nothing to train on, or an image or a label is bad.
+        InputError: if there is no pair, if the share leaves no training case, or if an image or a label is bad.
     """
     if not 0 <= validation_share < 1:
         raise InputError(f"val_split: {validation_share:g} is not a share from 0 to below 1")

@@ -1,3 +1,3 @@
-"""What MONAI Label loads: it asks for a file of this name."""
+"""The module that MONAI Label loads; it requires this file name."""
 
 from integrations.monai_label.app import ProstateApp  # noqa: F401

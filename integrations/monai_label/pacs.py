@@ -1,4 +1,4 @@
-"""The studies: a PACS over DICOMweb. Images come from it, final labels go back as DICOM SEG."""
+"""Studies in a PACS with DICOMweb. Images are loaded from the PACS, and final labels are stored in it as DICOM SEG."""
 
 import logging
 import tempfile
@@ -31,13 +31,13 @@ logger = logging.getLogger(__name__)
 class Pacs(DICOMWebDatastore):
     """The axial T2w series of every study of a PACS, by SeriesInstanceUID.
 
-    Series are chosen by the rules of ``data_prep`` and the variables SERIES and TIE. Images and labels are kept in a
-    folder, for training. What counts as labelled was labelled through this server. Where the PACS does not answer, or
-    refuses, a ``RequestException`` of requests is raised.
+    The rules of ``data_prep`` and the variables SERIES and TIE choose the series. Images and labels are kept in a
+    folder for training. Only images that were labelled through this server count as labelled. If the PACS does not
+    answer or refuses a request, a ``RequestException`` of requests is raised.
 
     Args:
-        url: of DICOMweb.
-        cache_dir: the folder.
+        url: DICOMweb URL of the PACS.
+        cache_dir: folder of the images and labels.
     """
 
     def __init__(self, url: str, cache_dir: Path) -> None:
@@ -47,9 +47,9 @@ class Pacs(DICOMWebDatastore):
                 settings.MONAI_LABEL_DICOMWEB_USERNAME, settings.MONAI_LABEL_DICOMWEB_PASSWORD
             )
         client = DICOMwebClientX(url=url, session=session)
-        # While it waited between attempts, the server would answer nobody.
+        # No retries: while the client waited between them, the server would not answer anyone.
         client.set_http_retry_params(retry=False)
-        # Which series of a study is the axial T2w one, by the study's MR series.
+        # The axial T2w series of each study, by the UIDs of the study's MR series.
         self._chosen: dict[frozenset[str], str | None] = {}
         self._choice = SeriesChoice.from_environment()
         super().__init__(client, {"Modality": "MR"}, str(cache_dir))
@@ -75,11 +75,11 @@ class Pacs(DICOMWebDatastore):
         return LocalDatastore.datalist(self, full_path)
 
     def get_image_uri(self, image_id: str) -> str:
-        """The series as NIfTI.
+        """The path of the series as a NIfTI file.
 
         Raises:
             NotFoundError: if there is no such series.
-            InputError: if it is no even stack of slices, as with one missing.
+            InputError: if the series is not an even stack of slices, for example because a slice is missing.
         """
         known = LocalDatastore.get_image_uri(self, image_id)
         if known and Path(known).is_file():
@@ -97,15 +97,15 @@ class Pacs(DICOMWebDatastore):
         return LocalDatastore.get_image_uri(self, image_id)
 
     def save_label(self, image_id, label_filename, label_tag, label_info) -> str:
-        """Take a label; a final one must be a prostate mask on its image, and is stored in the PACS as DICOM SEG.
+        """Save a label. A final label must be a prostate mask on its image, and is stored in the PACS as DICOM SEG.
 
         Raises:
             NotFoundError: if there is no such image.
-            InputError: as :func:`check_tag` and :func:`check_label`; the label before is kept.
+            InputError: as :func:`check_tag` and :func:`check_label`; the former label is kept.
         """
         check_tag(label_tag)
         image = self.get_image_uri(image_id)
-        if label_filename.endswith(".bin"):  # bare voxels, from OHIF
+        if label_filename.endswith(".bin"):  # OHIF sends voxels without a header
             label_filename = binary_to_image(image, label_filename)
         if label_tag == DefaultLabelTag.FINAL:
             check_label(label_filename, image_id, image)
@@ -116,7 +116,7 @@ class Pacs(DICOMWebDatastore):
         return LocalDatastore.save_label(self, image_id, label_filename, label_tag, label_info)
 
     def _series_dir(self, image_id: str) -> Path:
-        """Where MONAI Label expects a series: beside its NIfTI, without the suffix."""
+        """The folder in which MONAI Label expects the series: the path of its NIfTI without the suffix."""
         return Path(self._datastore.image_path(), image_id).resolve()
 
     def _axial_t2(self, study: str, series: frozenset[str]) -> str | None:

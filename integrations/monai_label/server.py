@@ -1,4 +1,4 @@
-"""MONAI Label's web app with this project's errors, quiet where nothing is wrong."""
+"""MONAI Label's web app with this project's errors and without needless log lines."""
 
 import logging
 
@@ -14,7 +14,7 @@ TASKS = ("train", "batch_infer")
 
 
 def serve(host: str, port: int) -> None:
-    """Serve what the settings describe, until the process is told to end; background tasks end with it."""
+    """Run the server by MONAI Label's settings until the process is stopped; background tasks end with it."""
     try:
         uvicorn.run(_make_app(), host=host, port=port)
     finally:
@@ -23,9 +23,9 @@ def serve(host: str, port: int) -> None:
 
 
 def _make_app() -> FastAPI:
-    # No other web page may ask a server that runs on the annotator's machine.
+    # Other web pages must not send requests to a server on the annotator's machine.
     settings.MONAI_LABEL_CORS_ORIGINS = [f"http://127.0.0.1:{settings.MONAI_LABEL_SERVER_PORT}"]
-    # It reads the settings when it is imported.
+    # MONAI Label reads the settings when it is imported.
     from monailabel.app import app
     from monailabel.endpoints import infer
 
@@ -39,6 +39,6 @@ def _set_up_logging() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     for task in TASKS:
         logging.getLogger(f"task_{task}").setLevel(logging.INFO)
-    # They tell of a timer, and of a decoder for GPUs.
+    # These loggers only report a timer, and a missing decoder for GPUs.
     for chatty in ("timeloop", "monai.data.nvimgcodec_pydicom_plugin"):
         logging.getLogger(chatty).addFilter(lambda record: False)

@@ -1,4 +1,4 @@
-"""Which image comes next."""
+"""Strategies that choose the next image to label."""
 
 import logging
 import random
@@ -18,25 +18,28 @@ logger = logging.getLogger(__name__)
 
 
 class Random(Strategy):
-    """Any image without a final label; MONAI Label's own fails when all were offered within one second."""
+    """A random image without a final label.
+
+    MONAI Label's own strategy fails if all images were offered within one second.
+    """
 
     def __init__(self) -> None:
         super().__init__("Any image")
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any] | None:
-        """The image's id; None when every image has a label."""
+        """The image's id; None if every image has a label."""
         images = datastore.get_unlabeled_images()
         return {"id": random.choice(images)} if images else None
 
 
 class MostUncertain(Strategy):
-    """Of the images without a final label, the one with the highest mean entropy of a student's probabilities.
+    """The image without a final label that has the highest mean entropy of a student's probabilities.
 
-    Every image costs one inference, once for each state of the student's weights; batch inference does it ahead.
+    Every image needs one inference for each version of the student's weights. Batch inference computes them in advance.
 
     Args:
-        bundles: students by name.
-        segmenter: runs them, and remembers.
+        bundles: the students' bundles by name.
+        segmenter: runs the bundles and keeps their results.
     """
 
     def __init__(self, bundles: Mapping[str, Path], segmenter: Segmenter) -> None:
@@ -48,13 +51,13 @@ class MostUncertain(Strategy):
         return {**super().info(), "config": {"model": list(self._bundles)}}
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any] | None:
-        """The image's id and its entropy; None when every image has a label, or none can be read.
+        """The image's id and its entropy; None if every image has a label, or if no image can be read.
 
         Args:
-            request: ``model``, the student to ask; the first one by default.
+            request: ``model``, the name of the student; by default the first student.
 
         Raises:
-            InputError: if there is no such student, or it is not trained.
+            InputError: if there is no such student, or the student is not trained.
         """
         name = request.get("model") or next(iter(self._bundles))
         if name not in self._bundles:

@@ -1,4 +1,4 @@
-"""The studies: a folder of NIfTI volumes with the annotators' labels beside them."""
+"""Studies in a folder of NIfTI volumes, with the annotators' labels in the same folder."""
 
 import re
 from itertools import product
@@ -14,7 +14,7 @@ from data_prep.no_study import is_no_study
 from integrations.monai_label.http_errors import NotFoundError
 from integrations.monai_label.labels import read_label
 
-# MONAI Label compares endings letter by letter, and has to know them in all capitals.
+# MONAI Label compares endings exactly, so it needs every mixture of capital and small letters.
 EXTENSIONS = tuple(
     f"*{''.join(letters)}"
     for ending in (".nii.gz", ".nii")
@@ -23,14 +23,14 @@ EXTENSIONS = tuple(
 
 
 class StudiesFolder(LocalDatastore):
-    """A folder of ``*.nii.gz`` and ``*.nii``, in capitals or not.
+    """A folder of ``*.nii.gz`` and ``*.nii``, in capital or small letters.
 
-    Its sub-folder ``labels`` and ``datastore_v2.json`` are the server's.
+    The server owns the sub-folder ``labels`` and the file ``datastore_v2.json``.
 
-    What import leaves aside, such as the ``._*`` files of a Mac, is neither offered nor listed.
+    Files that the import ignores, such as the ``._*`` files of a Mac, are not listed.
 
     Args:
-        folder: of the studies.
+        folder: the studies' folder.
     """
 
     def __init__(self, folder: str) -> None:
@@ -42,18 +42,18 @@ class StudiesFolder(LocalDatastore):
 
     def _remove_non_existing(self) -> int:
         removed = super()._remove_non_existing()
-        # An older datastore_v2.json may list them.
+        # An older datastore_v2.json may list such files.
         listed = [image for image in self._datastore.objects if is_no_study(image)]
         for image in listed:
             del self._datastore.objects[image]
         return removed + len(listed)
 
     def save_label(self, image_id, label_filename, label_tag, label_info) -> str:
-        """Take a label; a final one must be a prostate mask on its image.
+        """Save a label. A final label must be a prostate mask on its image.
 
         Raises:
             NotFoundError: if there is no such image.
-            InputError: if the tag is no plain word, or as :func:`read_label`; the label before is kept.
+            InputError: if the tag is not a plain word, or as :func:`read_label`; the former label is kept.
         """
         if image_id not in self.list_images():
             raise NotFoundError(f"no image '{image_id}' in the studies")
@@ -64,7 +64,7 @@ class StudiesFolder(LocalDatastore):
 
 
 def check_label(label: str, image_id: str, image: str) -> None:
-    """As :func:`read_label`, in words that know the image and not the server's temporary file."""
+    """As :func:`read_label`, but the error names the image instead of the server's temporary file."""
     try:
         read_label(label, read_volume(Path(image)))
     except InputError as fault:
@@ -72,6 +72,6 @@ def check_label(label: str, image_id: str, image: str) -> None:
 
 
 def check_tag(tag: str) -> None:
-    """Raises InputError unless the tag can be a folder's name."""
+    """Raises InputError unless the tag can be the name of a folder."""
     if not re.fullmatch(r"\w[\w-]*", tag):
         raise InputError(f"tag: {tag!r} is no plain word, as final and original are")
