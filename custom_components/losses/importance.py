@@ -76,7 +76,7 @@ class ImportanceMapLoss(Term):
         return weigh(losses, taught.weights)
 
     def _compare(self, student: Sequence[Tensor], teacher: Sequence[Tensor], gate: Gate | None = None) -> Tensor:
-        """Distances (B,) of the student's features (B, K, h, w) to the teacher's maps (B, h, w), summed over the taps."""
+        """Distances (B,) of the student's features (B, K, h, w) to the teacher's maps (B, h, w), summed over taps."""
         pairs = zip(student, teacher, strict=True)
         return torch.stack([self._distance(features, other, gate) for features, other in pairs]).sum(dim=0)
 

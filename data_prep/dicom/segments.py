@@ -6,8 +6,8 @@ from pydicom.dataset import Dataset
 
 from custom_components.errors import InputError
 
-# In voxels, and in the cosine of an angle. The frames may be a part of the grid, so highdicom looks for their place. The
-# tolerance allows for rounded positions.
+# In voxels, and in the cosine of an angle. The frames may be a part of the grid, so highdicom looks for their place.
+# The tolerance allows for rounded positions.
 PLACE_TOLERANCE = 0.02
 
 
