@@ -74,7 +74,6 @@ MAY_DIFFER = {
         "check",
         "check::*",
         "evaluating",
-        "evaluating::*",
         "finalize",
         "imports",
         "run",

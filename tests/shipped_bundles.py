@@ -33,7 +33,7 @@ def docstring_of_network(name: str) -> str:
 
 def parameters_told(name: str) -> int | None:
     """The number of parameters that the docstring of the network's module tells; None if it tells none."""
-    told = re.search(r"^([\d,]+) parameters", docstring_of_network(name), re.MULTILINE)
+    told = re.search(r"\b([\d,]+) parameters", docstring_of_network(name))
     return int(told[1].replace(",", "")) if told else None
 
 

@@ -98,7 +98,7 @@ def test_a_loss_term_is_two_files(recipe, python):
     table = "custom_components/loss_terms.py"
     assert [str(file) for file in term.text] == ["custom_components/losses/focal.py", table]
     term.write_new_files()
-    term.add_line(table, "}\n# Compare the student with its teachers.")
+    term.add_line(table, "}\n# These terms compare the student with its teachers.")
     files = ["tests/losses/test_sum_of_terms.py", "tests/test_docstrings.py"]
     assert passed(python("-m", "pytest", "-vv", "-p", "no:cacheprovider", *files, "-k", "focal")) >= 2
     use = """

@@ -69,5 +69,5 @@ def test_float16_is_the_amp_of_monai(copy_bundles, workflow, options, amp):
 
 
 def test_another_precision_is_refused():
-    with pytest.raises(InputError, match=r"\Aprecision: 'half' is none of float32, bfloat16, auto\Z"):
+    with pytest.raises(InputError, match=r"\Aprecision: 'half' is none of float32, bfloat16, auto, float16\Z"):
         PrecisionInferer("half")
