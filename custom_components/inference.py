@@ -28,6 +28,8 @@ def check_inference(ckpt_path: str | Path, dataset_dir: str | Path, datalist: Se
 
 
 def slices_at_once(device: torch.device | str) -> int:
-    """How many slices of a volume go through the network together: a CPU takes large slices up to four times faster one
-    by one, in less memory."""
+    """The number of slices of a volume that go through the network together.
+
+    A CPU takes large slices one by one: up to four times faster, and in less memory.
+    """
     return 8 if torch.device(device).type == "cuda" else 1

@@ -8,7 +8,7 @@ SCHEDULES = ("paper", "one_cycle")
 
 
 class Cycle(NamedTuple):
-    """How long the learning rate rises and falls, in batches, as torch's ``CyclicLR`` takes it.
+    """The numbers of batches in which the learning rate rises and falls, as torch's ``CyclicLR`` takes it.
 
     Attributes:
         up: of the rise.

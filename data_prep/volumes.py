@@ -25,7 +25,7 @@ def on_grid_of(image: Volume, label: Volume) -> Volume:
 
 
 def grid_difference(image: Volume, label: Volume) -> str | None:
-    """How the grid of a label differs from that of its image, in words that may follow its name; None if they agree.
+    """The difference between the grids of a label and its image, in words that may follow its name; None if they agree.
 
     Two grids agree when they put the same voxels at the same places, but for the rounding of their headers.
     """

@@ -45,7 +45,7 @@ class TrainedBundle:
 
 @dataclass(frozen=True)
 class Segmented:
-    """What a bundle says of a volume.
+    """The segmentation of a volume by a bundle.
 
     Attributes:
         mask: NIfTI file, uint8 0/1 on the volume's grid.

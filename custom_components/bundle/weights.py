@@ -71,5 +71,5 @@ def read_provenance(trained: Bundle) -> dict[str, Any]:
 
 
 def network_differences(provenance: Mapping[str, Any], network_def: Mapping[str, Any]) -> str:
-    """How a network differs from that of a provenance, in words; empty if it does not."""
+    """The differences, in words, between a network and the network of a provenance; empty if they are the same."""
     return in_one_line(list(setting_differences(provenance.get("network_def") or {}, network_def).values()))

@@ -1,4 +1,4 @@
-"""What a PACS stores of a segmented series: a DICOM SEG of the prostate, and a report of its volume and PSA density.
+"""The results of a segmented series for a PACS: a DICOM SEG of the prostate, and a report of volume and PSA density.
 
 All hosts write both by this module. Codes come from pydicom's dictionaries of DICOM PS3.16 and highdicom's templates.
 Units are written in UCUM. The UIDs of an algorithm's results are made from the content: a result that is stored again,

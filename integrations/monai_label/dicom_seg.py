@@ -47,7 +47,7 @@ def make_dicom_seg(series: Series, label: str | Path, model: str | None = None) 
 
 
 def nifti_to_dicom_seg(series_dir: str, label: str, label_info: list[dict] | None = None, **_: object) -> str:
-    """What MONAI Label calls for ``output=dicom_seg``; its own needs a program that it fetches from GitHub."""
+    """Write a DICOM SEG for ``output=dicom_seg``; MONAI Label's own function needs a program fetched from GitHub."""
     model = (label_info or [{}])[0].get("model_name", "MONAI Label")
     file = Path(label).with_suffix(".dcm")
     make_dicom_seg(read_one_series(series_dir), label, model).save_as(file)
@@ -55,7 +55,7 @@ def nifti_to_dicom_seg(series_dir: str, label: str, label_info: list[dict] | Non
 
 
 def _algorithm(model: str | None) -> Algorithm | None:
-    """What a bundle of this server is called in DICOM; a client may name any other program."""
+    """The name and version of a bundle of this server for DICOM; a client may name any other program."""
     if not model:
         return None
     folder = settings.MONAI_LABEL_APP_CONF.get("models", {}).get(model)

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What a bundle says of a volume.
+    """The segmentation of a volume by a bundle.
 
     Attributes:
         mask: NIfTI, uint8 0/1 on the image's grid; the caller removes it.
@@ -85,7 +85,7 @@ class Segmenter:
 
 
 def _mean_entropy(probs: torch.Tensor) -> float:
-    """Of probabilities (C, H, W, D)."""
+    """Mean over the voxels of the entropy in bits of probabilities (C, H, W, D)."""
     return float(-(torch.xlogy(probs, probs).sum(dim=0) / np.log(2)).mean())
 
 

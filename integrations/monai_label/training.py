@@ -40,7 +40,7 @@ class BundleTraining(TrainTask):
         self._models = work_dir / "training" / bundle.name
 
     def config(self) -> dict[str, Any]:
-        """What a client may set, with the defaults."""
+        """The options that a client may set, with the defaults."""
         return {
             "max_epochs": 50,
             "val_split": 0.2,
