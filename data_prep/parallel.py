@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
+from pebble import CONSTS, ProcessExpired, ProcessFuture, ProcessPool
 
 from custom_components.threads import usable_cores
 
@@ -22,6 +22,9 @@ Result = TypeVar("Result")
 AHEAD = 4
 # Time limit for one case. N4, the slowest step, takes 20 s.
 LIMIT_S = 600
+# Seconds that pebble waits for the lock under which a worker takes a task. The lock is held for milliseconds, unless the
+# worker that holds it was killed.
+CONSTS.channel_lock_timeout = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
