@@ -22,8 +22,8 @@ Result = TypeVar("Result")
 AHEAD = 4
 # Time limit for one case. N4, the slowest step, takes 20 s.
 LIMIT_S = 600
-# Seconds that pebble waits for the lock under which a worker takes a task. The lock is held for milliseconds, unless the
-# worker that holds it was killed.
+# Seconds that pebble waits for the lock under which a worker takes a task. A worker holds the lock for milliseconds,
+# unless it was killed meanwhile.
 CONSTS.channel_lock_timeout = 10
 
 
