@@ -157,7 +157,7 @@ def test_devices(monkeypatch):
 
 
 def test_every_option_of_the_configs_has_the_kind_of_its_default():
-    """What stands at the top of a config is what a user sets."""
+    """Users set the keys at the top of a config."""
     kinds = {name: kind for names, kind in ((FLAGS, bool), (WHOLE_NUMBERS, int), (NUMBERS, float)) for name in names}
     named = TEXT | TEXTS | kinds.keys() | {"device", "precision", "schedule", "teacher_precision"}
     for config in CONFIGS:

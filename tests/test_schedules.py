@@ -1,4 +1,4 @@
-"""How long the learning rate rises and falls, against hand-computed numbers, alone and in ENet's config."""
+"""The batches in which the learning rate rises and falls, against hand-computed numbers, alone and in ENet's config."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What an inference needs before it starts."""
+"""The checks of an inference before it starts."""
 
 import pytest
 import torch

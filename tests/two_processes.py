@@ -10,7 +10,7 @@ import torch
 
 
 def in_two_processes(function: Callable[[int], Any], folder: Path) -> list[Any]:
-    """What ``function(rank)`` gives in each of two processes of one gloo group; ``folder`` is theirs."""
+    """The results of ``function(rank)`` in two processes of one gloo group, which share ``folder``."""
     with get_context("spawn").Pool(2) as pool:
         return pool.starmap(_join, [(function, rank, folder) for rank in range(2)], chunksize=1)
 

@@ -61,7 +61,7 @@ def ours(scene, probability: float = 1.0, seeds=range(COUNT), **options) -> tupl
 
 
 def statistics(image: torch.Tensor, label: torch.Tensor) -> dict[str, torch.Tensor]:
-    """What can be told of each version (B,): of its intensities, its texture, and the mask's place, size and tilt."""
+    """Statistics of each version (B,): of its intensities, its texture, and the mask's place, size and tilt."""
     pixels, mask = image.flatten(1).double(), label.flatten(1).double()
     rows, columns = (axis.flatten() for axis in torch.meshgrid(*[torch.arange(SIZE).double()] * 2, indexing="ij"))
     area = mask.sum(dim=1)
@@ -111,7 +111,7 @@ def test_the_versions_are_distributed_as_those_of_monai(scene, stock_statistics,
 
 
 def test_each_transform_has_a_probability_of_its_own(scene):
-    """Of the sixteen combinations each comes as often as any other, and without any the slice is as it was."""
+    """All sixteen combinations are equally frequent, and a version without any transform equals the slice."""
     image, _ = scene
     changes = {
         "flip": {},

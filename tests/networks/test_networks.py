@@ -1,4 +1,4 @@
-"""Of single networks: which sizes they take, what stands before a tap, variants, refusals.
+"""Facts about single networks: the sizes they take, the layers before a tap, variants, refusals.
 
 What holds for every network is in tests/bundles/test_contract.py.
 """
