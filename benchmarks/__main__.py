@@ -10,7 +10,7 @@ import torch
 
 from benchmarks.figure_table import render, to_json
 from benchmarks.measure import Figure
-from custom_components.files import write_json, write_text
+from custom_components.foundation.files import write_json, write_text
 from experiments.complexity import describe_machine
 
 BENCHMARKS = ("distillation_step", "augmentation", "neighbour", "lovasz", "loss_memory", "slices", "importing")

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.measure import Figure
-from custom_components.tables import markdown_table
+from custom_components.foundation.tables import markdown_table
 from experiments.complexity import render_machine
 
 COLUMNS = ("figure", "measured", "rounds", "target", "met")

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 
 from benchmarks.measure import Figure
-from custom_components.files import read_json
+from custom_components.foundation.files import read_json
 
 SIZES = (250, 1000)
 QUICK_SIZES = (2, 4)

@@ -25,10 +25,10 @@ import torch
 
 from custom_components.bundle import copy_bundle, read_bundle
 from custom_components.checkpoint import write_checkpoint
-from custom_components.errors import InputError
 from custom_components.export import export_onnx, export_torchscript, quantise
-from custom_components.files import write_json, write_text
-from custom_components.tables import markdown_table
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import write_json, write_text
+from custom_components.foundation.tables import markdown_table
 from experiments.complexity import describe_machine, render_machine
 
 STUDENT, TEACHER = "enet", "pspnet"

@@ -17,8 +17,8 @@ from custom_components.bundle import read_bundle
 from custom_components.bundle.segmenting import Segmenting, TrainedBundle
 from custom_components.bundle.weights import load_weights
 from custom_components.data import list_volumes
-from custom_components.errors import InputError
-from custom_components.files import read_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json
 
 
 class TimedNetwork(nn.Module):

@@ -3,9 +3,9 @@
 import sys
 import warnings
 
-from custom_components.errors import report_input_errors_in_one_line
-from custom_components.terminal import show_any_text
-from custom_components.threads import be_a_good_neighbour
+from custom_components.foundation.errors import report_input_errors_in_one_line
+from custom_components.foundation.terminal import show_any_text
+from custom_components.foundation.threads import be_a_good_neighbour
 
 report_input_errors_in_one_line()
 show_any_text()

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from custom_components.errors import InputError
-from custom_components.files import file_sha256, replace_file, write_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import file_sha256, replace_file, write_json
 
 
 def write_checkpoint(file: str | Path, content: Any) -> None:

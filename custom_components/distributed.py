@@ -18,7 +18,7 @@ import torch
 from torch import distributed, nn
 from tqdm import tqdm
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.networks.sync_batch_norm import CpuSyncBatchNorm
 
 # One process may wait long for the others, while they prepare the volumes of a large dataset or run the teachers.

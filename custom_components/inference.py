@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from custom_components.nifti import volume_name
+from custom_components.foundation.nifti import volume_name
 
 
 def check_inference(ckpt_path: str | Path, dataset_dir: str | Path, datalist: Sequence[str | Path]) -> None:

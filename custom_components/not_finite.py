@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
-from custom_components.errors import NotFiniteError
+from custom_components.foundation.errors import NotFiniteError
 
 MEND = "mend or leave out the case"
 LOWER = "lower the learning rate (--learning_rate)"

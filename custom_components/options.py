@@ -19,7 +19,7 @@ import torch
 from monai.bundle.config_parser import ConfigParser
 from monai.bundle.reference_resolver import ReferenceResolver
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 # The kind of each option, by the last part of the option's id.
 TEXT = frozenset(

@@ -8,7 +8,7 @@ import torch
 from monai.inferers import SimpleInferer
 from torch import Tensor, nn
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 PRECISIONS = ("float32", "bfloat16", "auto", "float16")

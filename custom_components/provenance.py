@@ -20,8 +20,8 @@ from custom_components.bundle import Bundle, read_bundle
 from custom_components.data.datalist import case_name
 from custom_components.data.describe import describe
 from custom_components.data.prepared import PreparedCase
-from custom_components.errors import InputError
-from custom_components.files import file_sha256, read_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import file_sha256, read_json
 from custom_components.run_identity import case_identities, run_identity
 from custom_components.run_settings import Settings
 from custom_components.teachers import OnlineTeachers, TeacherEnsemble

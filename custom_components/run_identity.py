@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from custom_components.data.prepared import PreparedCase
-from custom_components.files import sha256_of
+from custom_components.foundation.files import sha256_of
 from custom_components.run_settings import Settings
 
 # Increase this number when the same run would get another record.

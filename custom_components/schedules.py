@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 SCHEDULES = ("paper", "one_cycle")
 

@@ -7,7 +7,7 @@ validate).
 import argparse
 import sys
 
-from custom_components.errors import OneLineError
+from custom_components.foundation.errors import OneLineError
 from data_prep import importing, merging, splitting, validating
 from data_prep.dicom import command as series
 from data_prep.fingerprint import command as fingerprint

@@ -3,8 +3,8 @@
 import itk
 import numpy as np
 
-from custom_components.errors import InputError
-from custom_components.nifti import Volume
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.nifti import Volume
 
 # The field is smooth, so it is fitted on about this number of rows and columns, and then evaluated on all.
 FITTED_MATRIX = 64

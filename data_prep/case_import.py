@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from custom_components.errors import InputError
-from custom_components.files import file_sha256
-from custom_components.nifti import Volume
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import file_sha256
+from custom_components.foundation.nifti import Volume
 from data_prep.checks import check_case
 from data_prep.dataset_writer import staged
 from data_prep.files import voxel_sha256

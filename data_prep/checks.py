@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from custom_components.errors import InputError
-from custom_components.files import require_readable
-from custom_components.nifti import Volume
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import require_readable
+from custom_components.foundation.nifti import Volume
 from data_prep.findings import Finding, findings_of
 from data_prep.mask_values import in_words, whole_labels
 from data_prep.parallel import Late

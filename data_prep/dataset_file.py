@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from custom_components.errors import InputError
-from custom_components.files import read_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json
 
 ENTRY = {"case": str, "site": str, "patient": str, "image": str, "label": str | None, "voxel_sha256": str}
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from custom_components.errors import InputError
-from custom_components.files import write_json
-from custom_components.locks import locked
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import write_json
+from custom_components.foundation.locks import locked
 from data_prep.dataset_file import read_dataset
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 
 def voxel_sha256(voxels: np.ndarray) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 # Exit code of a command that did its work and found faults in the data.
 SOME_FINDINGS = 3

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.findings import Finding, FindingsError
 from data_prep.no_study import is_no_study, is_unfinished
 

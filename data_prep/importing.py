@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep import parallel, sources
 from data_prep.case_import import CaseImport, ImportedCase, import_case
 from data_prep.checks import lost_finding, same_image_finding, taken_name_finding

@@ -5,10 +5,10 @@ from pathlib import Path
 import itk
 import numpy as np
 
-from custom_components.errors import InputError
-from custom_components.files import require_readable
-from custom_components.nifti import Volume, require_sane_affine, require_sane_shape
-from custom_components.terminal import is_text
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import require_readable
+from custom_components.foundation.nifti import Volume, require_sane_affine, require_sane_shape
+from custom_components.foundation.terminal import is_text
 from data_prep.volumes import LPS_TO_RAS
 
 

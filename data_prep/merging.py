@@ -12,8 +12,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from custom_components.errors import InputError
-from custom_components.files import write_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import write_json
 from data_prep.checks import same_image_finding
 from data_prep.dataset_file import read_dataset
 from data_prep.dataset_writer import require_same

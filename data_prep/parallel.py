@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from pebble import CONSTS, ProcessExpired, ProcessFuture, ProcessPool
 
-from custom_components.threads import usable_cores
+from custom_components.foundation.threads import usable_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -11,8 +11,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from custom_components.errors import InputError
-from custom_components.terminal import as_text
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.terminal import as_text
 from data_prep.sources.case import Listing, SourceCase
 
 KEY_FILE = Path("~/.config/prostate-distillation/key")

@@ -5,8 +5,8 @@ The screen shows a finding with file and detail. The dataset keeps the finding o
 
 from pathlib import Path
 
-from custom_components.errors import InputError
-from custom_components.files import read_json, write_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json, write_json
 from data_prep.findings import Finding
 from data_prep.pseudonyms import Pseudonyms
 from data_prep.sources.case import SourceCase

@@ -10,9 +10,9 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from custom_components.errors import InputError
-from custom_components.files import file_sha256, read_json, sha256_of, write_json
-from custom_components.tables import text_lines
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import file_sha256, read_json, sha256_of, write_json
+from custom_components.foundation.tables import text_lines
 from data_prep.dataset_file import read_dataset
 
 LISTS = ("training", "validation", "test")

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from custom_components.errors import InputError
-from custom_components.files import file_sha256, read_json
-from custom_components.nifti import read_volume
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import file_sha256, read_json
+from custom_components.foundation.nifti import read_volume
 from data_prep import parallel, sources
 from data_prep.checks import check_case, lost_finding, same_image_finding
 from data_prep.dataset_file import read_dataset

@@ -7,7 +7,7 @@ import nibabel
 import numpy as np
 from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation, ornt_transform
 
-from custom_components.nifti import Volume
+from custom_components.foundation.nifti import Volume
 
 # Largest distance between two grids, as a part of a voxel's shortest edge. GE's positions with two decimals, and
 # viewers' headers in single precision, shift a voxel by a few hundredths of a mm. A shift of half an edge would lead to

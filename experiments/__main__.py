@@ -12,7 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from custom_components.bundle import SHIPPED_BUNDLES, read_bundle
-from custom_components.errors import InputError, OneLineError
+from custom_components.foundation.errors import InputError, OneLineError
 from data_prep.dataset_file import read_dataset
 from experiments import complexity
 from experiments.describe import keep_description

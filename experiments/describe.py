@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 import torch
 
-from custom_components.errors import InputError
-from custom_components.files import read_json, sha256_of, write_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json, sha256_of, write_json
 from custom_components.run_identity import flat, in_one_line, setting_differences
 from data_prep.splitting import LISTS
 from experiments.plan import Plan, Row

@@ -7,7 +7,7 @@ from typing import Any
 from custom_components.bundle import SHIPPED_BUNDLES, read_bundle
 from custom_components.data import load_datalist
 from custom_components.data.file_hashes import FileHashes
-from custom_components.files import file_sha256, read_json
+from custom_components.foundation.files import file_sha256, read_json
 from custom_components.run_identity import differences, in_one_line, is_comparable, run_identity
 from custom_components.run_settings import Settings, settings_of
 from experiments.plan import DISTILLATION, EPOCHS, Plan, Row

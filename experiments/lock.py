@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from custom_components.locks import locked
+from custom_components.foundation.locks import locked
 
 
 def lock_study(folder: Path) -> AbstractContextManager[int]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 PLANS = Path(__file__).parent / "plans"
 EPOCHS = "train::trainer::max_epochs"

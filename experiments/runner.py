@@ -15,9 +15,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from custom_components.bundle import copy_bundle
-from custom_components.errors import InputError
-from custom_components.files import read_json, write_json, write_text
-from custom_components.threads import THREADS_FILE, usable_cores
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json, write_json, write_text
+from custom_components.foundation.threads import THREADS_FILE, usable_cores
 from experiments import commands
 from experiments.describe import former_rows
 from experiments.inputs import Inputs, what_changed

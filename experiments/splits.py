@@ -4,8 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from custom_components.errors import InputError
-from custom_components.files import read_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json
 from data_prep.splitting import split_dataset
 from experiments.describe import cases_sha256
 from experiments.plan import Plan

@@ -3,7 +3,7 @@
 from math import isfinite, nan
 from pathlib import Path
 
-from custom_components.tables import text_lines
+from custom_components.foundation.tables import text_lines
 from experiments.plan import EPOCHS
 from experiments.report.study import RunRecord, load_study
 

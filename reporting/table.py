@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from custom_components.tables import markdown_table, text_table
+from custom_components.foundation.tables import markdown_table, text_table
 
 NOTHING = "–"  # stands in a cell that has no value
 

@@ -21,7 +21,7 @@ from torch import nn
 
 from custom_components.bundle import Bundle, copy_bundle, read_bundle
 from custom_components.data import RandomTransforms, VolumeDataset, load_datalist
-from custom_components.files import file_sha256, write_json
+from custom_components.foundation.files import file_sha256, write_json
 from custom_components.provenance import provenance
 from data_prep.importing import import_dataset
 from data_prep.splitting import split_dataset

@@ -13,7 +13,7 @@ from torch import nn
 
 from custom_components import networks
 from custom_components.bundle import Bundle, read_bundle
-from custom_components.files import read_json
+from custom_components.foundation.files import read_json
 
 FOLDERS = sorted(path.parent for path in Path(__file__).parents[1].glob("bundles/*/bundle.yaml"))
 NAMES = [folder.name for folder in FOLDERS]

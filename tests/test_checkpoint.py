@@ -3,7 +3,7 @@ import random
 import torch
 
 from custom_components.checkpoint import read_checkpoint, write_checkpoint
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 
 def test_no_flipped_bit_goes_unseen(tmp_path):

@@ -17,7 +17,7 @@ MODULES = sorted(
 
 
 def test_the_losses_and_the_tables_have_examples():
-    assert {"custom_components.tables", "custom_components.losses.lovasz"} <= set(MODULES)
+    assert {"custom_components.foundation.tables", "custom_components.losses.lovasz"} <= set(MODULES)
 
 
 @pytest.mark.parametrize("name", MODULES)

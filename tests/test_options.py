@@ -10,7 +10,7 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.options import FLAGS, NUMBERS, TEXT, TEXTS, WHOLE_NUMBERS, as_meant, flag, typed_options
 
 REPOSITORY = Path(__file__).resolve().parents[1]

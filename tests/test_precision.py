@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from custom_components import precision
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.precision import PrecisionInferer
 
 IMAGES = torch.linspace(-1, 1, 2 * 8 * 8).reshape(2, 1, 8, 8)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CyclicLR
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.schedules import cycle
 
 

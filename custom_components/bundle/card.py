@@ -7,7 +7,7 @@ from typing import Any
 from custom_components.bundle.preprocessing_words import described_preprocessing, in_words, window_mm
 from custom_components.bundle.reading import SHIPPED_BUNDLES
 from custom_components.evaluation_table import EVALUATION_COLUMNS, evaluation_rows
-from custom_components.tables import markdown_table
+from custom_components.foundation.tables import markdown_table
 
 TEMPLATE = SHIPPED_BUNDLES / "_base" / "README.md"
 NO_WEIGHTS = "No weights are part of this repository: train it on your own cases."

@@ -15,7 +15,7 @@ import yaml
 
 from custom_components.bundle.card import model_card, repository_commands
 from custom_components.bundle.reading import SHIPPED_BUNDLES
-from custom_components.files import write_text
+from custom_components.foundation.files import write_text
 
 GENERATED = "\nGenerated from `bundles/_base` and `bundle.yaml` by `make configs`, figures by `make card`.\n"
 LAYERS = {

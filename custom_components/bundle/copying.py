@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 from custom_components.bundle.reading import SHIPPED_BUNDLES
-from custom_components.errors import InputError
-from custom_components.files import write_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import write_json
 
 
 def copy_bundle(name: str, target: Path, image_size: int | None = None, field_of_view: float | None = None) -> None:

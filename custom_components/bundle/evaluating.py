@@ -8,7 +8,7 @@ from torch import nn
 
 from custom_components.bundle.parsing import parse_config
 from custom_components.bundle.reading import Bundle
-from custom_components.files import read_json
+from custom_components.foundation.files import read_json
 
 
 def evaluation_file(bundle: Path) -> Path:

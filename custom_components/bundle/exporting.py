@@ -15,7 +15,6 @@ from custom_components.bundle.parsing import parse_config
 from custom_components.bundle.reading import Bundle
 from custom_components.bundle.weights import load_weights
 from custom_components.data import SliceDataset, load_datalist
-from custom_components.errors import InputError
 from custom_components.export import (
     OnnxNetwork,
     check_parity,
@@ -26,7 +25,8 @@ from custom_components.export import (
     write_notes,
     write_triton_model,
 )
-from custom_components.files import read_json, replace_file
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json, replace_file
 
 CALIBRATION_SLICES, PARITY_SLICES = 64, 4
 INT8 = "model.int8.onnx"

@@ -8,8 +8,8 @@ from custom_components.bundle.evaluating import evaluation_file, read_evaluation
 from custom_components.bundle.preprocessing_words import described_preprocessing
 from custom_components.bundle.reading import SHIPPED_BUNDLES, Bundle, find_bundle, read_bundle
 from custom_components.bundle.weights import network_differences, read_provenance
-from custom_components.errors import InputError
-from custom_components.files import read_json, write_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json, write_json
 from custom_components.provenance import public_provenance
 
 

@@ -17,9 +17,9 @@ from custom_components.bundle.configs import LAYERS
 from custom_components.bundle.facts import find_student_or_teacher, fitting_provenance, read_facts
 from custom_components.bundle.reading import SHIPPED_BUNDLES, Bundle
 from custom_components.checkpoint import read_checkpoint
-from custom_components.errors import InputError
 from custom_components.export import without_paths
-from custom_components.files import read_json, replace_file
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json, replace_file
 from custom_components.loss_terms import TERMS
 from custom_components.provenance import public_provenance
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from monai.bundle import ConfigParser
 
-from custom_components.files import read_json
+from custom_components.foundation.files import read_json
 from custom_components.options import read_options_as_meant
 
 

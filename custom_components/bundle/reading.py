@@ -12,8 +12,8 @@ from typing import Any
 from torch import nn
 
 from custom_components import networks
-from custom_components.errors import InputError
-from custom_components.files import read_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json
 
 logger = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from torch import nn
 from custom_components.bundle.parsing import parse_config
 from custom_components.bundle.reading import weights_file
 from custom_components.bundle.weights import load_weights, require_weights
-from custom_components.errors import InputError
-from custom_components.files import read_json
-from custom_components.nifti import volume_name
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json
+from custom_components.foundation.nifti import volume_name
 from custom_components.window import border_warning
 
 CONFIG = "inference.json"

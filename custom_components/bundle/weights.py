@@ -8,8 +8,8 @@ from torch import nn
 
 from custom_components.bundle.reading import Bundle
 from custom_components.checkpoint import read_checkpoint
-from custom_components.errors import InputError
-from custom_components.files import file_sha256, read_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import file_sha256, read_json
 from custom_components.run_identity import in_one_line, setting_differences
 from custom_components.state_dict import difference
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from monai.data import load_decathlon_datalist
 
-from custom_components.errors import InputError
-from custom_components.files import read_json
-from custom_components.nifti import volume_name
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json
+from custom_components.foundation.nifti import volume_name
 
 
 def load_datalist(datalist: str | Path, part: str, dataset_dir: str | Path) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 from custom_components.data.describe import describe
 from custom_components.data.prepared import PreparedCase, prepare_cases
 from custom_components.data.random_transforms import RandomTransforms
-from custom_components.files import sha256_of
+from custom_components.foundation.files import sha256_of
 
 
 class VolumeDataset(Dataset):

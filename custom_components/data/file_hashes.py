@@ -5,8 +5,8 @@ from pathlib import Path
 
 import ignite.distributed as idist
 
-from custom_components.errors import InputError
-from custom_components.files import file_sha256, read_json, write_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import file_sha256, read_json, write_json
 
 
 class FileHashes:

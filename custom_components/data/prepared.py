@@ -22,9 +22,9 @@ from custom_components.data.datalist import case_name
 from custom_components.data.describe import describe
 from custom_components.data.file_hashes import FileHashes
 from custom_components.distributed import progress_bar
-from custom_components.errors import InputError
-from custom_components.files import replace_file, sha256_of
-from custom_components.threads import usable_cores
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import replace_file, sha256_of
+from custom_components.foundation.threads import usable_cores
 
 
 @dataclass(frozen=True)

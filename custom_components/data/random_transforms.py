@@ -8,7 +8,7 @@ from monai.engines import PrepareBatch, default_prepare_batch
 from torch import Tensor
 from torch.nn import functional
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 DRAWS = 9  # number of random numbers that a slice draws before its noise
 

@@ -10,8 +10,8 @@ import numpy as np
 from monai import transforms
 from monai.config import KeysCollection
 
-from custom_components.files import replace_file
-from custom_components.nifti import volume_name
+from custom_components.foundation.files import replace_file
+from custom_components.foundation.nifti import volume_name
 
 
 class SaveImaged(transforms.SaveImaged):

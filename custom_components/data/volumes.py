@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from custom_components.errors import InputError
-from custom_components.nifti import is_nifti_name, read_volume, require_millimetres
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.nifti import is_nifti_name, read_volume, require_millimetres
 
 
 def list_volumes(folder: str | Path) -> list[str]:

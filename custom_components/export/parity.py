@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import nn
 
-from custom_components.errors import ParityError
+from custom_components.foundation.errors import ParityError
 
 TOLERANCE = 1e-4
 # Two probabilities that differ by less than this are equal except for rounding, so either class is right.

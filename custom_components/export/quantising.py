@@ -11,7 +11,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.registry import QDQRegistry
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 # Per-channel quantisation needs a second axis, and a batch norm outside a convolution has only one.
 OPERATIONS = sorted(QDQRegistry.keys() - {"BatchNormalization"})

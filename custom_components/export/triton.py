@@ -7,7 +7,7 @@ tensors have names of their own.
 import shutil
 from pathlib import Path
 
-from custom_components.files import write_text
+from custom_components.foundation.files import write_text
 
 MAX_BATCH_SIZE = 32
 # suffix of the exported file -> platform, file in the repository, input, output

@@ -10,7 +10,7 @@ from ignite.engine import Engine, Events
 from torch import nn
 
 from custom_components.checkpoint import write_weights
-from custom_components.files import remove_partials
+from custom_components.foundation.files import remove_partials
 
 
 class BestModel:

@@ -7,7 +7,7 @@ from pathlib import Path
 import ignite.distributed as idist
 from ignite.engine import Engine, Events
 
-from custom_components.locks import locked
+from custom_components.foundation.locks import locked
 
 LOCK = "training.lock"
 

@@ -2,7 +2,7 @@
 
 from ignite.engine import Engine, Events
 
-from custom_components.threads import take_own_share
+from custom_components.foundation.threads import take_own_share
 
 
 class OwnShareOfCores:

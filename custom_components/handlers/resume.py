@@ -14,8 +14,8 @@ from ignite.engine import Engine, Events
 
 from custom_components.checkpoint import read_checkpoint, write_checkpoint
 from custom_components.distributed import OfEveryProcess
-from custom_components.errors import InputError
-from custom_components.files import remove_partials, replace_file
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import remove_partials, replace_file
 from custom_components.run_identity import differences, in_one_line, is_comparable
 
 logger = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from custom_components.distributed import mean_over_processes
-from custom_components.errors import NotFiniteError
-from custom_components.files import write_csv
+from custom_components.foundation.errors import NotFiniteError
+from custom_components.foundation.files import write_csv
 from custom_components.not_finite import LOWER, MEND, not_finite
 
 logger = logging.getLogger(__name__)

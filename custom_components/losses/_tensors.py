@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 
 def in_full_precision(function: Callable) -> Callable:

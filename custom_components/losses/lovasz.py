@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.losses.term import Output, SupervisedTerm, Taught
 
 

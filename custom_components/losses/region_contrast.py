@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.losses._tensors import check_choice, check_number, check_pairs, class_labels, in_full_precision
 from custom_components.losses.term import Output, Taught, Term, weigh
 

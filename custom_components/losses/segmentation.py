@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.loss_terms import SUPERVISED
 from custom_components.losses._tensors import check_choice, check_number, in_full_precision, segmentation_labels
 from custom_components.losses.sum_of_terms import SumOfTerms, lay_over

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.loss_terms import TERMS
 from custom_components.losses._tensors import check_choice, check_number
 from custom_components.losses.term import Term

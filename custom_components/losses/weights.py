@@ -7,7 +7,7 @@ from monai.losses import DiceLoss
 from torch import Tensor
 from torch.nn import functional as F
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.losses._tensors import check_choice, check_number, in_full_precision, segmentation_labels
 
 MODES = ("loss", "score", "inverse", "softmin", "uniform")

@@ -6,12 +6,12 @@ from typing import Any
 from ignite.engine import Engine, Events
 from torch import nn
 
-from custom_components.errors import InputError
 from custom_components.evaluation_table import EVALUATION_COLUMNS, evaluation_rows
-from custom_components.files import file_sha256, read_json, sha256_of, write_csv, write_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import file_sha256, read_json, sha256_of, write_csv, write_json
+from custom_components.foundation.tables import text_table
 from custom_components.metrics.calibration import Calibration
 from custom_components.metrics.volume import summarise, volume_scores
-from custom_components.tables import text_table
 
 COLUMNS = ("case", "site", "dice", "hd95_mm", "asd_mm", "missed", "truth_ml", "prediction_ml")
 

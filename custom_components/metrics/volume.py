@@ -17,7 +17,7 @@ import torch
 from monai.metrics import compute_average_surface_distance, compute_dice, compute_hausdorff_distance
 from numpy.typing import ArrayLike
 
-from custom_components.nifti import voxel_mm3
+from custom_components.foundation.nifti import voxel_mm3
 
 SCORES = ("dice", "hd95_mm", "asd_mm")
 

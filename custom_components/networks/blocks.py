@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 
 def conv_bn_relu(

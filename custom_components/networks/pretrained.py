@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from custom_components.checkpoint import read_checkpoint
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.networks.mobilenetv2 import MobileNetV2
 from custom_components.networks.resnet_trunk import ResNetTrunk
 from custom_components.state_dict import difference

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from custom_components.data import SliceDataset
 from custom_components.data.prepared import PreparedCase
 from custom_components.distributed import progress_bar
-from custom_components.errors import InputError
-from custom_components.files import replace_file
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import replace_file
 from custom_components.teachers.ensemble import TeacherEnsemble
 from custom_components.teachers.online import OnlineTeachers
 

@@ -10,8 +10,8 @@ from monai.utils import ensure_tuple
 from torch import Tensor, nn
 
 from custom_components.bundle import Bundle
-from custom_components.errors import InputError
-from custom_components.files import sha256_of
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import sha256_of
 from custom_components.precision import DTYPES, check_precision
 from custom_components.teachers.load import Teacher, load_teacher
 

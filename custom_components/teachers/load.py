@@ -11,7 +11,7 @@ from torch import nn
 from custom_components.bundle import Bundle, read_bundle
 from custom_components.bundle.weights import load_weights, network_differences, read_provenance
 from custom_components.data.describe import describe
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.teachers.taps import Taps
 
 RETRAIN = "train this teacher again"

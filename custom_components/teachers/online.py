@@ -11,8 +11,8 @@ from torch.nn.utils import get_total_norm
 
 from custom_components.bundle import read_bundle
 from custom_components.checkpoint import write_checkpoint
-from custom_components.errors import InputError, NotFiniteError
-from custom_components.files import replace_file
+from custom_components.foundation.errors import InputError, NotFiniteError
+from custom_components.foundation.files import replace_file
 from custom_components.losses import SegmentationLoss
 from custom_components.not_finite import LOWER
 from custom_components.teachers.ensemble import require_one, require_taps, unique_names

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 
 class Taps:

@@ -8,7 +8,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom.selection import TIES, SeriesChoice, select_series
 from data_prep.dicom.series import scan_folder
 from data_prep.findings import SOME_FINDINGS

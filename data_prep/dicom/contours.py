@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from skimage.draw import polygon2mask
 from skimage.measure import points_in_poly
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom.values import text
 from data_prep.volumes import LPS_TO_RAS
 

@@ -8,7 +8,7 @@ from highdicom.seg import Segmentation
 from nibabel.affines import voxel_sizes
 from pydicom.dataset import Dataset
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom.geometry import stack
 from data_prep.dicom.headers import Slice, quietly, read_dataset
 from data_prep.dicom.series import Series

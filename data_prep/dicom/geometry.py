@@ -6,7 +6,7 @@ InstanceNumber and SliceLocation are not used.
 
 import numpy as np
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom.headers import Slice
 from data_prep.dicom.series import Series
 from data_prep.volumes import LPS_TO_RAS

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom.b_values import PRIVATE_TAGS, b_value
 from data_prep.dicom.frames import frames_of
 from data_prep.dicom.values import drop_blanks, number, numbers, text, texts

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from custom_components.errors import InputError
-from custom_components.nifti import Volume
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.nifti import Volume
 from data_prep.dicom.contours import rasterise
 from data_prep.dicom.geometry import stack
 from data_prep.dicom.headers import parsing, quietly, read_dataset

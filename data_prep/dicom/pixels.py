@@ -7,8 +7,8 @@ from pydicom.dataset import Dataset
 from pydicom.pixels import get_decoder
 from pydicom.uid import ImplicitVRLittleEndian
 
-from custom_components.errors import InputError
-from custom_components.nifti import Volume
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.nifti import Volume
 from data_prep.dicom.frames import frames_of
 from data_prep.dicom.geometry import stack
 from data_prep.dicom.headers import quietly, read_dataset

@@ -4,7 +4,7 @@ import highdicom
 import numpy as np
 from pydicom.dataset import Dataset
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 # In voxels, and in the cosine of an angle. The frames may be a part of the grid, so highdicom looks for their place.
 # The tolerance allows for rounded positions.

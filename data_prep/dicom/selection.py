@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom.series import Series
 
 # T1 and proton density have shorter echo times; T2w protocols of public prostate datasets have 80 to 150 ms.

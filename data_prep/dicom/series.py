@@ -7,7 +7,7 @@ from pathlib import Path
 from pydicom.uid import MediaStorageDirectoryStorage
 from tqdm import tqdm
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom.headers import TAGS, NotDicomError, Slice, begins_as_dicom, parsing, read_dataset, slices_of
 from data_prep.dicom.values import text
 from data_prep.findings import Finding, FindingsError, findings_of

@@ -11,8 +11,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from custom_components.errors import InputError
-from custom_components.files import replace_file, write_json, write_text
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import replace_file, write_json, write_text
 from data_prep.dataset_file import read_dataset
 from data_prep.fingerprint.contact_sheet import PER_SHEET, Tile, contact_sheet, largest_slice
 from data_prep.fingerprint.dataset_sections import dataset_sections, dataset_summary

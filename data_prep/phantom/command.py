@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from custom_components.errors import InputError
-from custom_components.nifti import Volume
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.nifti import Volume
 from data_prep.files import new_folder
 from data_prep.phantom.anatomy import draw_pelvis
 from data_prep.phantom.fields import Grid

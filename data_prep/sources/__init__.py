@@ -10,8 +10,8 @@ from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
-from custom_components.errors import InputError
-from custom_components.terminal import as_text
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.terminal import as_text
 from data_prep.dicom.selection import TIES
 from data_prep.findings import Finding
 from data_prep.folder_tree import FolderTree, read_tree

@@ -8,7 +8,7 @@ import re
 from functools import partial
 from pathlib import Path
 
-from custom_components.nifti import read_volume
+from custom_components.foundation.nifti import read_volume
 from data_prep.findings import Finding
 from data_prep.folder_tree import FolderTree
 from data_prep.sources.case import Listing, SourceCase, SourceOptions, require_site

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from custom_components.errors import InputError
-from custom_components.nifti import Volume
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.nifti import Volume
 from data_prep.findings import Finding
 
 

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from custom_components.errors import InputError
-from custom_components.files import read_json
-from custom_components.nifti import read_volume, volume_name
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json
+from custom_components.foundation.nifti import read_volume, volume_name
 from data_prep.findings import Finding
 from data_prep.folder_tree import FolderTree, unreadable
 from data_prep.no_study import is_no_study

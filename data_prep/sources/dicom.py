@@ -8,7 +8,7 @@ import re
 from functools import partial
 from pathlib import Path
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom import (
     MaskFile,
     Scan,

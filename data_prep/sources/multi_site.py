@@ -8,8 +8,8 @@ folder may be one site's folder, or hold a sub-folder for each patient.
 
 import re
 
-from custom_components.errors import InputError
-from custom_components.nifti import read_volume
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.nifti import read_volume
 from data_prep.folder_tree import FolderTree
 from data_prep.sources.case import Listing, SourceOptions
 from data_prep.sources.pairs import add_pairs

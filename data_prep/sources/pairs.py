@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from custom_components.nifti import Volume
+from custom_components.foundation.nifti import Volume
 from data_prep.findings import Finding
 from data_prep.folder_tree import FolderTree
 from data_prep.sources.case import Listing, SourceCase

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from custom_components.errors import InputError
-from custom_components.nifti import Volume
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.nifti import Volume
 from data_prep.dicom import SeriesChoice, find_series, read_series, select_series
 
 

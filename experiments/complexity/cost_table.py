@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from custom_components.files import write_json, write_text
-from custom_components.tables import markdown_table
+from custom_components.foundation.files import write_json, write_text
+from custom_components.foundation.tables import markdown_table
 from experiments.complexity.measuring import SIZE, SLICE_REPEATS, SLICES, VOLUME_REPEATS, Complexity
 from experiments.complexity.table_1 import FOOTNOTES, TABLE_1
 from experiments.describe import processor

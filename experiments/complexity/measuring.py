@@ -11,8 +11,8 @@ from ptflops import get_model_complexity_info
 from torch import nn
 
 from custom_components.bundle import SHIPPED_BUNDLES, Bundle, read_bundle
-from custom_components.errors import InputError
 from custom_components.export import OnnxNetwork, read_notes
+from custom_components.foundation.errors import InputError
 
 SIZE = 384
 SLICES = 24

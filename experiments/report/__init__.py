@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from custom_components.files import write_json, write_text
+from custom_components.foundation.files import write_json, write_text
 from experiments.report.results_json import results
 from experiments.report.scores import score_table
 from experiments.report.study import RunRecord, load_study

@@ -1,6 +1,6 @@
 """The cost of each network of a study, from the file that ``make complexity`` writes."""
 
-from custom_components.files import read_json
+from custom_components.foundation.files import read_json
 from experiments.complexity import MEASURED
 from experiments.report.scores import count
 from experiments.report.study import StudyRecord

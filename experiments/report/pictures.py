@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from custom_components.errors import InputError
-from custom_components.files import read_json
-from custom_components.nifti import read_volume
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json
+from custom_components.foundation.nifti import read_volume
 from experiments.report.study import RunRecord
 from reporting.plots import as_written
 from reporting.slices import AxialSlice, Stack, axial, note, outline, show

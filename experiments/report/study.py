@@ -25,8 +25,8 @@ import numpy as np
 
 from custom_components.bundle.evaluating import evaluation_file
 from custom_components.bundle.weights import recorded_provenance
-from custom_components.errors import InputError
-from custom_components.files import read_json, sha256_of
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json, sha256_of
 from experiments.plan import ROLES
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from custom_components.bundle import copy_bundle
 from custom_components.bundle.weights import recorded_provenance
-from custom_components.errors import InputError, OneLineError
+from custom_components.foundation.errors import InputError, OneLineError
 from integrations.flare.hospital import StudentHospital, TeacherHospital, check_settings
 from integrations.flare.server import FederatedAveraging, TeacherCollection
 from integrations.flare.simulation import check_dataset, simulate

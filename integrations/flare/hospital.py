@@ -19,7 +19,7 @@ from nvflare.app_common.utils.fl_model_utils import FLModelUtils
 from custom_components.bundle import read_bundle
 from custom_components.bundle.weights import read_provenance
 from custom_components.checkpoint import read_checkpoint
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.options import read_options_as_meant
 from custom_components.provenance import public_provenance
 from integrations.flare.weights import load_arrays, to_arrays

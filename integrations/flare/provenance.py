@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 
 def check_alike(hospitals: dict[str, dict[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from nvflare.app_common.workflows.model_controller import ModelController
 
 from custom_components.bundle import Bundle, read_bundle
 from custom_components.checkpoint import write_weights
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from integrations.flare.hospital import PROVENANCE, SCORE, TRAIN
 from integrations.flare.provenance import check_alike, federated_provenance
 from integrations.flare.weights import load_arrays, to_arrays

@@ -13,7 +13,7 @@ from nvflare.apis.impl.controller import Controller
 from nvflare.job_config.api import FedJob
 
 from custom_components.data import load_datalist
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from integrations.flare.hospital import Hospital
 
 REPOSITORY = Path(__file__).resolve().parents[2]

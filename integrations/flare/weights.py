@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.state_dict import difference
 
 

@@ -8,7 +8,7 @@ from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Application
 from operators import REPORT_FILE, SEG_FILE, SegmentOperator, SelectSeriesOperator, WriteResultsOperator
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom import SeriesChoice
 
 

@@ -9,8 +9,8 @@ from overlay import overlay
 from PIL import Image
 
 from custom_components.bundle.segmenting import Segmenting, open_exported
-from custom_components.errors import InputError
-from custom_components.nifti import read_volume, voxel_mm3
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.nifti import read_volume, voxel_mm3
 from data_prep.dicom import SeriesChoice, Study, read_series, scan_folder, select_series
 from data_prep.dicom.derived import deriving_from, read_source_images
 from data_prep.dicom.results import Algorithm, prostate_seg, volume_report

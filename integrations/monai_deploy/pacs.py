@@ -9,7 +9,7 @@ import pydicom
 from dicomweb_client import DICOMwebClient
 from requests import HTTPError, RequestException
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom.headers import quietly
 
 ADDRESS = re.compile(r"(?P<root>https?://[^/@]+(?:/.+)?)/studies/(?P<study>[\d.]+)/?")

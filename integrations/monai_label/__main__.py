@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from custom_components.bundle import find_bundle
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom import SeriesChoice
 
 APP_DIR = Path(__file__).resolve().parent

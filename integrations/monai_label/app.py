@@ -8,9 +8,9 @@ from monailabel.interfaces.app import MONAILabelApp
 from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from monailabel.tasks.activelearning.first import First
 
-from custom_components.errors import InputError
-from custom_components.files import read_json
-from custom_components.nifti import is_nifti_name
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json
+from custom_components.foundation.nifti import is_nifti_name
 from integrations.monai_label.http_errors import NotFoundError
 from integrations.monai_label.inference import BatchInference, BundleInference
 from integrations.monai_label.pacs import Pacs

@@ -5,8 +5,8 @@ from pathlib import Path
 from monailabel.config import settings
 from pydicom.dataset import Dataset
 
-from custom_components.errors import InputError
-from custom_components.files import read_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json
 from data_prep.dicom import Series, SeriesChoice, find_series, read_series, select_series
 from data_prep.dicom.derived import deriving_from, read_source_images
 from data_prep.dicom.results import Algorithm, prostate_seg

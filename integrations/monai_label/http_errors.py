@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 from monailabel.interfaces.exception import MONAILabelException
 from requests import RequestException
 
-from custom_components.errors import InputError, OneLineError
+from custom_components.foundation.errors import InputError, OneLineError
 
 # MONAI Label uses these values as parts of paths.
 NAMES = {"image", "id", "label", "tag", "session_id"}

@@ -12,8 +12,8 @@ from monailabel.utils.others.generic import device_list, name_to_device, remove_
 from requests import RequestException
 
 from custom_components.bundle import weights_file
-from custom_components.errors import InputError
-from custom_components.files import read_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json
 from integrations.monai_label.segmenter import Segmenter
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from monailabel.datastore.utils.dicom import dicom_web_download_series
 from monailabel.interfaces.datastore import DefaultLabelTag
 from pydicom.dataset import Dataset
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom.headers import slices_of
 from data_prep.dicom.pixels import read_series
 from data_prep.dicom.selection import Selection, SeriesChoice, select_series

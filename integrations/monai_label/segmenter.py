@@ -13,9 +13,9 @@ from custom_components.bundle import weights_file
 from custom_components.bundle.segmenting import Segmenting, open_bundle
 from custom_components.bundle.weights import require_weights
 from custom_components.data import check_volumes
-from custom_components.errors import InputError
-from custom_components.files import file_sha256, read_json, sha256_of, write_json
-from custom_components.nifti import voxel_mm3
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import file_sha256, read_json, sha256_of, write_json
+from custom_components.foundation.nifti import voxel_mm3
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from monailabel.interfaces.tasks.strategy import Strategy
 
 from custom_components.bundle import weights_file
 from custom_components.bundle.weights import require_weights
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from integrations.monai_label.segmenter import Segmenter
 
 logger = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from monailabel.config import settings
 from monailabel.datastore.local import LocalDatastore
 from monailabel.interfaces.datastore import DefaultLabelTag
 
-from custom_components.errors import InputError
-from custom_components.nifti import read_volume
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.nifti import read_volume
 from data_prep.no_study import is_no_study
 from integrations.monai_label.http_errors import NotFoundError
 from integrations.monai_label.labels import read_label

@@ -13,8 +13,8 @@ from monailabel.utils.others.generic import device_list, name_to_device
 
 from custom_components.bundle import SHIPPED_BUNDLES, run_command, weights_file
 from custom_components.bundle.weights import recorded_provenance
-from custom_components.errors import InputError
-from custom_components.files import read_json, replace_file, write_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json, replace_file, write_json
 from integrations.monai_label.labels import write_dataset
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from custom_components.bundle.card import model_card
 from custom_components.bundle.configs import generated_files
 from custom_components.bundle.facts import keep_facts
 from custom_components.data.describe import describe
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 SCORES = {"dice_mean": 0.8126, "dice_std": 0.01, "hd95_mm_mean": 7.25, "hd95_mm_std": 3.0, "asd_mm_mean": 1.96}
 KNOWN = {

@@ -12,7 +12,7 @@ from shipped_bundles import NAMES, WITH_WEIGHTS, docstring_of_network, parameter
 from torch import nn
 
 from custom_components import networks
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.teachers import Taps
 
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")

@@ -13,7 +13,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from custom_components.files import file_sha256
+from custom_components.foundation.files import file_sha256
 from data_prep.splitting import split_dataset
 
 MODELS = ["model.pt", "provenance.json"]

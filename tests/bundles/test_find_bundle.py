@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from custom_components.bundle import find_bundle
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 
 @pytest.fixture

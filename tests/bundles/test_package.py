@@ -20,8 +20,8 @@ from packaging.requirements import Requirement
 
 from custom_components.bundle.packaging import package
 from custom_components.data import load_datalist
-from custom_components.errors import InputError
-from custom_components.files import file_sha256, write_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import file_sha256, write_json
 from custom_components.loss_terms import TERMS
 from custom_components.teachers import load_teacher
 

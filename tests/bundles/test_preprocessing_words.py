@@ -25,7 +25,7 @@ def test_a_bundles_own(checked_in_preprocessing, field_of_view, words, side):
 
 
 def test_those_of_a_config_are_those_of_its_run(checked_in_preprocessing, repository):
-    from custom_components.files import read_json
+    from custom_components.foundation.files import read_json
 
     config = read_json(repository / "bundles" / "enet" / "configs" / "inference.json")
     expected = describe(checked_in_preprocessing("train", 32, 120).transforms)

@@ -9,8 +9,8 @@ import torch
 
 from custom_components.bundle import copy_bundle, read_bundle
 from custom_components.bundle.segmenting import Segmenting, open_bundle, open_exported
-from custom_components.errors import InputError
 from custom_components.export import export_torchscript
+from custom_components.foundation.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from custom_components.data import check_volumes
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 
 def save(path, shape=(6, 5, 4), dtype=np.float32):

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from custom_components.data import load_datalist
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 
 def test_paths_are_absolute_and_all_else_is_kept(tmp_path):

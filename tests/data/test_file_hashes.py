@@ -5,7 +5,7 @@ import pytest
 
 from custom_components.data import file_hashes
 from custom_components.data.file_hashes import FileHashes
-from custom_components.files import file_sha256
+from custom_components.foundation.files import file_sha256
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from custom_components.data import VolumeDataset, prepare_cases, prepared
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 
 def stamps(folder) -> dict:

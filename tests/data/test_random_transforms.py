@@ -18,7 +18,7 @@ from monai.transforms import (
 
 from custom_components.data import RandomTransforms
 from custom_components.data.random_transforms import _move
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 SIZE = 32
 OPTIONS = {"rotation": 0.2, "scale": 0.15, "shift": SIZE * 0.05, "gamma": (0.7, 1.5), "noise": 0.1}

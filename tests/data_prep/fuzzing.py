@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from custom_components.files import read_json
+from custom_components.foundation.files import read_json
 from data_prep.__main__ import main
 
 LIMIT_S = 60

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from raw_cases import save, small_image, small_mask
 
-from custom_components.errors import InputError
-from custom_components.nifti import Volume
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.nifti import Volume
 from data_prep.__main__ import main
 from data_prep.bias_field import correct_bias_field
 

@@ -3,7 +3,7 @@ import json
 import pytest
 import sources_on_disk as layouts
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.__main__ import main as data_prep
 from data_prep.dataset_file import read_dataset
 from experiments.__main__ import main as experiments

@@ -8,7 +8,7 @@ import pytest
 import sources_on_disk as layouts
 from dicom_studies import SAGITTAL, affine, gland, save, segmentation, series_datasets, voxels
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep import sources
 from data_prep.__main__ import main
 from data_prep.sources.case import SourceOptions

@@ -1,7 +1,7 @@
 import pickle
 from pathlib import Path
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.findings import Finding, FindingsError, findings_of
 
 FILE = Path("/raw/Doe John: 7/case; 1.nii.gz")

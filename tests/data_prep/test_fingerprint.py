@@ -8,7 +8,7 @@ import pytest
 from nibabel.affines import from_matvec
 from raw_cases import AFFINE, save, small_image, small_mask
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.__main__ import main
 from data_prep.fingerprint.command import fingerprint
 from data_prep.fingerprint.contact_sheet import PER_SHEET, largest_slice

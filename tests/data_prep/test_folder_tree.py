@@ -9,7 +9,7 @@ import pytest
 import sources_on_disk as layouts
 from dicom_studies import save, series_datasets
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.__main__ import main
 from data_prep.dicom import scan_folder
 from data_prep.folder_tree import read_tree

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from raw_cases import AFFINE, KEEP, files_of, read_cases, save, small_image, small_mask, validate
 
-from custom_components.errors import InputError
-from custom_components.files import read_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json
 from data_prep.__main__ import main
 from data_prep.dataset_writer import DatasetWriter, header
 from data_prep.importing import import_dataset, import_listing

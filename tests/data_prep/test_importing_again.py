@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from raw_cases import KEEP, files_of, read_cases, save, small_image, small_mask, validate
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.__main__ import main
 from data_prep.checks import check_case
 from data_prep.importing import import_dataset

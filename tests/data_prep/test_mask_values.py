@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from raw_cases import read_cases, save, small_image, small_mask, validate
 
-from custom_components.nifti import read_volume
+from custom_components.foundation.nifti import read_volume
 from data_prep.importing import import_dataset
 from data_prep.mask_values import in_words, whole_labels
 

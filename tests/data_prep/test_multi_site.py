@@ -1,6 +1,6 @@
 import pytest
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.sources import find_cases
 
 

@@ -13,7 +13,7 @@ import sources_on_disk as layouts
 from planted import SECRETS, all_bytes, assert_no_secret
 from raw_cases import AFFINE, small_image, small_mask
 
-from custom_components.files import read_json
+from custom_components.foundation.files import read_json
 from data_prep.__main__ import main
 from data_prep.checks import check_case
 from data_prep.pseudonyms import Pseudonyms, load_key

@@ -1,7 +1,7 @@
 import pytest
 from raw_cases import KEEP, files_of, read_cases, save, small_image
 
-from custom_components.files import read_json
+from custom_components.foundation.files import read_json
 from data_prep.__main__ import main
 from data_prep.importing import import_dataset
 

@@ -6,8 +6,8 @@ import pytest
 import sources_on_disk as layouts
 from raw_cases import small_image, small_mask, validate
 
-from custom_components.errors import InputError
-from custom_components.files import read_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json
 from data_prep import sources
 from data_prep.folder_tree import read_tree
 from data_prep.importing import import_dataset

@@ -5,8 +5,8 @@ import json
 import pytest
 from monai.data import load_decathlon_datalist
 
-from custom_components.errors import InputError
-from custom_components.files import read_json, sha256_of
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json, sha256_of
 from data_prep.__main__ import main
 from data_prep.importing import import_dataset
 from data_prep.splitting import LISTS, split_dataset

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from raw_cases import AFFINE, save, small_image, small_mask, validate
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.__main__ import main
 from data_prep.importing import import_dataset
 from data_prep.splitting import split_dataset, split_sha256

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from custom_components.nifti import Volume
+from custom_components.foundation.nifti import Volume
 from data_prep.volumes import grid_difference
 
 AFFINE = np.diag([-0.5, -0.5, 3.0, 1.0])

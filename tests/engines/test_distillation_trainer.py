@@ -9,7 +9,7 @@ from monai.engines import IterationEvents
 from torch.nn.parallel import DistributedDataParallel
 
 from custom_components.engines import distillation
-from custom_components.errors import InputError, NotFiniteError
+from custom_components.foundation.errors import InputError, NotFiniteError
 from custom_components.handlers import ResumeCheckpoint
 from custom_components.networks import ENet, ESPNet, MobileNetV2
 

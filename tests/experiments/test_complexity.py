@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from custom_components.files import read_json
+from custom_components.foundation.files import read_json
 from experiments import complexity
 from experiments.__main__ import main
 from experiments.complexity.measuring import Complexity, build_network, count_macs

@@ -8,8 +8,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from custom_components.errors import InputError
-from custom_components.files import read_json, write_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json, write_json
 from experiments.describe import keep_description
 from experiments.inputs import Inputs, what_changed
 from experiments.plan import Plan, Row

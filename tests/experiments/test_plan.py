@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from experiments.plan import EPOCHS, load_plan
 
 SITES = ["BIDMC", "BMC", "HK", "I2CVB", "RUNMC", "UCL"]

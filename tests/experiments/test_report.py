@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from custom_components import loss_terms
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.metrics import summarise, volume_scores
 from experiments.report import load_study, render_table, write_report
 from experiments.report.comparison import compare, comparisons, conclusions

@@ -10,9 +10,9 @@ import torch
 
 from custom_components.bundle import exporting, read_bundle
 from custom_components.bundle.exporting import export
-from custom_components.errors import InputError, ParityError
 from custom_components.export import OnnxNetwork, check_parity, read_notes, write_notes
-from custom_components.files import file_sha256, read_json, write_json
+from custom_components.foundation.errors import InputError, ParityError
+from custom_components.foundation.files import file_sha256, read_json, write_json
 from custom_components.teachers import load_weights
 from experiments.complexity import measuring
 
@@ -190,7 +190,7 @@ def test_a_folder_that_cannot_be_written_ends_in_one_line(espnet, one_error_line
     def no_space(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("custom_components.files.os.replace", no_space)
+    monkeypatch.setattr("custom_components.foundation.files.os.replace", no_space)
     shown = one_error_line(lambda: export(str(espnet.path)))
     assert "cannot be written (No space left on device)" in shown
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from custom_components.errors import ParityError
 from custom_components.export import check_parity
+from custom_components.foundation.errors import ParityError
 
 IMAGES = torch.linspace(-3, 3, 64).reshape(1, 1, 8, 8)
 

@@ -3,7 +3,7 @@ import json
 import pytest
 import torch
 
-from custom_components.files import file_sha256
+from custom_components.foundation.files import file_sha256
 from custom_components.handlers import BestModel
 
 BATCHES = [{}, {}]

@@ -14,7 +14,7 @@ import pytest
 import torch
 from training_process import start
 
-from custom_components.files import file_sha256
+from custom_components.foundation.files import file_sha256
 
 EPOCHS = 3
 KILLS = 10

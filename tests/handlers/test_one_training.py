@@ -3,7 +3,7 @@
 import pytest
 from ignite.engine import Engine, Events
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.handlers import OneTraining
 
 

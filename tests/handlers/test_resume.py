@@ -13,7 +13,7 @@ import torch
 
 from custom_components.checkpoint import read_checkpoint
 from custom_components.data import load_datalist
-from custom_components.errors import InputError, WriteError
+from custom_components.foundation.errors import InputError, WriteError
 from custom_components.handlers import ResumeCheckpoint
 from custom_components.handlers.resume import RandomStates
 from custom_components.run_identity import run_identity

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from custom_components.errors import NotFiniteError
+from custom_components.foundation.errors import NotFiniteError
 from custom_components.handlers import TrainingLog
 
 BATCHES = [{"case": ["BMC_Case00", "HK_Case01"], "slice": torch.tensor([2, 0])}] * 2

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.losses import (
     DistillationLoss,
     SegmentationLoss,

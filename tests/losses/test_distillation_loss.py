@@ -7,7 +7,7 @@ from monai.bundle import ConfigParser
 from monai.data import MetaTensor
 from torch import nn
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.losses import (
     DistillationLoss,
     ImportanceMapLoss,

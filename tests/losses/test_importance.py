@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.losses import ImportanceMapLoss
 
 few = settings(max_examples=15, deadline=None, derandomize=True)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.losses import LovaszSoftmaxLoss, SegmentationLoss
 
 

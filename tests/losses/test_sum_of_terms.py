@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from custom_components import loss_terms
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.losses import DistillationLoss, SegmentationLoss
 from custom_components.losses.term import Output, SupervisedTerm, Taught, Term
 

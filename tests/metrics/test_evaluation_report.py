@@ -9,7 +9,7 @@ from monai.data import DataLoader, Dataset, MetaTensor
 from monai.engines import SupervisedEvaluator
 from monai.transforms import Compose, CopyItemsd, MapTransform
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.metrics import EvaluationReport
 
 AFFINE = np.diag([-0.5, 0.5, 3.0, 1.0])

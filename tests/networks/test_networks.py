@@ -7,7 +7,7 @@ import pytest
 import torch
 from shipped_bundles import shipped
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.networks import DeepLabV3Plus, ENet, ESPNet, PSPNet
 
 TAPS_BEHIND_A_RELU = ["deeplabv3plus", "fcn_resnet101", "mobilenetv2", "pspnet", "resnext101"]

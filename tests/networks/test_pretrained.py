@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from custom_components.files import file_sha256
+from custom_components.foundation.files import file_sha256
 from custom_components.networks import DeepLabV3Plus, ENet, FCNResNet101, MobileNetV2, PSPNet, ResNeXt101
 from custom_components.networks.pretrained import load_pretrained
 

@@ -10,7 +10,7 @@ from shipped_bundles import give_random_weights
 
 from custom_components.bundle import read_bundle
 from custom_components.data.describe import describe
-from custom_components.files import file_sha256, write_json
+from custom_components.foundation.files import file_sha256, write_json
 
 TRAINED_ON = [{"case": "BMC_Case00", "site": "BMC", "patient": "patient 1", "voxel_sha256": "aa"}]
 

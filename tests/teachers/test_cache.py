@@ -7,8 +7,8 @@ import torch
 from torch.utils.data import default_collate
 
 from custom_components.data import PrepareSlices, SliceDataset
-from custom_components.errors import InputError
-from custom_components.files import file_sha256
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import file_sha256
 from custom_components.teachers import CachedTeachers, TeacherEnsemble, load_teacher
 
 KEYS = ("stride2", "stride8")

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.teachers import TeacherEnsemble, load_teacher, load_teachers
 
 KEYS = ("stride2", "stride8")

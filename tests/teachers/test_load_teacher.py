@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from custom_components.bundle import read_bundle
-from custom_components.errors import InputError
-from custom_components.files import file_sha256
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import file_sha256
 from custom_components.teachers import load_teacher, load_weights
 
 

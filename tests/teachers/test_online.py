@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from custom_components.bundle import read_bundle
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.losses import SegmentationLoss
 from custom_components.teachers import OnlineTeachers, Taps
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from custom_components.teachers import Taps
 
 

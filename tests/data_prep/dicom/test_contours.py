@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from dicom_studies import SHAPE, affine, series_datasets, structure_set
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom.contours import rasterise
 from data_prep.dicom.headers import quietly
 

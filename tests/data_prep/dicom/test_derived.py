@@ -6,7 +6,7 @@ from dicom_studies import AXIAL, SAGITTAL, enhanced_dataset, gland, item, save, 
 from highdicom.seg import SegmentDescription
 from pydicom.sr.codedict import codes
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom import choose_mask, find_series, read_mask, read_mask_file, read_series, select_series
 from data_prep.dicom.derived import deriving_from, make_seg, read_source_images
 from data_prep.dicom.headers import quietly

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from dicom_studies import AXIAL, CORONAL, LPS_TO_RAS, ORIGIN_MM, SAGITTAL, affine, save, series_datasets, voxels
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom import find_series, read_series, select_series
 
 

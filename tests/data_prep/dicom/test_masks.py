@@ -15,7 +15,7 @@ from dicom_studies import (
 )
 from skimage.measure import find_contours
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom import choose_mask, read_mask, read_mask_file, read_series, scan_folder
 from data_prep.dicom.masks import MaskFile, prostate_of
 
@@ -102,7 +102,7 @@ def test_a_nifti_mask_of_the_same_series_lands_in_the_same_voxels(tmp_path):
     image.SetOrigin(lps[:3, 3].tolist())
     itk.imwrite(image, str(tmp_path / "mask.nii.gz"))
 
-    from custom_components.nifti import read_volume
+    from custom_components.foundation.nifti import read_volume
 
     nifti = read_volume(tmp_path / "mask.nii.gz")
     for one, other in ((nifti, drawn), (drawn, nifti)):

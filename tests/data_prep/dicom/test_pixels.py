@@ -16,7 +16,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom import find_series, read_series
 from data_prep.dicom.headers import quietly
 

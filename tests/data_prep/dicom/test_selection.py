@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from dicom_studies import AXIAL, CORONAL, SAGITTAL, enhanced_dataset, item, save, series_datasets
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom import SeriesChoice, find_series, read_series, select_series
 from data_prep.dicom.headers import quietly, slices_of
 from data_prep.dicom.series import group_series

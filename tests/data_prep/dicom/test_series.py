@@ -6,7 +6,7 @@ import pytest
 from dicom_studies import SHAPE, enhanced_dataset, save, segmentation, series_datasets, voxels
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom import find_series, read_series, scan_folder
 from data_prep.folder_tree import read_tree
 from data_prep.sources import dicom

@@ -17,7 +17,7 @@ from monai.bundle import ckpt_export
 from shipped_bundles import give_random_weights
 
 from custom_components.bundle import read_bundle
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 

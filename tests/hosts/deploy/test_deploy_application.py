@@ -13,8 +13,8 @@ from dicom_studies import SAGITTAL, enhanced_dataset, save, series_datasets
 from pydicom.sr.codedict import codes
 
 from custom_components.bundle import run_command
-from custom_components.errors import InputError
-from custom_components.nifti import read_volume
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.nifti import read_volume
 from data_prep.dicom import choose_mask, find_series, read_mask, read_mask_file, read_series, select_series
 from data_prep.volumes import write_volume
 

@@ -8,7 +8,7 @@ from dicomweb_client import DICOMwebClient
 from orthanc import Link, Orthanc, free_port, is_installed
 from pacs import PacsStudy
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 
 pytestmark = pytest.mark.skipif(not is_installed(), reason="no Orthanc: apt-get install orthanc orthanc-dicomweb")
 # Large enough that images and SEG do not fit into the buffers on the way.

@@ -12,8 +12,8 @@ from nvflare.app_common.abstract.fl_model import FLModel
 
 from custom_components.bundle import copy_bundle, read_bundle, run_command
 from custom_components.data import load_datalist
-from custom_components.errors import InputError
-from custom_components.files import file_sha256, read_json
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import file_sha256, read_json
 from custom_components.teachers import load_teacher
 from integrations.flare.__main__ import main
 from integrations.flare.hospital import TRAIN, StudentHospital

@@ -1,6 +1,6 @@
 import pytest
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from integrations.flare.provenance import check_alike, federated_provenance
 
 

@@ -4,7 +4,7 @@ from integrations.flare.simulation import FAULT
 
 # As FLARE 2.7.3 writes them.
 LINES = [
-    ("custom_components.errors.InputError: a.nii.gz: damaged\n", "a.nii.gz: damaged"),
+    ("custom_components.foundation.errors.InputError: a.nii.gz: damaged\n", "a.nii.gz: damaged"),
     (
         "\x1b[31m- ERROR - Exception in model controller run: InputError: no answer from north\x1b[0m\n",
         "no answer from north",

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from integrations.flare.weights import load_arrays, to_arrays
 
 

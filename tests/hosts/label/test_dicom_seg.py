@@ -9,7 +9,7 @@ import pydicom
 import pytest
 from monailabel.config import settings
 
-from custom_components.errors import InputError
+from custom_components.foundation.errors import InputError
 from data_prep.dicom import choose_mask, read_mask, read_mask_file
 from data_prep.dicom.derived import read_source_images
 from data_prep.dicom.results import Algorithm, prostate_seg

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from custom_components.files import file_sha256, read_json
+from custom_components.foundation.files import file_sha256, read_json
 
 QUICK = {"max_epochs": 1, "val_split": 0.25}
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from custom_components.data import load_datalist
-from custom_components.errors import InputError
-from custom_components.files import file_sha256
-from custom_components.nifti import Volume, read_volume
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import file_sha256
+from custom_components.foundation.nifti import Volume, read_volume
 from integrations.monai_label.labels import read_label, write_dataset
 
 AFFINE = np.diag([-1.25, -1.25, 3.6, 1.0])

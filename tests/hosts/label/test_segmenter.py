@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from custom_components.files import read_json, write_json
+from custom_components.foundation.files import read_json, write_json
 from integrations.monai_label.segmenter import Segmenter, _mean_entropy
 from integrations.monai_label.training import BundleTraining
 

@@ -5,13 +5,13 @@ import sys
 
 import pytest
 
-from custom_components.errors import InputError, WriteError
-from custom_components.locks import locked
+from custom_components.foundation.errors import InputError, WriteError
+from custom_components.foundation.locks import locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from custom_components.locks import locked
+from custom_components.foundation.locks import locked
 with locked(Path(sys.argv[1]), "held"):
     print("held", flush=True)
     time.sleep(60)

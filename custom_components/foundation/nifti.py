@@ -12,8 +12,8 @@ import nibabel
 import numpy as np
 from nibabel.imageglobals import LoggingOutputSuppressor
 
-from custom_components.errors import InputError
-from custom_components.files import require_readable
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import require_readable
 
 # 2^28 voxels of 32 bits take 1 GiB.
 MOST_VOXELS = 2**28

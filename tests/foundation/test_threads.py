@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from custom_components.threads import THREADS_FILE, take_own_share, usable_cores
+from custom_components.foundation.threads import THREADS_FILE, take_own_share, usable_cores
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)

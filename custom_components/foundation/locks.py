@@ -7,7 +7,7 @@ from pathlib import Path
 
 from filelock import lock_descriptor
 
-from custom_components.errors import InputError, WriteError
+from custom_components.foundation.errors import InputError, WriteError
 
 
 @contextmanager

@@ -4,8 +4,15 @@ import nibabel
 import numpy as np
 import pytest
 
-from custom_components.errors import InputError
-from custom_components.nifti import Volume, is_nifti_name, read_volume, require_millimetres, volume_name, voxel_mm3
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.nifti import (
+    Volume,
+    is_nifti_name,
+    read_volume,
+    require_millimetres,
+    volume_name,
+    voxel_mm3,
+)
 from data_prep.volumes import write_volume
 
 AFFINE = np.diag([-0.5, -0.5, 3.0, 1.0])

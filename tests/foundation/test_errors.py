@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from torch.utils.data import DataLoader
 
-from custom_components.errors import InputError, NotFiniteError, ParityError, WriteError
+from custom_components.foundation.errors import InputError, NotFiniteError, ParityError, WriteError
 
 
 def shown_for(error: Exception, capsys) -> str:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from custom_components.terminal import as_text, is_text, show_any_text
+from custom_components.foundation.terminal import as_text, is_text, show_any_text
 
 # Müller in Latin-1, as Python has it from a UTF-8 system.
 NAME = os.fsdecode(b"M\xfcller")

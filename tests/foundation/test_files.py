@@ -2,8 +2,16 @@ import hashlib
 
 import pytest
 
-from custom_components.errors import InputError, WriteError
-from custom_components.files import file_sha256, read_json, replace_file, sha256_of, write_csv, write_json, write_text
+from custom_components.foundation.errors import InputError, WriteError
+from custom_components.foundation.files import (
+    file_sha256,
+    read_json,
+    replace_file,
+    sha256_of,
+    write_csv,
+    write_json,
+    write_text,
+)
 
 
 def test_hashes(tmp_path):

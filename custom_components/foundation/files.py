@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from custom_components.errors import InputError, WriteError
+from custom_components.foundation.errors import InputError, WriteError
 
 
 def file_sha256(path: str | Path) -> str:

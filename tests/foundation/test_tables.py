@@ -1,6 +1,6 @@
 import pytest
 
-from custom_components.tables import markdown_table, text_lines, text_table
+from custom_components.foundation.tables import markdown_table, text_lines, text_table
 
 COLUMNS = ["model", "role", "Dice %"]
 ROWS = [["ENet", "student", "9.1"], ["DeepLabV3+", "teacher", "82.3"]]
