@@ -52,7 +52,7 @@ def _compare(label: str, names: list[str], device: torch.device, quick: bool) ->
     steps, forwards, supervised_steps = in_turn(
         2 if quick else {"cpu": 3, "cuda": 20}[device.type],
         stepper(distillation),
-        lambda: teachers(image, []),
+        lambda: teachers(image),
         stepper(supervised),
         device=device,
     )

@@ -33,7 +33,7 @@ def _of(label: str, names: list[str], quick: bool) -> Figure:
     # The features are leaves of a new graph, so that the network's backward pass is not counted.
     logits = student(image).detach().requires_grad_()
     features = [tap.detach().requires_grad_() for tap in taps.collect(taps.keys)]
-    teacher_logits, teacher_features = random_teachers(names, list(taps.keys)).to(device)(image, [])
+    teacher_logits, teacher_features = random_teachers(names, list(taps.keys)).to(device)(image)
     loss = DistillationLoss()
 
     def forward_and_backward() -> None:

@@ -3,13 +3,14 @@
 from custom_components.teachers.cache import CachedTeachers
 from custom_components.teachers.ensemble import TeacherEnsemble
 from custom_components.teachers.online import OnlineTeachers
+from custom_components.teachers.teachers import Teachers
 
 
 def choose_teachers(
     frozen_teachers: TeacherEnsemble | None,
     online_teachers: OnlineTeachers | None,
     cached_teachers: CachedTeachers | None = None,
-) -> TeacherEnsemble | OnlineTeachers | CachedTeachers:
+) -> Teachers:
     """The teachers that the student learns from; a kind that the options switch off is None.
 
     Args:

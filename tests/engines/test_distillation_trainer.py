@@ -199,14 +199,15 @@ def test_a_slice_that_is_not_finite_is_named_alone_and_the_checkpoint_before_sta
 def test_a_teacher_whose_output_is_not_finite_is_named(make_distillation, monkeypatch):
     run = make_distillation([ESPNet, MobileNetV2])
     ensemble = run.trainer.teachers
-    original = ensemble.forward
+    original = ensemble.run
 
-    def overflow(image, samples):
-        logits, features = original(image, samples)
-        logits[1][3] = torch.inf
+    def overflow(index, image):
+        logits, features = original(index, image)
+        if index == 1:
+            logits[3] = torch.inf
         return logits, features
 
-    monkeypatch.setattr(ensemble, "forward", overflow)
+    monkeypatch.setattr(ensemble, "run", overflow)
     with pytest.raises(NotFiniteError, match=r"the output of teacher MobileNetV2 is not finite on \S+ slice 3; use --"):
         run.trainer.run()
 

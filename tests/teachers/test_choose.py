@@ -39,5 +39,7 @@ def test_the_trainer_and_the_provenance_choose_from_the_same(repository):
     kinds = {"frozen_teachers": "@teacher_ensemble", "online_teachers": "@online_teachers"}
     chooser = {"_target_": "custom_components.teachers.choose_teachers", **kinds}
     assert config["own_teachers"] == chooser
-    assert config["train"]["trainer"]["teachers"] == {**chooser, "cached_teachers": "@cached_teachers"}
+    assert config["chosen_teachers"] == {**chooser, "cached_teachers": "@cached_teachers"}
+    assert config["train"]["trainer"]["teachers"] == "@chosen_teachers"
+    assert config["train"]["dataloader"]["dataset"]["teachers"] == "@chosen_teachers"
     assert config["provenance"]["teachers"] == config["cached_teachers"]["teachers"] == "@own_teachers"

@@ -14,7 +14,7 @@ def ensemble(make_teacher) -> TeacherEnsemble:
 
 
 def test_gives_logits_and_features_of_each_teacher(ensemble):
-    logits, features = ensemble(IMAGE, [])
+    logits, features = ensemble(IMAGE)
     assert [tuple(own.shape) for own in logits] == [(2, 2, 32, 32)] * 2
     assert [[tap.shape[-1] for tap in own] for own in features] == [[16, 4]] * 2
     assert torch.equal(logits[1], ensemble.networks[1](IMAGE))
@@ -26,7 +26,7 @@ def test_a_training_step_changes_nothing_in_the_teachers(ensemble):
     ensemble.train()
     assert not any(module.training for module in ensemble.modules())
     image = IMAGE.clone().requires_grad_()
-    logits, features = ensemble(image, [])
+    logits, features = ensemble(image)
     assert not any(tensor.requires_grad for tensor in [*logits, *(tap for own in features for tap in own)])
     assert not any(parameter.requires_grad for parameter in ensemble.parameters())
     after = ensemble.state_dict()
