@@ -16,6 +16,7 @@ from custom_components.foundation.errors import InputError, OneLineError
 from data_prep.dataset_file import read_dataset
 from experiments import complexity
 from experiments.describe import keep_description
+from experiments.disk import say_disk_use
 from experiments.lock import lock_study
 from experiments.plan import load_plan
 from experiments.report import load_study, render_table, write_report
@@ -61,7 +62,10 @@ def run(options: argparse.Namespace) -> None:
     with lock_study(out) as lock:
         write_splits(plan, dataset, out)
         keep_description(plan, dataset, out)
-        complete = StudyRunner(plan, dataset, out, lock).run(rows, options.jobs, options.time_budget)
+        study = StudyRunner(plan, dataset, out, lock)
+        if line := say_disk_use(rows, study.inputs):
+            print(line)
+        complete = study.run(rows, options.jobs, options.time_budget)
         report(options)
     if not complete:
         print("the time is over; the same command goes on from here")

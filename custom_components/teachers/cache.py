@@ -31,7 +31,7 @@ class CachedTeachers(Teachers):
     A file's name is a hash of the case's files, the preprocessing and the random transforms. The folder's name is a
     hash of the teacher's weights, network, taps and precision, and of the options that the summaries depend on. So a
     training never reads the answers to other inputs. The answers for a slice with two classes and taps of strides 2 and
-    8 take 1.4 MB at 384x384 and 0.04 MB at 64x64; in half precision (``teacher_precision``) the logits take half.
+    8 take 1.3 MB at 384x384 and 0.04 MB at 64x64; in half precision (``teacher_precision``) the logits take half.
     Nothing is rounded. Two trainings may fill the same cache at the same time.
 
     Args:
