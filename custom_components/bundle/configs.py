@@ -45,7 +45,7 @@ def lay_over(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def generated_files(bundle: Path, bundles: Path = SHIPPED_BUNDLES) -> dict[Path, str]:
-    """The generated files of one bundle: their texts by path below the bundle.
+    """The texts of the generated files of one bundle, by path below the bundle.
 
     Args:
         bundle: folder with a ``bundle.yaml``.

@@ -15,7 +15,7 @@ Described = Mapping[str, Any]
 
 
 def described_preprocessing(inference: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The transforms of a config in the form of a provenance; ``config`` is the content of the config's file."""
+    """The preprocessing of ``inference.json`` as a provenance records it; ``inference`` is the content of this file."""
     parser = parse_config(inference, {})
     return describe(parser.get_parsed_content("preprocessing").transforms)
 

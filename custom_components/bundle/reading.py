@@ -1,4 +1,4 @@
-"""Reading of a bundle folder from an unknown source: it gives plain data, and none of its code is run.
+"""Reading of a bundle folder from an unknown source as plain data; no code of the folder runs.
 
 This module reads only ``network_def``, ``taps`` and the provenance. It evaluates no ``$`` expression, and the network
 must be a class of this project (compare MONAI's advisory GHSA-873f-pvrv-4x83: a config can run any code).
@@ -36,7 +36,7 @@ class Bundle:
 
     @property
     def out_channels(self) -> int:
-        """The number of classes, which a network has where its bundle gives none too."""
+        """The number of classes C: that of ``network_def`` or, without one, the networks' own default."""
         return self.network_def.get("out_channels", 2)
 
     @property
@@ -78,7 +78,7 @@ class Bundle:
 
 
 def weights_file(bundle: Path) -> Path:
-    """Where the trained weights of a bundle are, once it is trained."""
+    """The file of a bundle's trained weights; a training writes it."""
     return bundle / "models" / "model.pt"
 
 
@@ -115,7 +115,7 @@ def read_bundle(name_or_path: str, bundles_dir: str | Path = ".") -> Bundle:
     """Read the bundle that :func:`find_bundle` finds.
 
     Raises:
-        InputError: if its train.json is not JSON or lacks ``network_def`` or ``taps``.
+        InputError: if there is no such bundle, or its train.json is not JSON or lacks ``network_def`` or ``taps``.
     """
     path = find_bundle(name_or_path, bundles_dir)
     config = read_json(path / "configs" / "train.json")
