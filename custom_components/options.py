@@ -183,7 +183,7 @@ def _device(option: str, value: Any) -> Any:
 
 
 def _number(option: str, value: Any, whole: bool) -> Any:
-    """The number, also where a host hands it over as text, or a whole one as 3.0."""
+    """The number. A host may give a number as text, or a whole number as 3.0."""
     try:
         number = float(value) if isinstance(value, str) else value
         is_number = not isinstance(value, bool) and math.isfinite(number) and (not whole or number == int(number))
@@ -201,7 +201,7 @@ def _of_this_program() -> dict[str, str]:
 
 @functools.cache  # runs once in a process
 def read_options_as_meant() -> None:
-    """Give every config that MONAI reads in this process its options as typed on the command line, in their kinds."""
+    """Make MONAI read every option in this process as the user typed it, and convert it to the option's kind."""
     typed = _of_this_program()
     resolve_item = ReferenceResolver._resolve_one_item
     fill_in = ReferenceResolver.update_config_with_refs.__func__
@@ -217,7 +217,7 @@ def read_options_as_meant() -> None:
 
     def update_config_with_refs(cls: type, config: Any, id: str, refs: dict | None = None) -> Any:
         if isinstance(config, str) and config.startswith(EXPRESSION):
-            return fill_in(cls, config, id, refs)  # still to be run
+            return fill_in(cls, config, id, refs)  # MONAI has not run the expression yet
         plain = isinstance(config, str) and not config.startswith(REFERENCE)
         if plain and "::" in config and typed and id not in typed and id.rpartition("::")[2] in TEXT:
             # MONAI had read the config before this function was installed.

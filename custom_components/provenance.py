@@ -99,8 +99,9 @@ def provenance(
 def public_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
     """The part of a provenance that a receiver needs, without names of cases, patients, users and folders.
 
-    Each case keeps its site and the hash of its voxels, sorted. By the hash a distillation finds whether a teacher has
-    seen the student's test cases. Only someone who has the image can compute the hash.
+    Each case keeps its site and the hash of its voxels; the cases are sorted. A distillation compares the hashes with
+    its test cases, and so finds a teacher that was trained on one of them. Only someone who has the image can compute
+    its hash.
     """
     cases = {
         part: sorted(
