@@ -10,12 +10,12 @@ from collections.abc import Sequence
 import numpy as np
 
 ROUNDING = 1e-3
-# most values that a message lists
+# A message lists at most this number of values.
 SHOWN = 5
 
 
 def whole_labels(voxels: np.ndarray) -> np.ndarray:
-    """Round every voxel that is nearly a whole number; a mask of integers is returned unchanged."""
+    """Round every voxel (of any shape) that is nearly a whole number; a mask of integers is returned unchanged."""
     if voxels.dtype.kind in "iu":
         return voxels
     with np.errstate(invalid="ignore"):

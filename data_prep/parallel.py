@@ -77,8 +77,8 @@ def in_processes(
 ) -> Iterator[tuple[Item, Result | Late | None]]:
     """Yield every item and its result ``function(item)``, in order.
 
-    The result is None if the item's process died (a crash in C, a kill). It is :attr:`Late.LATE` if the item took too
-    long; its process is ended.
+    The result is None if the item's process died (a crash in C, a kill). The result is :attr:`Late.LATE` if the item
+    took too long; then its process is ended.
 
     Args:
         function: a picklable function; its errors are raised here.

@@ -1,4 +1,4 @@
-"""Grids of volumes: their axes, and how far two are apart; and NIfTI out, with bytes of the content alone."""
+"""The grids of two volumes, their comparison, and writing of NIfTI files whose bytes depend on the content alone."""
 
 import gzip
 from pathlib import Path
@@ -9,25 +9,25 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff, io_orientation
 
 from custom_components.foundation.nifti import Volume
 
-# Largest distance between two grids, as a part of a voxel's shortest edge. GE's positions with two decimals, and
-# viewers' headers in single precision, shift a voxel by a few hundredths of a mm. A shift of half an edge would lead to
-# the neighbouring voxel.
+# Largest distance between two grids, as a part of a voxel's shortest edge. GE writes positions with two decimals, and
+# viewers write headers in single precision. This shifts a voxel by a few hundredths of a mm. A shift of half an edge
+# would lead to the neighbouring voxel.
 GRID_TOLERANCE = 0.2
 # The axes of DICOM and itk run to the left, back and head (LPS), those of NIfTI to the right, front and head (RAS).
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def on_grid_of(image: Volume, label: Volume) -> Volume:
-    """Reorder and flip the axes of ``label`` so that they point as the axes of ``image``; no voxel is resampled."""
+    """Reorder and flip the axes of ``label`` (H, W, D) to the directions of ``image``'s axes; no voxel is resampled."""
     turn = ornt_transform(io_orientation(label.affine), io_orientation(image.affine))
     affine = label.affine @ inv_ornt_aff(turn, label.voxels.shape)
     return Volume(apply_orientation(label.voxels, turn), affine)
 
 
 def grid_difference(image: Volume, label: Volume) -> str | None:
-    """The difference between the grids of a label and its image, in words that may follow its name; None if they agree.
+    """The difference between the grids of a label and its image, in words that follow the label's name in a message.
 
-    Two grids agree when they put the same voxels at the same places, but for the rounding of their headers.
+    The result is None if the grids agree: they put the same voxels at the same places, except for rounded headers.
     """
     if image.voxels.shape != label.voxels.shape:
         return f"has shape {label.voxels.shape}, its image {image.voxels.shape}"
@@ -38,8 +38,9 @@ def grid_difference(image: Volume, label: Volume) -> str | None:
 
 
 def _offset_mm(one: Volume, other: Volume) -> float:
-    """The largest distance in mm between the same voxel of two grids of one shape; it is at a corner, as the map is
-    affine.
+    """The largest distance in mm between the places that two grids of the same shape give a voxel.
+
+    The maps are affine, so the largest distance is at a corner.
     """
     corners = np.array(np.meshgrid(*[(0, length - 1) for length in one.voxels.shape])).reshape(3, -1)
     offset = (one.affine - other.affine) @ np.vstack([corners, np.ones(8)])
@@ -47,7 +48,7 @@ def _offset_mm(one: Volume, other: Volume) -> float:
 
 
 def write_volume(path: Path, volume: Volume) -> None:
-    """Write ``.nii.gz`` without header text, time stamp or file name: equal volumes give equal bytes."""
+    """Write voxels (H, W, D) as ``.nii.gz`` without text, time stamp or file name: equal volumes give equal bytes."""
     image = nibabel.Nifti1Image(volume.voxels, volume.affine, dtype=volume.voxels.dtype)
     image.header.set_xyzt_units("mm")
     image.set_sform(volume.affine, code="scanner")

@@ -31,8 +31,9 @@ class Grid:
         return self.x.shape[0], self.y.shape[1], self.z.shape[2]
 
     def noise(self, rng: np.random.Generator, *scale_mm: float) -> np.ndarray:
-        """A smooth random field with mean 0 and standard deviation 1. ``scale_mm`` is its grain size, for all axes or
-        for each.
+        """A smooth random field (H, W, D) with mean 0 and standard deviation 1.
+
+        ``scale_mm`` is the grain size of the field: one number for all axes, or a number for each axis.
 
         The field interpolates random numbers on a coarse lattice by cubic B-splines, with one small matrix product for
         each axis.
