@@ -16,7 +16,7 @@ from custom_components.teachers import Taps
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """Peak memory of the loss's forward and backward pass / memory of the tapped features of student and teachers."""
+    """Measure the peak memory of the loss's forward and backward pass, divided by the memory of all tapped features."""
     return [_of(label, names, quick) for label, names in (SMALL if quick else TEACHERS).items()]
 
 

@@ -62,7 +62,11 @@ class RunRecord:
 
     @cached_property
     def training(self) -> dict[str, list[float]]:
-        """The columns of ``training.csv``; a blank cell is NaN. Empty when the run has no such file."""
+        """The columns of ``training.csv``; a blank cell is NaN. Empty when the run has no such file.
+
+        Raises:
+            InputError: when a cell is not a number.
+        """
         path = self.folder / "output" / "training.csv"
         if not path.is_file():
             return {}
@@ -97,7 +101,7 @@ class Model:
     def with_cross_entropy(self) -> bool:
         """Whether the loss had cross-entropy beside the paper's equation 4."""
         settings = {"loss::cross_entropy_weight": 0.5, **self.rows[0].settings}  # 0.5 is the bundles' default
-        flags = ("loss::terms::cross_entropy::weight", "loss::cross_entropy_weight")  # the first goes over the second
+        flags = ("loss::terms::cross_entropy::weight", "loss::cross_entropy_weight")  # the first overrides the second
         return float(next(settings[flag] for flag in flags if flag in settings)) > 0
 
     def mean_dice(self, cases: Sequence[str]) -> np.ndarray:
@@ -190,7 +194,7 @@ def _require_same_cases(row: RunRecord, study: StudyRecord) -> None:
 
 
 def _has_same_cases(row: RunRecord, study: StudyRecord) -> bool:
-    """Whether the scored cases stand unchanged in the study's split, in which a mask of another list was corrected."""
+    """Whether the scored cases are the same as in the study's present split, of which another list may have changed."""
     split = study.folder / "splits" / "all.json"
     scored = row.evaluation.get("cases_sha256")
     return split.is_file() and scored == sha256_of(read_json(split)[study.settings["scored_on"]])
