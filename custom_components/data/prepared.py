@@ -116,7 +116,10 @@ def prepare_cases(
 
 
 def in_threads(prepare: Callable[[Any], Any], cases: Sequence[Any], progress: str) -> list[Any]:
-    """The results for all cases, in the order of the cases. Threads are enough: unpacking and torch's operations release Python's lock."""
+    """The results for all cases, in the order of the cases.
+
+    Threads are enough: unpacking and torch's operations release Python's lock.
+    """
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     threads = max(1, min(usable_cores() // processes, len(cases)))
     torch_threads = torch.get_num_threads()

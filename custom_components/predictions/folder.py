@@ -157,7 +157,7 @@ def _require_cover(image: Volume, own: Volume, file: Path) -> None:
     )
     if is_shifted:
         voxels = np.linalg.solve(image.affine[:3, :3], shift)
-        told = ", ".join(f"{round(float(length), 2):+g}" for length in voxels)
+        told = ", ".join(f"{length:+g}" if length else "0" for length in voxels.round(2).tolist())
         problem = f"{problem}: it is shifted by ({told}) voxels along the image's axes"
     else:
         beyond = float(((outside - 0.5) * np.linalg.norm(own.affine[:3, :3], axis=0)).max())

@@ -78,7 +78,7 @@ def prepare_predictions(
         The prepared prediction of each case, by the case's name.
 
     Raises:
-        InputError: as :meth:`PredictionFolder.read`, or if the transforms do not lead to the grid of the prepared image.
+        InputError: as :meth:`PredictionFolder.read`, or if the transforms do not lead to the prepared image's grid.
     """
     cache_dir = Path(cache_dir)
     spatial = spatial_part(preprocessing)
