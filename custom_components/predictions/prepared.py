@@ -105,15 +105,21 @@ def prepare_predictions(
 def _prepared(folder: PredictionFolder, case: PreparedCase, spatial: Compose) -> MetaTensor:
     """The probabilities (C, H, W, D) on the grid of the prepared image."""
     probs = folder.read(case.name, Path(case.info["image"]), case.sha256["image"])
-    # A copy for each thread: MONAI does not promise that threads may share transforms.
-    moved = copy.deepcopy(spatial)({"image": probs})["image"]
-    image = nibabel.load(case.image.path)
-    own = Volume(np.empty(moved.shape[1:], bool), moved.affine.cpu().numpy())
-    if problem := grid_difference(Volume(np.empty(case.image.shape, bool), image.affine), own):
+    try:
+        # A copy for each thread: MONAI does not promise that threads may share transforms.
+        moved = copy.deepcopy(spatial)({"image": probs})["image"]
+        image = nibabel.load(case.image.path)
+        own = Volume(np.empty(moved.shape[1:], bool), moved.affine.cpu().numpy())
+        problem = grid_difference(Volume(np.empty(case.image.shape, bool), image.affine), own)
+        problem = problem and f"{problem} once both are prepared"
+    except Exception as error:
+        reason = str(error.__cause__ or error).strip().splitlines()
+        problem = f"cannot be prepared ({reason[0] if reason else error!r})"
+    if problem:
         raise InputError(
-            f"the prediction of {case.name} {problem} once both are prepared",
+            f"the prediction of {case.name} {problem}",
             folder.path,
-            "predictions follow MONAI's spatial and croppad transforms, as long as these do not look at the image",
+            "predictions follow MONAI's spatial and croppad transforms that do not look at the voxels",
         )
     return normalised(moved.as_tensor())
 
