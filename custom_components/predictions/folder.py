@@ -114,7 +114,7 @@ class PredictionFolder:
 
 
 def _layout(folder: Path, cases: Sequence[str], classes: ClassMap, record: Any, confidence: float | None) -> Layout:
-    names = record.classes if record else None
+    names = (record.classes or None) if record else None
     if confidence is not None:
         return Masks(folder, classes, confidence, dataset_labels(folder))
     if any((folder / f"{case}.npz").is_file() for case in cases):
