@@ -73,8 +73,8 @@ class Harmful:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (pickle.dumps(Harmful()), r"is damaged, or more than plain values; it was not loaded|more than plain values"),
-        (b"no pickle", "is no pickle, or damaged|is damaged"),
+        (pickle.dumps(Harmful()), r"is damaged, or more than plain values; it was not loaded \(posix\.system\);"),
+        (b"no pickle", "is (no pickle, or )?damaged"),
         (pickle.dumps([1]), "holds no properties of nnU-Net"),
         (pickle.dumps({"shape_before_cropping": (5, 10, 12)}), "tells no geometry"),
         (pickle.dumps({"shape_before_cropping": (5, 10, 13)}), r"is of a volume \(5, 10, 13\), case\.npz of one"),
