@@ -76,7 +76,7 @@ WHOLE_NUMBERS = frozenset(
         "val_interval",
     ]
 )
-NUMBERS = frozenset(["augmentation", "base_lr", "field_of_view", "learning_rate", "max_lr"])
+NUMBERS = frozenset(["augmentation", "base_lr", "ema_decay", "field_of_view", "learning_rate", "max_lr"])
 
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 # Fire reads a word of this form as an option's name and not as a value.

@@ -35,19 +35,18 @@ class Inputs:
         # Trainings keep these hashes too, so that each file is read only once.
         self._hashes = FileHashes(dataset / "prepared" / "hashes.json")
 
-    @property
-    def all_cases(self) -> Path:
-        """The split file of all sites; every row is scored on its cases."""
-        return self.folder / "splits" / "all.json"
+    def all_cases(self, row: Row) -> Path:
+        """The split file of all sites; the row is scored on its cases."""
+        return self.folder / "splits" / row.fold / "all.json"
 
     def datalist(self, row: Row) -> Path:
         """The split file of a row's sites."""
-        return self.folder / "splits" / f"{'+'.join(row.sites)}.json" if row.sites else self.all_cases
+        return self.all_cases(row).with_name(f"{'+'.join(row.sites)}.json") if row.sites else self.all_cases(row)
 
     def of(self, row: Row) -> dict[str, Any]:
         """The inputs ``trained``, ``scored`` and ``epochs`` of a row."""
         parts = {part: self._cases(self.datalist(row), part) for part in ("training", "validation")}
-        scored = {"scored": self._cases(self.all_cases, self.plan.scored_on)}
+        scored = {"scored": self._cases(self.all_cases(row), self.plan.scored_on)}
         settings = {**row.settings, "seed": row.seed}
         pretrained = Path(str(row.settings.get("pretrained") or ""))
         return {

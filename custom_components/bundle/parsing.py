@@ -1,6 +1,7 @@
 """Reading of a bundle's config, so that parts of it can run in this process."""
 
 import copy
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,9 @@ from monai.bundle import ConfigParser
 
 from custom_components.foundation.files import read_json
 from custom_components.options import read_options_as_meant
+
+# MONAI logs that an optional decoder (DICOM on a GPU) is missing, each time it makes an image reader.
+logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
 
 
 def parse_config(config: Path | Mapping[str, Any], changes: Mapping[str, Any]) -> ConfigParser:

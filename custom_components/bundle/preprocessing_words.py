@@ -1,15 +1,11 @@
 """The preprocessing of a run in words, for its model card."""
 
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from custom_components.bundle.parsing import parse_config
 from custom_components.data.describe import describe
-
-# MONAI logs that an optional decoder (DICOM on a GPU) is missing, each time it makes an image reader.
-logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
 
 Described = Mapping[str, Any]
 

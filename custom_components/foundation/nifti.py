@@ -81,6 +81,19 @@ def read_volume(path: Path, channel: int | None = None, upright: bool = True) ->
     return Volume(voxels.astype(np.float32 if scaled else voxels.dtype.newbyteorder("=")), affine)
 
 
+def stored_shape(path: Path) -> tuple[int, ...]:
+    """The shape that a NIfTI's header tells; no voxel is read.
+
+    Raises:
+        InputError: if the file is missing, unreadable or not NIfTI.
+    """
+    require_readable(path)
+    with _from_nibabel(path):
+        shape = nibabel.load(path).shape
+    require_sane_shape(path, shape)
+    return tuple(map(int, shape))
+
+
 def require_sane_shape(path: Path, shape: tuple[int, ...]) -> None:
     """Refuse a header whose shape is larger than any MRI, before memory is allocated.
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from custom_components.foundation.errors import InputError
+from custom_components.foundation.grids import grid_difference
 from custom_components.foundation.nifti import Volume, read_volume, voxel_mm3
-from data_prep.volumes import grid_difference
 from reporting.slices import Stack, axial
 
 

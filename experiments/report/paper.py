@@ -11,7 +11,8 @@ from custom_components.losses.presets import PRESETS
 from custom_components.run_identity import flat, setting_differences
 from custom_components.run_settings import may_differ
 from experiments.report.comparison import compare, only_teacher
-from experiments.report.study import Model, RunRecord, StudyRecord
+from experiments.report.run_record import RunRecord
+from experiments.report.study import Model, StudyRecord
 from reporting.table import NOTHING, Line, Table
 
 # Volume Dice in percent.

@@ -4,8 +4,9 @@ from experiments.report import figures, paper, runs
 from experiments.report.comparison import conclusions
 from experiments.report.network_costs import network_costs
 from experiments.report.pictures import picture_grid
+from experiments.report.run_record import RunRecord
 from experiments.report.scores import score_table, site_tables
-from experiments.report.study import RunRecord, StudyRecord
+from experiments.report.study import StudyRecord
 from reporting.blocks import Block, Conclusion, Facts, Heading, Note, Picture, Section
 
 

@@ -17,7 +17,7 @@ from monai.transforms import (
 )
 
 from custom_components.data import RandomTransforms
-from custom_components.data.random_transforms import _move
+from custom_components.data.random_transforms import _grid, _sample
 from custom_components.foundation.errors import InputError
 
 SIZE = 32
@@ -137,8 +137,9 @@ def test_an_affine_map_is_monais(scene, angle, stretch, rows, columns):
     maps = RandomTransforms(1.0, 1.0, 1.0, 1.0, (1, 1), 0.0)._maps(
         *(torch.tensor([value]) for value in (angle, stretch, rows, columns))
     )
-    moved = _move(scene[0][None], scene[1][None], maps)
-    for own, part, mode in zip(moved, scene, ("bilinear", "nearest"), strict=True):
+    grid = _grid(maps, (SIZE, SIZE))
+    for part, mode in zip(scene, ("bilinear", "nearest"), strict=True):
+        own = _sample(part[None], grid, mode)
         affine = Affine(
             rotate_params=angle,
             translate_params=(rows, columns),
@@ -157,7 +158,8 @@ def test_an_image_that_is_not_square_keeps_its_angles():
     quarter = RandomTransforms(1.0, 1.0, 0.0, 0.0, (1, 1), 0.0)._maps(
         *torch.tensor([[math.pi / 2], [0.0], [0.0], [0.0]])
     )
-    moved, label = _move(image, image.to(torch.uint8), quarter)
+    grid = _grid(quarter, (4, 8))
+    moved, label = _sample(image, grid, "bilinear"), _sample(image.to(torch.uint8), grid, "nearest")
     expected = torch.zeros(4, 8)
     expected[:, 3:5] = 1
     torch.testing.assert_close(moved[0, 0], expected, rtol=0, atol=1e-5)
@@ -199,3 +201,28 @@ def test_the_mask_stays_0_or_1(scene):
 def test_what_is_no_probability_is_refused(probability):
     with pytest.raises(InputError, match=r"augmentation: .* is no probability; give a number from 0 to 1"):
         RandomTransforms(probability, **OPTIONS)
+
+
+def test_a_map_goes_to_the_place_of_its_image(scene):
+    """Four maps at once, as a teacher's classes: the image itself, the image upside down, and two that sum to 1."""
+    transforms = RandomTransforms(0.5, **{**OPTIONS, "noise": 0.0})
+    image = scene[0].expand(COUNT, 1, SIZE, SIZE)
+    seeds = range(COUNT)
+    part = torch.rand(COUNT, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    versions, _ = transforms(image, image, seeds)
+    moved = transforms.move(torch.cat([image, -image, part, 1 - part], dim=1), seeds)
+    # The third number decides about the contrast, which maps do not have.
+    plain = torch.stack([torch.rand(9, generator=torch.Generator().manual_seed(seed)) for seed in seeds])[:, 2] >= 0.5
+    assert 200 < plain.sum() < 400
+    assert torch.equal(moved[plain, :1], versions[plain])
+    assert torch.equal(moved[:, 1], -moved[:, 0])
+    torch.testing.assert_close(moved[:, 2:].sum(dim=1), torch.ones(COUNT, SIZE, SIZE))
+    assert not torch.equal(moved[:, :1], image)
+
+
+def test_a_moved_map_does_not_depend_on_its_batch(scene):
+    transforms = RandomTransforms(1.0, **OPTIONS)
+    maps = scene[0].expand(5, 3, SIZE, SIZE)
+    together = transforms.move(maps, range(5))
+    assert all(torch.equal(transforms.move(maps[:1], [seed])[0], together[seed]) for seed in range(5))
+    assert torch.equal(maps, scene[0].expand(5, 3, SIZE, SIZE))

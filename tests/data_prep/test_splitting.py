@@ -56,6 +56,33 @@ def test_each_site_is_split_by_the_fractions(tmp_path, patients, expected):
     assert tuple(sum(item["site"] == "HK" for item in split[key]) for key in LISTS) == (32, 2, 6)
 
 
+def test_each_patient_is_tested_in_one_fold_and_each_site_is_spread_over_the_folds(tmp_path):
+    patients = [*sites_of({"BIDMC": 12, "HK": 12, "RUNMC": 11, "UCL": 7}), ("UCL", "HK3")]  # one patient at two sites
+    dataset = dataset_of(tmp_path / "set", patients)
+    folds = [
+        split_dataset(dataset, (70, 10, 20), ["HK,UCL"], folder=tmp_path / f"fold{k}", fold=(k, 5)) for k in range(1, 6)
+    ]
+    tested = [names(split, "test") for split, _ in folds]
+    assert sorted(itertools.chain(*tested)) == sorted(
+        item["case"] for item in read_json(dataset / "dataset.json")["cases"]
+    )
+    assert {len({item["patient"] for item in split["test"]}) for split, _ in folds} == {8, 9}
+    for split, group in folds:
+        assert not {item["patient"] for item in split["test"]} & {item["patient"] for item in split["training"]}
+        for site, count in {"BIDMC": 12, "HK": 12, "RUNMC": 11, "UCL": 7}.items():
+            own = {item["patient"] for item in split["test"] if item["site"] == site and item["patient"] != "HK3"}
+            assert count // 5 <= len(own) <= count // 5 + 1, site
+            assert sum(item["site"] == site for item in split["validation"]) >= 1
+        assert names(group, "training") == {c for c in names(split, "training") if c.startswith(("HK", "UCL"))}
+        assert names(group, "test") == names(split, "test")
+
+
+def test_folds_and_a_site_left_out_exclude_each_other(tmp_path):
+    dataset = dataset_of(tmp_path / "set", sites_of({"HK": 6, "UCL": 6}))
+    with pytest.raises(InputError, match=r"\A--folds and --leave-out: both decide the test cases; give one of them"):
+        split_dataset(dataset, leave_out="HK", fold=(1, 3))
+
+
 def test_a_site_left_out_is_tested_on_and_no_other(tmp_path):
     patients = [*sites_of({"HK": 10, "UCL": 5, "BMC": 2}), ("BMC", "UCL3")]  # one patient was seen at two sites
     dataset = dataset_of(tmp_path / "set", patients)

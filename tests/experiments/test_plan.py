@@ -41,6 +41,30 @@ def test_students_come_once_a_seed_and_teachers_once(plan_file):
     ]
 
 
+def test_each_fold_has_every_row_and_its_own_teachers(plan_file):
+    plan = load_plan(plan_file, SITES, seeds=[3, 5], folds=2)
+    assert plan.folds == ("fold1", "fold2")
+    assert [(row.name, row.fold, row.teachers) for row in plan.rows] == [
+        ("big_fold1", "fold1", ()),
+        ("small_fold1", "fold1", ("big_fold1",)),
+        ("small_fold1_seed5", "fold1", ("big_fold1",)),
+        ("big_fold2", "fold2", ()),
+        ("small_fold2", "fold2", ("big_fold2",)),
+        ("small_fold2_seed5", "fold2", ("big_fold2",)),
+    ]
+    assert [row.name for row in plan.with_teachers(["small"])] == [
+        "big_fold1",
+        "small_fold1",
+        "big_fold2",
+        "small_fold2",
+    ]
+    assert [row.name for row in plan.with_teachers(["small_fold2*"])] == [
+        "big_fold2",
+        "small_fold2",
+        "small_fold2_seed5",
+    ]
+
+
 def test_size_and_epochs_can_be_given(plan_file):
     plan = load_plan(plan_file, SITES, image_size=64, epochs=7)
     assert plan.image_size == 64

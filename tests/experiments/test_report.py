@@ -229,6 +229,50 @@ def test_paired_difference(small):
     assert "cannot tell" in found.verdict
 
 
+def test_the_folds_of_a_model_are_one_row_of_all_cases(small):
+    """Two folds of two cases each make one row with the scores of all four."""
+    rows, hashes = [], {"fold1": "a" * 64, "fold2": "b" * 64}
+    for row in ROWS[1:3]:
+        for place, fold in enumerate(hashes):
+            name = f"{row['name']}_{fold}"
+            write_run(small / "bundles" / name, row)
+            file = small / "bundles" / name / "output" / "evaluation.json"
+            cases = json.loads(file.read_text())["cases"][2 * place : 2 * place + 2]
+            change(file, cases=cases, summary=summarise(cases), split={"name": "all", "sha256": hashes[fold]})
+            shared = {"seed": 0, "sites": [], "teachers": [], "settings": {}}
+            rows.append({**shared, **row, "name": name, "fold": fold})
+    split = {"name": "2 folds", "sha256": "c" * 64, "counts": {"test": 4}, "folds": hashes}
+    whole = load_study(small)
+    change(small / "study.json", rows=rows, split=split)
+    study = load_study(small)
+    assert [row.name for row in study.rows] == ["pspnet", "enet"]
+    assert [run.name for run in study.runs] == ["pspnet_fold1", "pspnet_fold2", "enet_fold1", "enet_fold2"]
+    for joined, former in zip(study.rows, whole.rows[:2], strict=True):
+        assert joined.evaluation["summary"] == former.evaluation["summary"]
+        assert joined.cases == former.cases
+        # Both folds have the calibration of the former run, so it counts twice as many voxels.
+        ours, before = joined.evaluation["calibration"]["bins"], former.evaluation["calibration"]["bins"]
+        assert ours == [{"voxels": 4 * before[0]["voxels"], "probability": 0.1, "frequency": 0.2}]
+    assert study.rows[1].prediction("HK_Case02").parts[-4] == "enet_fold2"
+    assert len(run_table(study).lines) == 4
+    assert "pspnet" in write_report(small).read_text()
+    # A fold that is scored on the cases of another one is refused.
+    change(small / "study.json", split={**split, "folds": {**hashes, "fold2": "d" * 64}})
+    with pytest.raises(InputError, match=r"evaluated on another split than the study's"):
+        load_study(small)
+
+
+def test_an_interval_around_zero_says_what_these_cases_could_show(small):
+    _, baseline, student = load_study(small).rows
+    for case, difference in enumerate((-0.1, 0.1, -0.1, 0.1)):
+        name = CASES[case][1]
+        baseline.cases[name]["dice"], student.cases[name]["dice"] = 0.5, 0.5 + difference
+    found = compare(Model([student]), Model([baseline]))
+    # The standard deviation of ±10 points in four cases is 10 √(4/3), and z.975 + z.8 is 2.802.
+    assert found.spread == pytest.approx(11.547, abs=1e-3)
+    assert "would show a difference of 16.2 points in four of five such studies" in found.verdict
+
+
 def test_students_are_compared_with_baselines_of_their_network(sample):
     pairs = [(found.student.label, found.baseline.label) for found in comparisons(load_study(sample))]
     assert pairs == [("ENet <distilled>", "ENet alone"), ("ESPNet distilled", "ESPNet alone")]

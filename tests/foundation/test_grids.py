@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from custom_components.foundation.grids import grid_difference
 from custom_components.foundation.nifti import Volume
-from data_prep.volumes import grid_difference
 
 AFFINE = np.diag([-0.5, -0.5, 3.0, 1.0])
 VOXELS = np.zeros((8, 6, 4), np.uint8)
