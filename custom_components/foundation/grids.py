@@ -48,6 +48,6 @@ def _offset_mm(one: Volume, other: Volume) -> float:
 
 
 def corners(volume: Volume) -> np.ndarray:
-    """The indices (4, 8) of a volume's corner voxels, one in each column. The last row holds 1, as an affine needs it."""
+    """The indices (4, 8) of a volume's corner voxels, one in each column; the last row holds 1 for the affine."""
     indices = np.array(np.meshgrid(*[(0, length - 1) for length in volume.voxels.shape[:3]])).reshape(3, -1)
     return np.vstack([indices, np.ones(8)])
