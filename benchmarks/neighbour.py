@@ -33,7 +33,7 @@ for steps in map(int, sys.stdin):
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """Measure in each round some steps without the busy process, then as many steps beside it."""
+    """Measure some steps without the busy process in each round, and then the same number of steps beside it."""
     rounds, steps = (1, 1) if quick else (5, 6)
     with _started(TRAINING) as training:
         own = [_quiet_and_beside(training, steps) for _ in range(rounds)]
