@@ -59,6 +59,7 @@ FLAGS = frozenset(
         "keep_probs",
         "online",
         "per_image",
+        "predictions_saw_test_cases",
         "resume",
         "scale_by_t2",
     ]
@@ -118,7 +119,7 @@ def as_meant(option: str, value: Any, typed: Mapping[str, str]) -> Any:
     if name in TEXT:
         return _text(option, value, words)
     if name in TEXTS:
-        return value if words is None else _texts(option, value, words)
+        return value if words is None or _holds_a_table(value) else _texts(option, value, words)
     if words == "None" or value is None:
         return None
     if name == "device":
@@ -154,6 +155,10 @@ def _text(option: str, value: Any, words: str | None) -> Any:
         return value
     # The option accepts null because null is its default.
     return None if words == "None" and value is None else words
+
+
+def _holds_a_table(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list | tuple) and any(isinstance(one, dict) for one in value))
 
 
 def _texts(option: str, value: Any, words: str) -> list[str]:

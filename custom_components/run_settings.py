@@ -37,6 +37,8 @@ MAY_DIFFER = {
         "pretrained",
         "student",
         "student_bundle::*",
+        "chosen_teachers::teachers",
+        "predicted_teachers::teachers",
         "teacher_ensemble::teachers",
         "teachers",
         "test_cases::*",
@@ -56,6 +58,8 @@ MAY_DIFFER = {
         "*::prefetch_factor",
     ),
     "what is written and printed": (
+        "predictions_saw_test_cases",
+        "predicted_teachers::saw_test_cases",
         "best_model::models_dir",
         "checkpoint::*",
         "experiment_name",

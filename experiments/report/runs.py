@@ -23,6 +23,18 @@ def run_table(study: StudyRecord) -> Table:
     return Table(columns, [Line(_cells(row, shared), row.role) for row in study.runs], texts=2)
 
 
+def unchecked_teachers(study: StudyRecord) -> list[str]:
+    """For each teacher of which only the user knows whether it has seen test cases, a sentence that says so."""
+    told: dict[str, Any] = {}
+    for run in study.runs:
+        told |= (run.provenance or {}).get("unchecked_teachers", {})
+    words = {True: "was trained on test cases", False: "was not trained on test cases", None: "was not asked about"}
+    return [
+        f"The teacher {name} is a folder of predictions: by {one['by']}, its model {words[one['saw_test_cases']]}."
+        for name, one in sorted(told.items())
+    ]
+
+
 def settings_text(settings: Mapping[str, Any]) -> str:
     """``name value, name value``, where each name is the last part of its config path."""
     return ", ".join(f"{name.split('::')[-1]} {value}" for name, value in settings.items())
