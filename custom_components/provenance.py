@@ -37,7 +37,7 @@ PUBLIC = (
     "federation",
     "split",
     "teachers",
-    "unchecked_teachers",
+    "predicted_teachers",
     "seed",
     "git_revision",
     "versions",
@@ -72,7 +72,7 @@ def provenance(
             None; then the record has the network of the bundle's file, and no identity for resuming.
 
     Returns:
-        The record. Its ``run`` is the :func:`run_identity`; ``unchecked_teachers`` is :attr:`Teachers.seen`.
+        The record. Its ``run`` is the :func:`run_identity`; ``predicted_teachers`` is :attr:`Teachers.seen`.
     """
     bundle = read_bundle(str(bundle_dir))
     training, validation = list(training), list(validation)
@@ -86,7 +86,7 @@ def provenance(
         "split": _split(datalist, [*training, *validation]),
         "cases": {"training": _cases(training), "validation": _cases(validation)},
         "teachers": dict(zip(teachers.names, teachers.weights_sha256, strict=True)) if teachers else {},
-        "unchecked_teachers": {name: dict(told) for name, told in teachers.seen.items()} if teachers else {},
+        "predicted_teachers": {name: dict(told) for name, told in teachers.seen.items()} if teachers else {},
         "pretrained": pretrained_sha256,
         "online": isinstance(teachers, OnlineTeachers),
         "seed": monai.utils.get_seed(),

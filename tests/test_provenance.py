@@ -72,7 +72,7 @@ def test_teachers_are_named_with_their_weights(cases, preprocessing, dataset_dir
     split = dataset_dir / "splits" / "all.json"
     record = provenance(repository / "bundles" / "enet", split, preprocessing, [], [], teachers)
     assert record["teachers"] == {"pspnet": "aa", "fcn": "bb", "nnunet": None}
-    assert record["unchecked_teachers"] == public_provenance(record)["unchecked_teachers"] == seen
+    assert record["predicted_teachers"] == public_provenance(record)["predicted_teachers"] == seen
 
 
 def test_the_git_revision_tells_of_changes(tmp_path):

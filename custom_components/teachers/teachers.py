@@ -45,8 +45,8 @@ class Teachers(nn.Module):
         weights_sha256: the hash of each teacher's weights; None where the weights are in no file.
         identities: a record for JSON of everything that each teacher's answers depend on, except the image.
         stored: the teachers whose answers the loader reads, by name.
-        seen: for each teacher that cannot be checked, by name: ``saw_test_cases``, and ``by``, who says so. The
-            provenance keeps it.
+        seen: for each folder of predictions, by the teacher's name: ``saw_test_cases``, whether its model was trained
+            on the student's test cases, and ``by``, the source of this answer. The provenance keeps it.
     """
 
     names: Sequence[str]

@@ -449,7 +449,7 @@ def test_a_teacher_that_may_have_seen_test_cases_is_told(small):
     told = {"nnunet": {"saw_test_cases": False, "by": "the user's word"}}
     models = small / "bundles" / "enet_kd" / "models"
     models.mkdir()
-    (models / "provenance.json").write_text(json.dumps({"unchecked_teachers": told}))
+    (models / "provenance.json").write_text(json.dumps({"predicted_teachers": told}))
     write_report(small)
     assert (
         "The teacher nnunet is a folder of predictions: by the user's word, its model was not trained on test cases."
