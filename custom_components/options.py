@@ -20,6 +20,7 @@ from monai.bundle.config_parser import ConfigParser
 from monai.bundle.reference_resolver import ReferenceResolver
 
 from custom_components.foundation.errors import InputError
+from custom_components.option_names import check_names
 
 # The kind of each option, by the last part of the option's id.
 TEXT = frozenset(
@@ -212,7 +213,14 @@ def read_options_as_meant() -> None:
     fill_in = ReferenceResolver.update_config_with_refs.__func__
     resolve_relative_ids = ConfigParser.resolve_relative_ids.__func__
 
+    @functools.cache
+    def check_names_once() -> None:
+        # Not earlier: the check loads components of this package, which must be loaded itself.
+        if "config_file" in typed:
+            check_names(typed, _texts("config_file", None, typed["config_file"]))
+
     def _resolve_one_item(self: ReferenceResolver, id: str, waiting_list: set[str] | None = None, **kwargs: Any) -> Any:
+        check_names_once()
         # A name may start with a character that makes MONAI look up another item, or run the name as code.
         id = self.normalize_id(id)
         item, name = self.items.get(id), id.rpartition("::")[2]
