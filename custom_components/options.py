@@ -20,6 +20,7 @@ from monai.bundle.config_parser import ConfigParser
 from monai.bundle.reference_resolver import ReferenceResolver
 
 from custom_components.foundation.errors import InputError
+from custom_components.option_names import check_names
 
 # The kind of each option, by the last part of the option's id.
 TEXT = frozenset(
@@ -59,6 +60,7 @@ FLAGS = frozenset(
         "keep_probs",
         "online",
         "per_image",
+        "predictions_saw_test_cases",
         "resume",
         "scale_by_t2",
     ]
@@ -118,7 +120,7 @@ def as_meant(option: str, value: Any, typed: Mapping[str, str]) -> Any:
     if name in TEXT:
         return _text(option, value, words)
     if name in TEXTS:
-        return value if words is None else _texts(option, value, words)
+        return value if words is None or _holds_a_table(value) else _texts(option, value, words)
     if words == "None" or value is None:
         return None
     if name == "device":
@@ -154,6 +156,10 @@ def _text(option: str, value: Any, words: str | None) -> Any:
         return value
     # The option accepts null because null is its default.
     return None if words == "None" and value is None else words
+
+
+def _holds_a_table(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list | tuple) and any(isinstance(one, dict) for one in value))
 
 
 def _texts(option: str, value: Any, words: str) -> list[str]:
@@ -207,7 +213,14 @@ def read_options_as_meant() -> None:
     fill_in = ReferenceResolver.update_config_with_refs.__func__
     resolve_relative_ids = ConfigParser.resolve_relative_ids.__func__
 
+    @functools.cache
+    def check_names_once() -> None:
+        # Not earlier: the check loads components of this package, which must be loaded itself.
+        if "config_file" in typed:
+            check_names(typed, _texts("config_file", None, typed["config_file"]))
+
     def _resolve_one_item(self: ReferenceResolver, id: str, waiting_list: set[str] | None = None, **kwargs: Any) -> Any:
+        check_names_once()
         # A name may start with a character that makes MONAI look up another item, or run the name as code.
         id = self.normalize_id(id)
         item, name = self.items.get(id), id.rpartition("::")[2]

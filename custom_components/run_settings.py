@@ -37,6 +37,8 @@ MAY_DIFFER = {
         "pretrained",
         "student",
         "student_bundle::*",
+        "chosen_teachers::teachers",
+        "predicted_teachers::teachers",
         "teacher_ensemble::teachers",
         "teachers",
         "test_cases::*",
@@ -55,7 +57,9 @@ MAY_DIFFER = {
         "*::pin_memory",
         "*::prefetch_factor",
     ),
-    "output": (
+    "output, and whether predictions have seen test cases": (
+        "predictions_saw_test_cases",
+        "predicted_teachers::saw_test_cases",
         "best_model::models_dir",
         "checkpoint::*",
         "experiment_name",

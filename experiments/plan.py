@@ -33,6 +33,7 @@ class Row:
         seed: seed of the training.
         settings: values that replace those of the bundle's train.json.
         fold: the part of a cross-validation that the row is tested on, such as ``fold1``; empty without one.
+        predictions: teachers that are folders of predictions, as tables of the option ``teachers``, after the rows.
     """
 
     name: str
@@ -44,6 +45,12 @@ class Row:
     seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
     fold: str = ""
+    predictions: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def is_distilled(self) -> bool:
+        """Whether the row has teachers."""
+        return bool(self.teachers or self.predictions)
 
 
 @dataclass(frozen=True)
@@ -176,6 +183,7 @@ def _fit(
                     seed=seed,
                     settings=settings,
                     fold=fold,
+                    predictions=tuple(entry.get("predictions", ())),
                 )
             )
     _check(rows, name)
@@ -216,7 +224,7 @@ def _check(rows: Sequence[Row], plan: str) -> None:
             raise InputError(f"{plan}: row {row.name}: role '{row.role}' is none of {', '.join(ROLES)}")
         if unknown := set(row.teachers) - set(counts):
             raise InputError(f"{plan}: row {row.name}: no row is called {', '.join(sorted(unknown))}")
-        if row.role == "student" and not row.teachers:
+        if row.role == "student" and not row.is_distilled:
             raise InputError(f"{plan}: row {row.name}: a student needs teachers")
         if EPOCHS not in row.settings:
             raise InputError(f"{plan}: row {row.name}: no {EPOCHS} in its settings or the plan's")

@@ -63,13 +63,20 @@ def test_the_command_line_of_monai(tmp_path):
     assert found == {**AS_TYPED, **{key: meant for key, (_, meant) in AS_MEANT.items()}, "seed": 0}
 
 
-def test_a_wrong_option_ends_the_program_with_one_line(tmp_path):
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--device", "gpu"], "error: --device gpu: no device; use cpu, cuda or cuda:<number>"),
+        (["--devise=cpu"], "error: --devise: the config has no such option; similar ones: --device"),
+    ],
+)
+def test_a_wrong_option_ends_the_program_with_one_line(tmp_path, words, line):
     config = {"imports": ["$import custom_components"], "device": "cpu", "run": ["$print(@device)"]}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    words = ["--config_file", str(tmp_path / "config.json"), "--device", "gpu"]
+    words = ["--config_file", str(tmp_path / "config.json"), *words]
     done = subprocess.run([*RUN, *words], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "error: --device gpu: no device; use cpu, cuda or cuda:<number>"
+    assert done.stderr.splitlines()[-1] == line
     assert "Traceback" not in done.stderr
 
 

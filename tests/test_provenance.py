@@ -67,10 +67,12 @@ def test_a_host_that_has_no_datalist(cases, preprocessing, repository, tmp_path)
 
 
 def test_teachers_are_named_with_their_weights(cases, preprocessing, dataset_dir, repository):
-    teachers = SimpleNamespace(names=["pspnet", "fcn"], weights_sha256=["aa", "bb"])
+    seen = {"nnunet": {"saw_test_cases": False, "by": "the user's word"}}
+    teachers = SimpleNamespace(names=["pspnet", "fcn", "nnunet"], weights_sha256=["aa", "bb", None], seen=seen)
     split = dataset_dir / "splits" / "all.json"
     record = provenance(repository / "bundles" / "enet", split, preprocessing, [], [], teachers)
-    assert record["teachers"] == {"pspnet": "aa", "fcn": "bb"}
+    assert record["teachers"] == {"pspnet": "aa", "fcn": "bb", "nnunet": None}
+    assert record["predicted_teachers"] == public_provenance(record)["predicted_teachers"] == seen
 
 
 def test_the_git_revision_tells_of_changes(tmp_path):

@@ -97,17 +97,18 @@ def find_bundle(name_or_path: str, bundles_dir: str | Path) -> Path:
     is_name = here.name == name_or_path != ".."
     wanted, other = (named, here) if is_name else (here, None)
     hint = f"for that of the working directory give ./{name_or_path}"
-    if _is_bundle(wanted):
-        if other and _is_bundle(other) and not other.samefile(wanted):
+    if is_bundle(wanted):
+        if other and is_bundle(other) and not other.samefile(wanted):
             logger.warning(f"two bundles '{name_or_path}': {wanted.resolve()} is used; {hint}")
         return wanted.resolve()
-    if other and _is_bundle(other):
+    if other and is_bundle(other):
         raise InputError(f"no bundle '{name_or_path}' in {bundles_dir}; {hint}")
     looked = f"neither {here} nor {named} has" if is_name else f"{here} has no"
     raise InputError(f"no bundle '{name_or_path}': {looked} configs/train.json; give a bundle's name or folder")
 
 
-def _is_bundle(folder: Path) -> bool:
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder is a bundle that can be trained."""
     return (folder / "configs" / "train.json").is_file()
 
 

@@ -1,5 +1,6 @@
 """The trainer of a distillation."""
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,10 +11,14 @@ from monai.utils import CommonKeys, convert_to_tensor
 from torch import Tensor
 
 from custom_components.engines.gradients import gradient_norms
+from custom_components.foundation.errors import InputError
+from custom_components.loss_terms import DISTILLING
 from custom_components.losses import DistillationLoss
-from custom_components.losses.term import Output
+from custom_components.losses.term import Answer, Output
 from custom_components.not_finite import LOWER, MEND, OTHER_TEACHER, not_finite
 from custom_components.teachers import Batch, OnlineTeachers, Taps, Teachers
+
+logger = logging.getLogger(__name__)
 
 
 class DistillationTrainer(SupervisedTrainer):
@@ -34,6 +39,7 @@ class DistillationTrainer(SupervisedTrainer):
         kwargs: arguments of ``SupervisedTrainer``.
 
     Raises:
+        InputError: if no teacher has what the distilling terms compare.
         NotFiniteError: if a term is not finite; the message names the term, the case and the slice.
     """
 
@@ -65,6 +71,7 @@ class DistillationTrainer(SupervisedTrainer):
         student = Output(student_logits, self.student_taps.collect(self.student_taps.keys))
         batch = Batch(image, target, self.state.batch, self.optimizer.param_groups[0]["lr"])
         answers = self.teachers.answer(batch, self.distillation_loss.answer)
+        self._tell_missing_features(answers)
         result = self.distillation_loss.compare(student, target, answers)
         if not result.loss.isfinite():
             tensors = [("image", image, MEND)]
@@ -82,6 +89,25 @@ class DistillationTrainer(SupervisedTrainer):
             **self._gradient_norms(result.weighted_terms),
         }
         return result.loss
+
+    def _tell_missing_features(self, answers: Sequence[Answer]) -> None:
+        """Say once which terms leave out which teachers.
+
+        Raises:
+            InputError: if no distilling term is left.
+        """
+        terms = self.distillation_loss.terms_of_features
+        if self.state.iteration > 1 or not terms:
+            return
+        without = [name for name, answer in zip(self.teachers.names, answers, strict=True) if not answer.summaries]
+        if len(without) == len(answers) and not self.distillation_loss.parts.keys() & DISTILLING.keys() - terms.keys():
+            raise InputError(
+                f"{', '.join(without)}: has no features, and no other distilling term has a weight",
+                "teachers",
+                "give --loss::beta 1",
+            )
+        if without:
+            logger.info(f"{', '.join(without)}: no features, so {', '.join(terms)} leave them out")
 
     def _gradient_norms(self, weighted_terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The gradient norms of the first batch of an epoch; empty for all other batches."""

@@ -18,7 +18,6 @@ from custom_components.losses import DistillationLoss
 from custom_components.losses.term import Answer, Output
 from custom_components.teachers.answer_files import AnswerFiles, as_answer
 from custom_components.teachers.ensemble import TeacherEnsemble
-from custom_components.teachers.online import OnlineTeachers
 from custom_components.teachers.taught_slices import ANSWERS
 from custom_components.teachers.teachers import Batch, Summarise, Teachers
 
@@ -35,7 +34,7 @@ class CachedTeachers(Teachers):
     Nothing is rounded. Two trainings may fill the same cache at the same time.
 
     Args:
-        teachers: the ensemble.
+        teachers: the frozen teachers; None if there are none.
         dataset: the dataset of slices; :class:`TaughtSlices` adds the answers to it.
         loss: the loss, which makes the summaries.
         device: where the teachers run.
@@ -43,13 +42,13 @@ class CachedTeachers(Teachers):
         batch_size: number of slices in a forward pass.
 
     Raises:
-        InputError: if the teachers still learn, if the dataset makes a new random version of a slice for every sample,
-            if two of its cases have the same name, or if the disk has too little space.
+        InputError: if there is no frozen teacher, if the dataset makes a new random version of a slice for every
+            sample, if two of its cases have the same name, or if the disk has too little space.
     """
 
     def __init__(
         self,
-        teachers: TeacherEnsemble,
+        teachers: TeacherEnsemble | None,
         dataset: SliceDataset,
         loss: DistillationLoss,
         device: torch.device,
@@ -57,8 +56,11 @@ class CachedTeachers(Teachers):
         batch_size: int = 8,
     ) -> None:
         super().__init__()
-        if isinstance(teachers, OnlineTeachers):
-            raise InputError("cache_teachers: online teachers change with every batch; set --cache_teachers False")
+        if teachers is None:
+            raise InputError(
+                "cache_teachers: online teachers change with every batch, and predictions are in files already; "
+                "set --cache_teachers False"
+            )
         if dataset.transform is not None and not dataset.views:
             raise InputError(
                 "cache_teachers: slices change at random; set --augmentation_views 4, --augmentation 0 or "

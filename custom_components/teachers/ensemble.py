@@ -14,6 +14,7 @@ from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import sha256_of
 from custom_components.losses.term import Answer, Output
 from custom_components.precision import DTYPES, check_precision
+from custom_components.teachers.kinds import bundles_among
 from custom_components.teachers.load import Teacher, load_teacher
 from custom_components.teachers.teachers import Batch, Summarise, Teachers
 
@@ -80,24 +81,23 @@ class TeacherEnsemble(Teachers):
 
 
 def load_teachers(
-    teachers: str | Sequence[str],
+    teachers: str | Sequence[Any],
     bundles_dir: str | Path,
     keys: Sequence[str],
     preprocessing: Compose,
     held_out: Iterable[Mapping[str, Any]],
     out_channels: int = 2,
     precision: str = "float32",
-) -> TeacherEnsemble:
+) -> TeacherEnsemble | None:
     """Load and check teacher bundles with :func:`load_teacher`, and make an ensemble of them.
 
-    A single teacher may be given as a name instead of a list, as in ``--teachers pspnet``.
+    A single teacher may be given as a name instead of a list, as in ``--teachers pspnet``. Folders of predictions among
+    the teachers are left out; None if all are such folders.
     """
-    held_out = list(held_out)
-    return TeacherEnsemble(
-        [load_teacher(name, bundles_dir, preprocessing, held_out, out_channels) for name in ensure_tuple(teachers)],
-        keys,
-        precision,
-    )
+    require_one(ensure_tuple(teachers))
+    held_out, bundles = list(held_out), bundles_among(teachers, bundles_dir)
+    loaded = [load_teacher(name, bundles_dir, preprocessing, held_out, out_channels) for name in bundles]
+    return TeacherEnsemble(loaded, keys, precision) if loaded else None
 
 
 def require_one(teachers: Sequence[Any]) -> None:

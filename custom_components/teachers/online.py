@@ -17,6 +17,7 @@ from custom_components.losses import SegmentationLoss
 from custom_components.losses.term import Answer, Output
 from custom_components.not_finite import LOWER
 from custom_components.teachers.ensemble import require_one, require_taps, unique_names
+from custom_components.teachers.kinds import predictions_among
 from custom_components.teachers.load import check_classes
 from custom_components.teachers.taps import Taps
 from custom_components.teachers.teachers import Batch, Summarise, Teachers
@@ -57,6 +58,8 @@ class OnlineTeachers(Teachers):
         super().__init__()
         if distributed.is_initialized() and distributed.get_world_size() > 1:
             raise InputError("online: teachers learn in one process only; start the training without torchrun")
+        if folders := predictions_among(teachers, bundles_dir):
+            raise InputError(f"online: {folders[0].folder} holds predictions, which cannot learn; give bundles alone")
         bundles = [read_bundle(name, bundles_dir) for name in ensure_tuple(teachers)]
         require_one(bundles)
         for bundle in bundles:

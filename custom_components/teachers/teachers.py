@@ -2,7 +2,8 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
@@ -44,14 +45,17 @@ class Teachers(nn.Module):
         weights_sha256: the hash of each teacher's weights; None where the weights are in no file.
         identities: a record for JSON of everything that each teacher's answers depend on, except the image.
         stored: the teachers whose answers the loader reads, by name.
+        seen: for each folder of predictions, by the teacher's name: ``saw_test_cases``, whether its model was trained
+            on the student's test cases, and ``by``, the source of this answer. The provenance keeps it.
     """
 
     names: Sequence[str]
     weights_sha256: Sequence[str | None]
     identities: Sequence[Mapping[str, Any]]
-    stored: Mapping[str, StoredTeacher] = {}
+    stored: Mapping[str, StoredTeacher] = MappingProxyType({})
+    seen: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     # The terms of a log that teachers add in each step: scalars by name.
-    last_losses: ClassVar[Mapping[str, Tensor]] = {}
+    last_losses: Mapping[str, Tensor] = MappingProxyType({})
 
     @abstractmethod
     def answer(self, batch: Batch, summarise: Summarise) -> list[Answer]:

@@ -23,6 +23,18 @@ def run_table(study: StudyRecord) -> Table:
     return Table(columns, [Line(_cells(row, shared), row.role) for row in study.runs], texts=2)
 
 
+def predicted_teachers(study: StudyRecord) -> list[str]:
+    """For each teacher that is a folder of predictions, a sentence: whether its model has seen test cases."""
+    told: dict[str, Any] = {}
+    for run in study.runs:
+        told |= (run.provenance or {}).get("predicted_teachers", {})
+    words = {True: "was trained on test cases", False: "was not trained on test cases", None: "was not asked about"}
+    return [
+        f"The teacher {name} is a folder of predictions: by {one['by']}, its model {words[one['saw_test_cases']]}."
+        for name, one in sorted(told.items())
+    ]
+
+
 def settings_text(settings: Mapping[str, Any]) -> str:
     """``name value, name value``, where each name is the last part of its config path."""
     return ", ".join(f"{name.split('::')[-1]} {value}" for name, value in settings.items())

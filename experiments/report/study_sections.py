@@ -168,4 +168,4 @@ def _settings_and_runs(study: StudyRecord) -> list[Block]:
         **{name: value for name, value in study.settings.items() if value not in (None, [])},
         "settings of every run": runs.settings_text(runs.shared_settings(study.rows)) or "none",
     }
-    return [Facts(facts), runs.run_table(study)]
+    return [Facts(facts), runs.run_table(study), *map(Note, runs.predicted_teachers(study))]

@@ -174,15 +174,9 @@ def test_a_resumed_training_equals_the_uninterrupted_one(
 
     def train(output: str, epochs: int) -> None:
         # Another learning-rate schedule than the default: with its 2000 steps a few epochs would not tell.
-        options = {
-            "augmentation": 0.7,
-            "ema_decay": 0.9,
-            "lr_scheduler::step_size_up": 5,
-            "batch_size": 5,
-            "resume": True,
-        }
+        options = {"augmentation": 0.7, "lr_scheduler::step_size_up": 5, "batch_size": 5, "ema_decay": 0.9}
         folders = {"output_dir": str(tmp_path / output), "models_dir": str(tmp_path / output / "models")}
-        workflow(bundle, "train", **{**options, **folders, EPOCHS: epochs}).run()
+        workflow(bundle, "train", resume=True, **{**options, **folders, EPOCHS: epochs}).run()
 
     train("whole", 4)
     train("parts", 2)

@@ -63,10 +63,13 @@ def make_distillation(cases, preprocessing, tmp_path) -> Callable[..., Distillat
         student_kind: type = Tiny,
         batch_size: int = 4,
         wrap: Callable = lambda network: network,
+        without_features: bool = False,
         **options,
     ) -> Distillation:
         slices = SliceDataset(cases[:1], preprocessing, tmp_path / "prepared")
-        teachers = TeacherEnsemble([teacher(kind) for kind in kinds], ("stride2", "stride8"))
+        teachers = TeacherEnsemble(
+            [teacher(kind) for kind in kinds], () if without_features else ("stride2", "stride8")
+        )
         torch.manual_seed(0)
         student = student_kind()
         optimizer = torch.optim.Adam(student.parameters(), 1e-2)

@@ -10,6 +10,7 @@ import pytest
 
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json, write_json
+from experiments import commands
 from experiments.describe import keep_description
 from experiments.inputs import Inputs, what_changed
 from experiments.plan import Plan, Row
@@ -103,6 +104,25 @@ def test_teachers_weights_seed_and_part_are_inputs(dataset, out):
     validation = of(ROWS[1], dataset, out, replace(PLAN, scored_on="validation"))
     assert what_changed(before, validation).startswith("part (was test, now validation)")
     assert what_changed(before, validation, kinds=["trained"]) == ""
+
+
+def test_a_folder_of_predictions_is_an_input_by_its_content(dataset, out, tmp_path):
+    folder = tmp_path / "nnunet"
+    folder.mkdir()
+    (folder / "Case00.npz").write_bytes(b"probabilities")
+    table = {"predictions": str(folder), "classes": {"prostate": [1]}}
+    row = replace(ROWS[2], teachers=(), predictions=(table,))
+    before = of(row, dataset, out)
+    moved = shutil.move(folder, tmp_path / "moved")
+    same = replace(row, predictions=({**table, "predictions": str(moved)},))
+    assert what_changed(before, of(same, dataset, out)) == ""
+    other_classes = replace(same, predictions=({**same.predictions[0], "classes": {"prostate": [2]}},))
+    assert what_changed(before, of(other_classes, dataset, out)).startswith("teachers::0::classes::prostate (was [1]")
+    (tmp_path / "moved" / "Case00.npz").write_bytes(b"others")
+    assert what_changed(before, of(same, dataset, out)).startswith("teachers::0::files_sha256 (was ")
+    words = commands.training(same, out / "bundles", dataset, out / "splits" / "all.json")
+    assert f"--config_file={out}/bundles/distillation/configs/train.json" in words
+    assert f"--teachers=[{same.predictions[0]!r}]" in words
 
 
 @pytest.mark.parametrize("former", [{}, {"split": "abc"}, {"trained": {"version": 0}}])

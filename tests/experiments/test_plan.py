@@ -65,6 +65,14 @@ def test_each_fold_has_every_row_and_its_own_teachers(plan_file):
     ]
 
 
+def test_a_student_may_have_predictions_as_its_only_teachers(plan_file, tmp_path):
+    file = tmp_path / "own.yaml"
+    file.write_text(PLAN.replace("teachers: [big]", "predictions: [{predictions: nnunet, confidence: 0.9}]"))
+    _, student = load_plan(str(file), SITES).rows
+    assert (student.teachers, student.is_distilled) == ((), True)
+    assert student.predictions == ({"predictions": "nnunet", "confidence": 0.9},)
+
+
 def test_size_and_epochs_can_be_given(plan_file):
     plan = load_plan(plan_file, SITES, image_size=64, epochs=7)
     assert plan.image_size == 64

@@ -445,6 +445,18 @@ def test_a_run_of_code_that_was_in_no_commit_says_so(small):
     assert run_table(load_study(small)).lines[0].cells[-1] == "0123456789ab+changes"
 
 
+def test_a_teacher_that_may_have_seen_test_cases_is_told(small):
+    told = {"nnunet": {"saw_test_cases": False, "by": "the user's word"}}
+    models = small / "bundles" / "enet_kd" / "models"
+    models.mkdir()
+    (models / "provenance.json").write_text(json.dumps({"predicted_teachers": told}))
+    write_report(small)
+    assert (
+        "The teacher nnunet is a folder of predictions: by the user's word, its model was not trained on test cases."
+        in (small / "report.md").read_text()
+    )
+
+
 def test_best_median_and_worst_case(sample):
     student = load_study(sample).rows[3]
     assert chosen_cases(student) == {"best": "RUNMC_Case01", "median": "RUNMC_Case02", "worst": "HK_Case02"}

@@ -36,10 +36,13 @@ def test_an_empty_list_of_teachers_is_a_choice_too():
 
 def test_the_trainer_and_the_provenance_choose_from_the_same(repository):
     config = json.loads((repository / "bundles" / "distillation" / "configs" / "train.json").read_text())
-    kinds = {"frozen_teachers": "@teacher_ensemble", "online_teachers": "@online_teachers"}
-    chooser = {"_target_": "custom_components.teachers.choose_teachers", **kinds}
-    assert config["own_teachers"] == chooser
-    assert config["chosen_teachers"] == {**chooser, "cached_teachers": "@cached_teachers"}
+    kinds = {
+        kind: f"@{kind}" for kind in ("frozen_teachers", "online_teachers", "cached_teachers", "predicted_teachers")
+    }
+    kinds["frozen_teachers"] = "@teacher_ensemble"
+    given = {"teachers": "@teachers", "bundles_dir": "@bundles_dir"}
+    assert config["chosen_teachers"] == {"_target_": "custom_components.teachers.choose_teachers", **kinds, **given}
     assert config["train"]["trainer"]["teachers"] == "@chosen_teachers"
     assert config["train"]["dataloader"]["dataset"]["teachers"] == "@chosen_teachers"
-    assert config["provenance"]["teachers"] == config["cached_teachers"]["teachers"] == "@own_teachers"
+    assert config["provenance"]["teachers"] == "@chosen_teachers"
+    assert config["cached_teachers"]["teachers"] == "@teacher_ensemble"
