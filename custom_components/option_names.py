@@ -24,7 +24,7 @@ MOST_SIMILAR = 3
 def check_names(options: Iterable[str], config_files: Iterable[str]) -> None:
     """Check that the config, or MONAI, has each option.
 
-    A part of the config that is a component, such as the optimizer, also takes every argument of its class.
+    If a part of the config is a component, such as the optimizer, every argument of its class is also an option.
 
     Args:
         options: ids such as ``train::trainer::max_epochs``.
@@ -84,7 +84,7 @@ def _all_names(config: Any, parent: str = "") -> Iterator[str]:
 
 
 def _similar(option: str, names: list[str]) -> list[str]:
-    """The ids whose last part is most like that of the option; of equal ones, that beside it in the config is first."""
+    """The ids whose last parts are most like the option's. Among equal parts, one at the same place comes first."""
     parent, _, last = option.rpartition(SEPARATOR)
     by_last: dict[str, list[str]] = {}
     for name in sorted(names, key=lambda name: name.rpartition(SEPARATOR)[0] != parent):

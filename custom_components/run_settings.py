@@ -57,7 +57,7 @@ MAY_DIFFER = {
         "*::pin_memory",
         "*::prefetch_factor",
     ),
-    "output, and whether predictions have seen test cases": (
+    "outputs and records": (
         "predictions_saw_test_cases",
         "predicted_teachers::saw_test_cases",
         "best_model::models_dir",

@@ -1,4 +1,4 @@
-"""The inference config of a bundle: that of this project's bundles is only read, and a foreign one may run if named."""
+"""The inference config of a bundle. A config of this project is only read. Others run only if the user allows it."""
 
 import sys
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ class BundleConfigs:
 
     @property
     def class_names(self) -> list[str]:
-        """The names in ``metadata.json`` of the channels of ``pred``; none if it does not tell them."""
+        """The names of the channels of ``pred`` in ``metadata.json``; empty if the file does not name them."""
         return class_names(self.folder)
 
     @property
@@ -39,7 +39,7 @@ class BundleConfigs:
         return _is_sigmoid(self.inference.get("postprocessing"))
 
     def part(self, key: str) -> Any:
-        """A part of the config, made by running it."""
+        """Run a part of the config, and return the result."""
         try:
             return self.parser.get_parsed_content(key)
         except Exception as error:
@@ -54,11 +54,11 @@ def open_configs(bundle: str, run_code_of: str | None = None, device: str | None
     Args:
         bundle: the name of a bundle of this project, or a bundle's folder.
         run_code_of: the name of the folder, if the bundle is of another project and its code may run.
-        device: takes the place of the config's.
+        device: the device, instead of the config's device.
 
     Raises:
-        InputError: if there is no such bundle, or its code would have to run and it is not named, or if this machine
-            has no such device.
+        InputError: if there is no such bundle, if its code must run and ``run_code_of`` does not name it, or if this
+            machine has no such device.
     """
     folder = _find(bundle)
     file = next((file for file in _config_files(folder) if file.is_file()), None)
@@ -81,7 +81,7 @@ def _config_files(folder: Path) -> list[Path]:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """The content of a config; nothing of it is run."""
+    """Read the content of a config without running it."""
     if file.suffix == ".json":
         return read_json(file)
     try:
@@ -94,7 +94,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _find(bundle: str) -> Path:
-    """A folder with an inference config, else what :func:`find_bundle` finds or says."""
+    """The folder itself if it holds an inference config, otherwise the result of :func:`find_bundle`."""
     is_path = Path(bundle).name != bundle or not (SHIPPED_BUNDLES / bundle).is_dir()
     if is_path and any(file.is_file() for file in _config_files(Path(bundle))):
         return Path(bundle).resolve()
@@ -102,11 +102,11 @@ def _find(bundle: str) -> Path:
 
 
 def _with_our_code(folder: Path, file: Path) -> dict[str, Any]:
-    """The inference config of a shipped bundle with the sizes of another bundle, whose config is read but not run.
+    """The inference config of a shipped bundle with the sizes of another bundle, whose config is only read.
 
     Raises:
-        InputError: if the other config has another preprocessing, inferer or postprocessing, or sizes that are no
-            numbers.
+        InputError: if the other config has another preprocessing, inferer or postprocessing, or if a size in it is not
+            a number.
     """
     own = read_json(SHIPPED_BUNDLES / "enet" / "configs" / "inference.json")
     theirs = _read(file)
@@ -126,7 +126,7 @@ def _with_our_code(folder: Path, file: Path) -> dict[str, Any]:
 
 
 def class_names(folder: Path) -> list[str]:
-    """The names in ``metadata.json`` of the channels of ``pred``; none if it does not tell them."""
+    """The names of the channels of ``pred`` in ``metadata.json``; empty if the file does not name them."""
     file = folder / "configs" / "metadata.json"
     told: Any = read_json(file) if file.is_file() else {}
     for key in ("network_data_format", "outputs", "pred", "channel_def"):

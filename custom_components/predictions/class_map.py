@@ -1,4 +1,4 @@
-"""The channels of a folder of predictions, by name or number, and the student's classes that they make."""
+"""The table that maps the channels of a folder of predictions, by name or number, to the student's classes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,25 +9,25 @@ from monai.utils import ensure_tuple
 
 from custom_components.foundation.errors import InputError
 
-# The classes of each voxel sum to 1 but for half-precision files and scaled integers.
+# The classes of each voxel sum to 1, except for rounding in half-precision files and scaled integers.
 SUM_TOLERANCE = 1e-2
 RANGE_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class ClassMap:
-    """Says which channels of a folder make which class of the student.
+    """Maps the channels of a folder to the classes of the student.
 
     Args:
         classes: the student's classes in their order; the first is the background.
-        channels: the channels of each class, by name or by number from 0, such as ``{"prostate": [1, 2]}``. A
-            background that is not named is what is left. None: the channels have the names of the classes or, where
-            the folder names none, their numbers.
+        channels: the channels of each class, by name or by number from 0, such as ``{"prostate": [1, 2]}``. If the
+            table does not name the background, the background gets the rest of the probability. With None, the channels
+            have the names of the classes or, in a folder without names, their numbers.
         where: the folder, for messages.
 
     Raises:
-        InputError: if ``channels`` is no such table, names a class that the student does not have, lacks one, or uses a
-            channel twice.
+        InputError: if ``channels`` is not such a table, names a class that the student does not have, lacks a class, or
+            uses a channel twice.
 
     >>> two_zones = ClassMap(("background", "prostate"), {"prostate": ["PZ", "TZ"]}, "nnunet")
     >>> two_zones.places(["background", "PZ", "TZ"])
@@ -60,15 +60,15 @@ class ClassMap:
         return [channel for some in (self.channels or {}).values() for channel in ensure_tuple(some)]
 
     def places(self, names: Sequence[str] | None, count: int | None = None) -> dict[str, list[int]]:
-        """The places of the channels of each class; the background is missing if it is what is left.
+        """The places of the channels of each class. The background is missing if it gets the rest of the probability.
 
         Args:
-            names: the names of the folder's channels in their order, or None if it does not tell them.
-            count: the number of channels, where there are no names.
+            names: the names of the folder's channels in their order; None if the folder does not name them.
+            count: the number of channels if there are no names.
 
         Raises:
-            InputError: if the folder has no such channels, or channels of which no class is made although the
-                background is named.
+            InputError: if the folder has no such channels, or if the table names the background and leaves a channel
+                out.
         """
         total = len(names) if names is not None else count
         if self.channels is None:
@@ -125,9 +125,9 @@ def class_probabilities(
         voxels: (H, W, D, K) probabilities of the folder's channels.
         places: from :meth:`ClassMap.places`.
         classes: the student's classes.
-        whole: whether the channels are all classes of the folder, so that they sum to 1. Otherwise the used ones must
-            not sum to more.
-        file: for messages.
+        whole: whether the channels are all classes of the folder, so that they sum to 1. If not, the used channels must
+            not sum to more than 1.
+        file: the file, for messages.
 
     Raises:
         InputError: if a value is NaN or not between 0 and 1, or if the sums are wrong.
@@ -146,7 +146,8 @@ def class_probabilities(
 
 
 def require_probabilities(voxels: np.ndarray, file: object) -> None:
-    """
+    """Refuse values that are not probabilities.
+
     Raises:
         InputError: if a value is not finite, or not between 0 and 1.
     """

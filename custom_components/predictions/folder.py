@@ -1,4 +1,4 @@
-"""A folder of predictions: a teacher that another program has run already, read on the grids of the images."""
+"""A folder of predictions that another program has written, read on the grids of the images."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,17 +20,17 @@ from custom_components.predictions.record import FILE, read_record
 
 
 class Layout(Protocol):
-    """A way in which the predictions of a case are kept."""
+    """A layout of the files of a case."""
 
     def files(self, case: str) -> list[Path]:
-        """The files of a case, whether they are there or not."""
+        """The files that a case has in this layout, even if they are missing."""
 
     def read(self, case: str) -> Volume:
         """Probabilities (H, W, D, C) of the student's classes, on the grid of the files."""
 
 
 class PredictionFolder:
-    """Probabilities of the student's classes for each case, from one of four layouts, which is found by itself:
+    """Probabilities of the student's classes for each case. This class recognises four layouts:
 
     - masks ``<case>.nii.gz``, if a confidence is given;
     - nnU-Net v2's ``<case>.npz`` and ``<case>.pkl`` (:mod:`custom_components.predictions.nnunet`);
@@ -38,11 +38,11 @@ class PredictionFolder:
     - ``<case>.nii.gz`` with the classes on the fourth axis.
 
     Args:
-        folder: holds the files of all cases.
-        cases: the names of the cases that are to be read.
+        folder: the folder with the files of all cases.
+        cases: the names of the cases to read.
         classes: the names of the student's classes, the background first.
-        channels: which channels of the folder make which class, see :class:`ClassMap`.
-        confidence: of masks, see :class:`Masks`.
+        channels: the channels of the folder for each class, see :class:`ClassMap`.
+        confidence: the probability that a label of a mask is right, see :class:`Masks`.
 
     Raises:
         InputError: if there is no such folder, if it lacks a case, or if the table or the confidence is wrong.
@@ -95,16 +95,16 @@ class PredictionFolder:
     def read(self, case: str, image: Path, image_sha256: str | None = None) -> MetaTensor:
         """The probabilities (C, H, W, D) of a case on the grid of its image, float32; they sum to 1.
 
-        A prediction whose axes only point in other directions is turned; one on another grid is resampled (linear). A
-        prediction that was moved against its image in the same header cannot be seen here.
+        If the axes of a prediction only point in other directions, they are turned. A prediction on another grid is
+        resampled (linear). This method cannot find a prediction that was moved but has the image's header.
 
         Args:
             case: name of the case.
-            image: its image.
-            image_sha256: SHA-256 of the image's file, if it is known.
+            image: file of the case's image.
+            image_sha256: SHA-256 of the image's file, if the caller knows it.
 
         Raises:
-            InputError: if the prediction is damaged, or of another image as its record or its grid tells.
+            InputError: if the prediction is damaged, or if its record or its grid shows that it is of another image.
         """
         made_of = self.record.images.get(case) if self.record else None
         if made_of and made_of != (image_sha256 or file_sha256(image)):
@@ -128,8 +128,8 @@ def on_image_grid(image: Volume, own: Volume, file: Path) -> MetaTensor:
     """Probabilities (C, H, W, D) on the grid of an image, from (H, W, D, C) on their own grid.
 
     Raises:
-        InputError: if their grid does not cover the image: if a voxel of the image has its centre more than a fifth of
-            a voxel (:data:`GRID_TOLERANCE`) outside the volume of their voxels.
+        InputError: if the probabilities do not cover the image: the centre of a voxel of the image lies more than a
+            fifth of a voxel (:data:`GRID_TOLERANCE`) outside of their volume.
     """
     own = on_grid_of(image, own)
     probs = torch.from_numpy(np.ascontiguousarray(own.voxels.transpose(3, 0, 1, 2)))
@@ -166,7 +166,7 @@ def _require_cover(image: Volume, own: Volume, file: Path) -> None:
 
 
 def normalised(probs: torch.Tensor) -> torch.Tensor:
-    """Probabilities (C, ...) that sum to 1 again after an interpolation; where there were none, it is background."""
+    """Make probabilities (C, ...) sum to 1 again after an interpolation; a voxel without any becomes background."""
     probs = probs.float().clamp(min=0)
     total = probs.sum(dim=0)
     known = total > 0.5

@@ -14,7 +14,7 @@ BACKGROUND = "background"
 
 
 def nifti_file(folder: Path, stem: str) -> Path:
-    """``<stem>.nii.gz`` or ``<stem>.nii`` in a folder; the first if there is neither."""
+    """The file ``<stem>.nii.gz`` or ``<stem>.nii`` in a folder; the first name if neither file exists."""
     packed, plain = (folder / f"{stem}{ending}" for ending in (".nii.gz", ".nii"))
     return plain if plain.is_file() and not packed.is_file() else packed
 
@@ -22,12 +22,12 @@ def nifti_file(folder: Path, stem: str) -> Path:
 class ClassFiles:
     """``<case>_<class>.nii.gz``: a volume of probabilities for each case and class.
 
-    The files of a class called ``background`` may be missing: it is what the others leave.
+    The files of a class called ``background`` may be missing. Then the background gets the rest of the probability.
 
     Args:
         folder: holds the files.
-        classes: which files make which class of the student. Without a table, each class has a file of its own name.
-        names: the names of the folder's classes, if its ``predictions.json`` tells them. Without names, a number of
+        classes: the files of each class of the student. Without a table, each class has a file of its own name.
+        names: the names of the folder's classes, if its ``predictions.json`` holds them. Without names, a number of
             the table is the ending of a file: ``<case>_1.nii.gz``.
     """
 
@@ -40,7 +40,7 @@ class ClassFiles:
             self._endings = {name: [str(channel) for channel in ensure_tuple(some)] for name, some in table.items()}
 
     def files(self, case: str) -> list[Path]:
-        """The files of a case, also those that are missing; a missing background is none of them."""
+        """The files that a case has in this layout, even if they are missing; without a background that is missing."""
         return [file for some in self._files(case).values() for file in some]
 
     def _files(self, case: str) -> dict[str, list[Path]]:
@@ -79,8 +79,8 @@ class FourD:
 
     Args:
         folder: holds the files.
-        classes: which channels make which class of the student.
-        names: the channels' names, if the folder's ``predictions.json`` or ``dataset.json`` tells them.
+        classes: the channels of each class of the student.
+        names: the channels' names, if the folder's ``predictions.json`` or ``dataset.json`` holds them.
     """
 
     def __init__(self, folder: Path, classes: ClassMap, names: list[str] | None = None) -> None:
@@ -112,16 +112,16 @@ class FourD:
 
 
 class Masks:
-    """``<case>.nii.gz`` with a label for each voxel, and how sure these labels are.
+    """``<case>.nii.gz`` with a label for each voxel, and a probability that the labels are right.
 
-    A mask's class gets ``confidence``, the other classes share the rest. A label that makes no class of the student is
-    background.
+    The class of a voxel's label gets the probability ``confidence``, and the other classes share the rest. A label that
+    belongs to no class of the student is background.
 
     Args:
         folder: holds the files.
-        classes: which labels, by name or value, make which class of the student.
-        confidence: more than 0.5, at most 1.
-        labels: the values of each name, if the folder's ``dataset.json`` tells them.
+        classes: the labels of each class of the student, by name or value.
+        confidence: probability above 0.5, at most 1.
+        labels: the values of each name, if the folder's ``dataset.json`` holds them.
 
     Raises:
         InputError: if the confidence is not in that range.
@@ -141,7 +141,7 @@ class Masks:
         self._values = self._values_of_classes(labels)
 
     def _values_of_classes(self, labels: dict[str, list[int]] | None) -> list[list[int]] | None:
-        """The values of each class of the student; None if they are its numbers."""
+        """The values of each class of the student; None if the values are the numbers of the classes."""
         wanted = self._classes
         if wanted.channels is None:
             if labels is None:
@@ -169,7 +169,7 @@ class Masks:
         """Probabilities (H, W, D, C) of the student's classes on the mask's grid.
 
         Raises:
-            InputError: if the file is damaged, holds fractions, or values that no class is made of.
+            InputError: if the file is damaged, or holds fractions or values that belong to no class.
         """
         (file,) = self.files(case)
         mask = read_volume(file, upright=False)

@@ -32,7 +32,7 @@ from custom_components.foundation.nifti import Volume, require_sane_affine
 from custom_components.predictions.class_map import ClassMap, class_probabilities
 
 AGAIN = "predict again with nnUNetv2_predict --save_probabilities"
-# Everything that a pickled numpy array or number names; a pickle that names anything else is not read.
+# The functions and classes that a pickled numpy array or number names. A pickle that names others is not read.
 _NUMPY = {
     (module, name)
     for core in ("numpy.core", "numpy._core")
@@ -47,7 +47,7 @@ _NUMPY = {
 
 
 def dataset_labels(folder: Path) -> dict[str, list[int]] | None:
-    """The label values of each name in nnU-Net's ``dataset.json``, but for ``ignore``; None if there is no such file.
+    """The label values of each name in nnU-Net's ``dataset.json``, except ``ignore``; None if there is no such file.
 
     >>> import json, tempfile
     >>> folder = Path(tempfile.mkdtemp())
@@ -65,7 +65,7 @@ def dataset_labels(folder: Path) -> dict[str, list[int]] | None:
             for name, some in labels.items()
             if name != "ignore"
         }
-    except (TypeError, ValueError):  # nnU-Net v1 and the Decathlon have the names as values
+    except (TypeError, ValueError):  # in nnU-Net v1 and the Decathlon, the names are the values
         return None
     return values
 
@@ -74,8 +74,8 @@ class NnUNetFolder:
     """A folder of ``<case>.npz`` and ``<case>.pkl``.
 
     Args:
-        folder: holds the files and, if the channels are to have names, ``dataset.json``.
-        classes: which channels make which class of the student.
+        folder: folder of the files. Its ``dataset.json`` gives the channels names.
+        classes: the channels of each class of the student.
     """
 
     def __init__(self, folder: Path, classes: ClassMap) -> None:
@@ -91,8 +91,8 @@ class NnUNetFolder:
         """Probabilities (H, W, D, C) of the student's classes on the grid that nnU-Net has read.
 
         Raises:
-            InputError: if a file is damaged or holds something else, if the properties are of another volume, or if the
-                probabilities or their channels are wrong.
+            InputError: if a file is damaged or has another content, if the properties are those of another volume, or
+                if the probabilities or their channels are wrong.
         """
         npz, pkl = self.files(case)
         array = _read_npz(npz)
@@ -144,7 +144,7 @@ def read_properties(file: Path) -> dict[str, Any]:
     """The properties that nnU-Net has pickled, read without running any code of the file.
 
     Raises:
-        InputError: if the file is missing or damaged, names a program, or holds no properties.
+        InputError: if the file is missing or damaged, would run a program, or holds no properties.
     """
     require_readable(file)
     try:
@@ -161,7 +161,7 @@ def read_properties(file: Path) -> dict[str, Any]:
 
 
 def _fits(shape: tuple[int, ...], properties: dict[str, Any], plans: Path) -> bool:
-    """Whether the properties are of an array of this shape."""
+    """Whether the properties belong to an array of this shape."""
     before = [int(length) for length in np.ravel(properties["shape_before_cropping"])]
     backward = read_json(plans).get("transpose_backward") if plans.is_file() else None
     if backward is not None and len(backward) == len(before):

@@ -1,8 +1,8 @@
 """A search for predictions that were moved or mirrored against their images by the program that wrote them.
 
-A header that tells of a shift is found when a prediction is read. This module finds what no header tells, by the masks
-of labelled cases. It cannot find a shift by less than a pixel of the prepared images, a shift of single cases, or a
-shift in a folder of which fewer than three cases have a mask.
+A shift that the header shows is found when a prediction is read. This module finds a shift that no header shows, with
+the masks of labelled cases. It cannot find a shift by less than a pixel of the prepared images, a shift of single
+cases, or a shift in a folder with fewer than three masks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from custom_components.data.prepared import PreparedCase
 from custom_components.predictions.prepared import PreparedPrediction
 
 FEWEST_CASES, MOST_CASES = 3, 50
-# The least gain, as a part: a good teacher may err by half a pixel to one side in every case.
+# The least relative gain. A smaller gain is no sign of a shift: a good teacher may err by half a pixel in every case.
 LEAST_GAIN = 0.02
 AXES = (("left", "right"), ("back", "front"), ("foot", "head"))
 
@@ -22,11 +22,12 @@ AXES = (("left", "right"), ("back", "front"), ("foot", "head"))
 def misplacement(predictions: Mapping[str, PreparedPrediction], cases: Sequence[PreparedCase]) -> str | None:
     """The way in which all predictions seem to be moved or mirrored, in words; None if there is none.
 
-    For each labelled case it compares the prostate's mean probability within the mask with that of the prediction moved
-    by one pixel or slice, and mirrored. There must be one change that is better in every case, and by 2 % in the mean.
+    For each labelled case, this function compares the prostate's mean probability within the mask before and after a
+    change of the prediction: a shift by one pixel or slice, or a mirroring. The result names a change that is better in
+    every case and better by 2 % in the mean.
 
     Args:
-        predictions: of each case, by name.
+        predictions: the prediction of each case, by the case's name.
         cases: the prepared cases; at most 50 of those with a mask are used.
     """
     labelled = [case for case in cases if case.label is not None][:MOST_CASES]
@@ -44,7 +45,7 @@ def misplacement(predictions: Mapping[str, PreparedPrediction], cases: Sequence[
 
 
 def _gains(prediction: PreparedPrediction, case: PreparedCase) -> dict[str, float] | None:
-    """The relative gain of each change; None for an empty mask, or a prediction that is nowhere on it."""
+    """The relative gain of each change; None if the mask is empty, or if the prediction is 0 on the whole mask."""
     mask = case.label.volume()[0].numpy()
     inside = np.argwhere(mask)
     if not len(inside):
@@ -53,7 +54,7 @@ def _gains(prediction: PreparedPrediction, case: PreparedCase) -> dict[str, floa
     last = np.array(mask.shape) - 1
 
     def mean(places: np.ndarray) -> float:
-        """The mean probability at places of the volume; it is 0 outside."""
+        """The mean probability at places; the probability is 0 outside of the volume."""
         inner = places[((places >= 0) & (places <= last)).all(axis=1)]
         return float(probs[tuple(inner.T)].sum()) / len(places)
 

@@ -31,10 +31,10 @@ def images_to_predict(dataset: Path, datalist: Path | None = None, parts: Sequen
     Args:
         dataset: the folder of ``dataset.json``, which the datalist's paths are relative to.
         datalist: a split file; None for all cases of the dataset.
-        parts: lists of the datalist; by default all of :data:`SPLIT_PARTS` that it has.
+        parts: lists of the datalist; by default all lists of :data:`SPLIT_PARTS` that the datalist has.
 
     Raises:
-        InputError: if a file is missing, has no such list, or two cases have one name.
+        InputError: if a file is missing or has no such list, or if two cases have the same name.
     """
     file = datalist or dataset / "dataset.json"
     content = read_json(file)
@@ -54,15 +54,15 @@ def images_to_predict(dataset: Path, datalist: Path | None = None, parts: Sequen
 
 
 def predict(model: Predictor, images: Mapping[str, Path], folder: Path) -> int:
-    """Write ``<case>_<class>.nii.gz`` for each class but the background, and ``predictions.json``.
+    """Write ``<case>_<class>.nii.gz`` for each class except the background, and ``predictions.json``.
 
-    A file holds whole numbers of 16 bits with a factor, so that a probability is exact to 1/65535. A case that is
-    finished stays, if it is of this model and of this image.
+    A file holds whole numbers of 16 bits with a factor, so that a probability is exact to 1/65535. A finished
+    case stays if its files come from this model and this image.
 
     Args:
-        model: what predicts.
-        images: the image of each case.
-        folder: made if missing.
+        model: the model that predicts.
+        images: the image of each case, by the case's name.
+        folder: folder of the predictions; made if missing.
 
     Returns:
         The number of cases that were predicted now.
@@ -87,7 +87,7 @@ def predict(model: Predictor, images: Mapping[str, Path], folder: Path) -> int:
             record.images = before.images
         elif any(file.name != ".lock" for file in folder.iterdir()):
             raise InputError(f"is not empty and has no {FILE}", folder, "give another folder with --out")
-        record.write(folder)  # now: a program that is stopped during its first case can go on
+        record.write(folder)  # so that a program that is stopped during its first case can go on
         missing = [case for case in images if not _is_finished(record, case, images[case], folder)]
         for case in progress_bar(missing, "predicting", unit="case"):
             probs, affine = probabilities(model, images[case])
@@ -108,8 +108,8 @@ def probabilities(model: Predictor, image: Path) -> tuple[Tensor, np.ndarray]:
     """The probabilities (C, H, W, D) of an image's voxels, background first, and the image's affine.
 
     Raises:
-        InputError: if the image is damaged or the model cannot take it, or if its outputs are no classes on the image's
-            grid.
+        InputError: if the image is damaged or the model cannot take it, or if the model's outputs are not classes on
+            the image's grid.
     """
     own = read_volume(image)
     if not np.isfinite(own.voxels).all():
@@ -161,9 +161,9 @@ def _kind(logits: Any) -> str:
 
 
 def _file_names(classes: Sequence[str], count: int) -> list[str]:
-    """Names for the files of classes, the background first; their numbers if the model does not name so many."""
+    """Names for the files of the classes, the background first; numbers if the model does not name all classes."""
     told = list(classes) if len(classes) == count else []
-    if len(classes) == count - 1 and count == 2:  # one channel, a sigmoid: its class alone is named
+    if len(classes) == count - 1 and count == 2:  # one channel and a sigmoid: the model names only this channel's class
         told = ["background", *classes]
     names = [re.sub(r"[^\w.-]+", "_", name) for name in told]
     if len(set(names)) < count:

@@ -1,7 +1,8 @@
 """Networks that can predict: a bundle of this project, any other MONAI bundle, or a TorchScript file.
 
-A bundle of this project is only read: its network is one of this project's, and the preprocessing and inferer of a
-shipped bundle are run with its sizes. Any other bundle's config is a program. It runs only if the user has named it.
+A bundle of this project is only read: its network is a class of this project, and the preprocessing and inferer of a
+shipped bundle run with the bundle's sizes. The config of any other bundle is a program. It runs only if the user names
+the bundle.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,15 +30,15 @@ class Predictor:
     """A network with its own preprocessing and inferer.
 
     Attributes:
-        name: for people.
-        classes: the names of its classes, as far as its metadata tells them.
-        network: in evaluation mode, on ``device``.
-        preprocessing: from ``{"image": path}`` to the network's input.
+        name: the model's name in messages and records.
+        classes: the names of the classes that the metadata holds.
+        network: the network in evaluation mode, on ``device``.
+        preprocessing: function from ``{"image": path}`` to the network's input.
         inferer: ``inferer(images, network)`` gives logits.
-        is_sigmoid: whether the channels are made probabilities by a sigmoid; None if the config does not say it.
+        is_sigmoid: whether a sigmoid turns the logits into probabilities; None if the config does not say so.
         weights_sha256: SHA-256 of the weights' file.
-        settings: everything else that its predictions depend on, as plain JSON.
-        cases: the public cases of its training and validation; None if it does not tell them.
+        settings: everything else that the predictions depend on, as plain JSON.
+        cases: the public cases of the training and the validation; None if they are not known.
     """
 
     name: str
@@ -59,13 +60,13 @@ def open_predictor(
 
     Args:
         bundle_or_file: the name of a bundle of this project, a bundle's folder, or a file of TorchScript.
-        preprocessing_of: the bundle whose preprocessing and inferer a TorchScript file is used with.
+        preprocessing_of: the bundle with the preprocessing and the inferer for a TorchScript file.
         run_code_of: the name of the folder of a bundle of another project, whose code may then run.
-        device: where the network runs; by default the config's.
+        device: the device of the network; by default the config's device.
 
     Raises:
-        InputError: if there is no such model, if it is not trained, if its weights are of another network or other than
-            its provenance says, or if its code would have to run.
+        InputError: if there is no such model, if it is not trained, if its weights do not fit its network or its
+            provenance, or if its code must run and ``run_code_of`` does not name it.
     """
     file = Path(bundle_or_file)
     if file.is_file():
@@ -118,7 +119,7 @@ def _provenance_cases(source: BundleConfigs, bundle: Any) -> dict[str, list[dict
     """The public cases of a bundle of this project; None if it has no provenance.
 
     Raises:
-        InputError: if the weights, the network or the preprocessing are other than the provenance says.
+        InputError: if the weights, the network or the preprocessing do not fit the provenance.
     """
     if not bundle.provenance_file.is_file():
         return None
@@ -136,7 +137,7 @@ def _provenance_cases(source: BundleConfigs, bundle: Any) -> dict[str, list[dict
 
 
 def _load_foreign(source: BundleConfigs, weights: Path) -> nn.Module:
-    """The network of another project's bundle, with its weights: a bare state dict, or one below a single key."""
+    """The network of another project's bundle with its weights, which are a state dict or lie below a single key."""
     network = source.part("network_def" if "network_def" in source.inference else "network")
     state = read_checkpoint(weights)
     while isinstance(state, Mapping) and len(state) == 1 and isinstance(next(iter(state.values())), Mapping):
@@ -149,7 +150,7 @@ def _load_foreign(source: BundleConfigs, weights: Path) -> nn.Module:
 
 
 def _torchscript(file: Path) -> nn.Module:
-    """A network of TorchScript; it cannot name Python code.
+    """Load a TorchScript network. A TorchScript file cannot run Python code.
 
     Raises:
         InputError: if the file is no TorchScript.

@@ -42,7 +42,7 @@ class PreparedPrediction:
         return cls(path, stored.shape, stored.offset)
 
     def slice(self, index: int) -> Tensor:
-        """The probabilities (C, H, W) of one axial slice, float32; nothing else of the file is read."""
+        """Read the probabilities (C, H, W) of one axial slice, float32, and no other part of the file."""
         count = int(np.prod(self.shape[1:]))
         flat = np.fromfile(self.path, np.float16, count=count, offset=self.offset + index * count * 2)
         return torch.from_numpy(flat.reshape(self.shape[1:])).float()
@@ -64,13 +64,13 @@ def prepare_predictions(
     cache_dir: str | Path,
     progress: str = "predictions",
 ) -> dict[str, PreparedPrediction]:
-    """Bring every prediction onto the grid of its prepared image, unless that is done. All processes share the work.
+    """Bring every prediction onto the grid of its prepared image, and skip finished ones. All processes share the work.
 
     Args:
         folder: the predictions.
         cases: the prepared cases.
-        preprocessing: the preprocessing of these cases; only its spatial transforms are applied, in the way that they
-            are applied to the key ``image``.
+        preprocessing: the preprocessing of these cases. Only its spatial transforms change a prediction, as they change
+            the key ``image``.
         cache_dir: folder of the results; a file's name is a hash of the prediction, the image, and the settings.
         progress: text of the progress bar.
 

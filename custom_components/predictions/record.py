@@ -1,4 +1,4 @@
-"""The file ``predictions.json`` of a folder of predictions: which model made them, of which images."""
+"""The file ``predictions.json`` of a folder of predictions, which names the model and the images."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,11 +13,11 @@ FILE = "predictions.json"
 
 @dataclass
 class Record:
-    """What ``predictions.json`` says.
+    """The content of ``predictions.json``.
 
     Attributes:
-        name: of the model.
-        classes: names of its classes; ``<case>_<class>.nii.gz`` has the last part from here.
+        name: name of the model.
+        classes: names of the model's classes, which are parts of the file names ``<case>_<class>.nii.gz``.
         weights_sha256: SHA-256 of the model's weights.
         model: everything else that the predictions depend on, as plain JSON.
         cases: the cases that the model was trained and validated on, as
@@ -33,7 +33,7 @@ class Record:
     images: dict[str, str] = field(default_factory=dict)
 
     def is_of_the_model_of(self, other: "Record") -> bool:
-        """Whether both tell of predictions of the same model."""
+        """Whether both records name the same model."""
         own, others = asdict(self), asdict(other)
         return all(own[key] == others[key] for key in ("classes", "weights_sha256", "model"))
 
@@ -42,7 +42,7 @@ class Record:
 
 
 def read_record(folder: Path) -> Record | None:
-    """The record of a folder; None if it has none, as a folder of another program.
+    """Read the record of a folder; None if the folder has none, such as a folder of another program.
 
     Raises:
         InputError: if the file is damaged or of another format.

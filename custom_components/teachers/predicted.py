@@ -1,4 +1,4 @@
-"""Teachers that are folders of predictions: another program has run them already."""
+"""Teachers that are folders of predictions, which another program has written."""
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,15 +23,15 @@ from custom_components.teachers.teachers import Batch, Summarise, Teachers
 logger = logging.getLogger(__name__)
 
 PROBS = "probs"
-# The least probability. Its logarithm is a logit, so it must not be 0; half-precision files hold no smaller ones.
+# The least probability. Its logarithm is a logit, so it must not be 0. Half-precision files hold no smaller values.
 LEAST = 1e-6
 
 
 class PredictedTeachers(Teachers):
     """Folders of predictions that answer for the cases of a dataset.
 
-    The probabilities go through the spatial part of the student's preprocessing, once, and through the same random
-    flips and shifts as the image, in each batch. A folder has no features, so that the terms of a loss that compare
+    The probabilities go once through the spatial part of the student's preprocessing. In each batch they also go
+    through the same random flips and shifts as the image. A folder has no features, so the loss terms that compare
     features leave it out.
 
     Args:
@@ -41,12 +41,12 @@ class PredictedTeachers(Teachers):
         held_out: the student's test cases.
         classes: the names of the student's classes, the background first.
         cache_dir: folder of the prepared predictions.
-        saw_test_cases: whether the predictions' model was trained on test cases, which only the user knows; None: not
-            stated. A folder whose ``predictions.json`` lists the model's cases is checked instead.
+        saw_test_cases: whether the predictions' model was trained on test cases, which only the user knows; None if the
+            user does not say so. If ``predictions.json`` lists the model's cases, these are checked instead.
 
     Raises:
         InputError: if a folder is unfit (see :class:`PredictionFolder`), if its model was trained on a test case, or if
-            there are test cases and nothing tells whether the model has seen them.
+            there are test cases and it is not known whether the model has seen them.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class _StoredPredictions:
         self._prepared = prepared
 
     def read(self, case: str, depth: int, view: int) -> dict[str, Tensor]:
-        """The probabilities (C, H, W) of a slice, in every version the same."""
+        """The probabilities (C, H, W) of a slice, which are the same for every view."""
         try:
             return {PROBS: self._prepared[case].slice(depth)}
         except (OSError, ValueError) as error:
@@ -105,7 +105,7 @@ class _StoredPredictions:
 def _seen(
     folder: PredictionFolder, held_out: list[Mapping[str, Any]], stated: bool | None
 ) -> dict[str, bool | str | None]:
-    """The knowledge whether the model has seen test cases, for the provenance."""
+    """Whether the model has seen test cases, and the source of this knowledge, for the provenance."""
     if folder.record and folder.record.cases is not None:
         check_held_out(folder.path / FILE, folder.record.cases, held_out)
         return {"saw_test_cases": False, "by": "its list of cases"}
