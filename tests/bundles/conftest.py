@@ -28,13 +28,13 @@ def succeed(process: subprocess.Popen) -> str:
 
 @pytest.fixture(scope="session")
 def monai_bundle() -> Callable[..., str]:
-    """``monai_bundle(cwd, "training", config, **options)`` runs the command and gives what it printed."""
+    """``monai_bundle(cwd, "training", config, **options)`` runs the command and returns its output."""
     return lambda *arguments, **options: succeed(start(*arguments, **options))
 
 
 @pytest.fixture(scope="session")
 def monai_bundle_fails() -> Callable[..., str]:
-    """As ``monai_bundle``, for a command that must end with exit code 1."""
+    """The same as ``monai_bundle``, for a command that must end with exit code 1."""
 
     def run(*arguments, **options) -> str:
         process = start(*arguments, **options)
@@ -47,7 +47,7 @@ def monai_bundle_fails() -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def repo(tmp_path_factory, repository, copy_bundles_to, dataset_dir) -> Path:
-    """A repository of its own whose three students are trained: from its root, from inside the bundle, and from /."""
+    """A copy of the repository with three students, trained from its root, from inside the bundle, and from /."""
     repo = tmp_path_factory.mktemp("repo")
     copy_bundles_to(repo / "bundles", "enet", "espnet", "mobilenetv2", "distillation")
     before = sorted(repository.glob("bundles/*/*"))

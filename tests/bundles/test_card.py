@@ -1,4 +1,4 @@
-"""Model cards: their figures are those of an evaluation of the weights that they name, and nobody's name is in them."""
+"""Model cards: their figures come from an evaluation of the weights that they name, and they hold no person's name."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Two processes that train together, as torchrun starts them, against one; and every bundle's multi_gpu_train.json."""
+"""A training in two processes under torchrun equals a training in one; every bundle has a multi_gpu_train.json."""
 
 import csv
 import os
@@ -33,7 +33,7 @@ COMMON = {
     # With its own 1e-8, Adam takes a whole step along a gradient of nearly 0, whose sign is a matter of rounding.
     "optimizer::eps": 1e-2,
     "learning_rate": 1e-3,
-    # Each process draws its own random transforms.
+    # There are no random transforms, because each process would draw its own.
     "augmentation": 0,
     EPOCHS: 2,
 }
@@ -59,7 +59,7 @@ ONE = {"batch_size": 8, "train::dataloader::shuffle": False}
 
 
 def train_in_two_processes(bundle: Path, dataset_dir: Path, **options: Any) -> str:
-    """Run ``training`` under torchrun and give what it printed."""
+    """Run ``training`` under torchrun, and return its output."""
     configs = [str(bundle / "configs" / f"{name}.json") for name in ("train", "multi_gpu_train")]
     settings = {"dataset_dir": dataset_dir, "image_size": 32, "device": "cpu", **TWO, **options}
     python, *command = run_command("training", str(configs), settings)
@@ -161,7 +161,7 @@ def test_two_processes_distil_as_one(bundles, dataset_dir, train_in_one_process,
 
 @pytest.fixture
 def one_of_one(monkeypatch):
-    """The environment that torchrun gives to the only process of one."""
+    """The environment that torchrun gives to a process that runs alone."""
     place = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
     for key, value in {**place, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}.items():
         monkeypatch.setenv(key, value)
