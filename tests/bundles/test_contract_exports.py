@@ -15,7 +15,7 @@ from custom_components.export import OnnxNetwork
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
-    # Of the tracer: sizes read while exporting; and of the exporter, which is 20 times faster than the new one.
+    # The tracer warns about sizes that it reads. The older exporter warns about itself, but is 20 times faster.
     pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
     pytest.mark.filterwarnings("ignore:.*legacy TorchScript-based ONNX export:DeprecationWarning"),
 ]
