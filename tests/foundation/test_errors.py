@@ -61,7 +61,7 @@ class Faulty:
 
 
 def shown_for_cause(error: Exception, capsys) -> str:
-    """As MONAI wraps what a config's component raises."""
+    """The line that is shown for an error, after MONAI has wrapped it as it wraps errors of a config's component."""
     try:
         try:
             raise error
