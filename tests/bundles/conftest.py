@@ -2,47 +2,53 @@
 
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pytest
+from forked_python import ForkedPython
 
 from custom_components.bundle import run_command
 
 EPOCHS = "train::trainer::max_epochs"
 
 
-def start(cwd: Path, run_id: str, config: str | Path, **options: object) -> subprocess.Popen:
+@dataclass
+class Started:
+    process: subprocess.Popen | ForkedPython
+    output: IO[str]
+
+    def end(self, code: int) -> str:
+        """Wait for the process, which must end with this exit code, and give what it printed."""
+        with self.output:
+            self.process.wait(timeout=300)
+            self.output.seek(0)
+            printed = self.output.read()
+        assert self.process.returncode == code, printed
+        return printed
+
+
+def start(cwd: Path, run_id: str, config: str | Path, python: type = ForkedPython, **options: object) -> Started:
+    """Start ``python -m monai.bundle run``; with ``python=subprocess.Popen`` in a new interpreter, as a user does."""
     command = run_command(run_id, config, {"image_size": 32, "device": "cpu", **options})
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-
-
-def succeed(process: subprocess.Popen) -> str:
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
-    return output
+    output = tempfile.NamedTemporaryFile("r+")  # noqa: SIM115 - open until the process has ended
+    return Started(python(command, cwd=cwd, env=environment, stdout=output, stderr=subprocess.STDOUT), output)
 
 
 @pytest.fixture(scope="session")
 def monai_bundle() -> Callable[..., str]:
     """``monai_bundle(cwd, "training", config, **options)`` runs the command and gives what it printed."""
-    return lambda *arguments, **options: succeed(start(*arguments, **options))
+    return lambda *arguments, **options: start(*arguments, **options).end(code=0)
 
 
 @pytest.fixture(scope="session")
 def monai_bundle_fails() -> Callable[..., str]:
-    """As ``monai_bundle``, for a command that must end with exit code 1."""
-
-    def run(*arguments, **options) -> str:
-        process = start(*arguments, **options)
-        output, _ = process.communicate(timeout=300)
-        assert process.returncode == 1, output
-        return output
-
-    return run
+    """As ``monai_bundle``, for a command that must end with exit code 1, in an interpreter of its own."""
+    return lambda *arguments, **options: start(*arguments, python=subprocess.Popen, **options).end(code=1)
 
 
 @pytest.fixture(scope="session")
@@ -55,10 +61,10 @@ def repo(tmp_path_factory, repository, copy_bundles_to, dataset_dir) -> Path:
     trainings = [
         start(repo, "training", "bundles/espnet/configs/train.json", **options),
         start(repo / "bundles" / "mobilenetv2", "training", "configs/train.json", **options),
-        start(Path("/"), "training", repo / "bundles" / "enet" / "configs" / "train.json", **options),
+        start(Path("/"), "training", repo / "bundles/enet/configs/train.json", python=subprocess.Popen, **options),
     ]
     for training in trainings:
-        succeed(training)
+        training.end(code=0)
     assert sorted(repository.glob("bundles/*/*")) == before, "the checkout was written into"
     return repo
 
