@@ -8,6 +8,7 @@ import os
 import runpy
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from multiprocessing import get_context
 from pathlib import Path
@@ -58,6 +59,15 @@ class ForkedPython:
 
     def kill(self) -> None:
         self.process.kill()
+
+
+def run_forked(
+    command: Sequence[str], cwd: Path | None = None, env: Mapping[str, str] = os.environ
+) -> subprocess.CompletedProcess:
+    """Run a command to its end, as :func:`subprocess.run` does with both streams in ``stdout``."""
+    with tempfile.NamedTemporaryFile("r") as output:
+        code = ForkedPython(command, stdout=output, cwd=cwd, env=env).wait(timeout=300)
+        return subprocess.CompletedProcess(command, code, output.read())
 
 
 def _run(module: str, arguments: Sequence[str], output: str, cwd: str, environment: Mapping[str, str]) -> None:
