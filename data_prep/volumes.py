@@ -18,7 +18,12 @@ LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def on_grid_of(image: Volume, label: Volume) -> Volume:
-    """Reorder and flip the axes of ``label`` so that they point as the axes of ``image``; no voxel is resampled."""
+    """Reorder and flip the axes of ``label`` so that they point as the axes of ``image``; no voxel is resampled.
+
+    >>> label = Volume(np.array([[[1]], [[2]]]), np.diag([-1.0, 1.0, 1.0, 1.0]))
+    >>> on_grid_of(Volume(label.voxels, np.eye(4)), label).voxels.ravel()
+    array([2, 1])
+    """
     turn = ornt_transform(io_orientation(label.affine), io_orientation(image.affine))
     affine = label.affine @ inv_ornt_aff(turn, label.voxels.shape)
     return Volume(apply_orientation(label.voxels, turn), affine)
@@ -28,6 +33,10 @@ def grid_difference(image: Volume, label: Volume) -> str | None:
     """The difference between the grids of a label and its image, in words that may follow its name; None if they agree.
 
     Two grids agree when they put the same voxels at the same places, but for the rounding of their headers.
+
+    >>> image = Volume(np.zeros((2, 2, 2)), np.eye(4))
+    >>> grid_difference(image, Volume(np.zeros((2, 2, 2)), np.diag([1.0, 1.0, 1.5, 1.0])))
+    'lies up to 0.5 mm off its image (other affine)'
     """
     if image.voxels.shape != label.voxels.shape:
         return f"has shape {label.voxels.shape}, its image {image.voxels.shape}"
