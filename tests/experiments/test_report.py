@@ -141,6 +141,11 @@ def sample(tmp_path_factory):
     return write_study(tmp_path_factory.mktemp("study"), ROWS)
 
 
+@pytest.fixture(scope="module")
+def page_of_sample(sample):
+    return write_report(sample)
+
+
 @pytest.fixture
 def small(tmp_path):
     """A study that a test may change: a teacher, a baseline and its student."""
@@ -151,10 +156,9 @@ def change(path, **changes):
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def test_page_holds_every_row_and_embeds_its_pictures(sample):
-    path = write_report(sample)
-    page = path.read_text(encoding="utf-8")
-    assert path == sample / "report.html"
+def test_page_holds_every_row_and_embeds_its_pictures(sample, page_of_sample):
+    page = page_of_sample.read_text(encoding="utf-8")
+    assert page_of_sample == sample / "report.html"
     for label in ("DeepLabV3+", "PSPNet", "ENet alone", "ENet &lt;distilled&gt;", "ESPNet alone", "ESPNet distilled"):
         assert f'<th scope="row">{label}</th>' in page
     sources = re.findall(r'src="([^"]*)"', page)
@@ -360,8 +364,8 @@ def test_a_student_of_two_baselines_is_counted_in_pairs(small, monkeypatch):
     assert "of 2 pairs of distilled student and baseline, " in conclusions(load_study(small))[0]
 
 
+@pytest.mark.usefixtures("page_of_sample")
 def test_markdown_and_figures_hold_what_the_page_holds(sample):
-    write_report(sample)
     text = (sample / "report.md").read_text(encoding="utf-8")
     assert "| ENet <distilled> | student | all sites |" in text
     assert SPLIT_SHA256 in text
