@@ -425,31 +425,35 @@ def test_a_study_without_any_result_is_reported(small):
 
 
 def test_faults_are_named(small):
-    with pytest.raises(InputError, match=r"study\.json: no such file\Z"):
+    with pytest.raises(InputError, match=r"\A\S+/study\.json: no such file\Z"):
         write_report(small / "nowhere")
     evaluation = small / "bundles/enet/output/evaluation.json"
     change(evaluation, split={"name": "all", "sha256": "other"})
-    with pytest.raises(InputError, match=r"enet.output.evaluation\.json: evaluated on another split"):
+    with pytest.raises(InputError, match=r"\A\S+/enet.output.evaluation\.json: evaluated on another split"):
         write_report(small)
     change(evaluation, split={"name": "all", "sha256": SPLIT_SHA256}, part="validation")
-    with pytest.raises(InputError, match=r"enet.output.evaluation\.json: evaluated on validation, the study's .* test"):
+    with pytest.raises(
+        InputError, match=r"\A\S+/enet.output.evaluation\.json: evaluated on validation, the study's .* test"
+    ):
         write_report(small)
     change(evaluation, part="test")
     prediction = small / "bundles/enet_kd/output/predictions/RUNMC_Case01.nii.gz"
     whole = prediction.read_bytes()
     prediction.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"predictions.RUNMC_Case01\.nii\.gz: is truncated or damaged"):
+    with pytest.raises(InputError, match=r"\A\S+/predictions.RUNMC_Case01\.nii\.gz: is truncated or damaged"):
         write_report(small)
     prediction.write_bytes(whole)
     (small / "bundles/enet_kd/output/predictions/HK_Case02.nii.gz").unlink()
-    with pytest.raises(InputError, match=r"predictions.HK_Case02\.nii\.gz: no such file"):
+    with pytest.raises(InputError, match=r"\A\S+/predictions.HK_Case02\.nii\.gz: no such file"):
         write_report(small)
     rows = json.loads((small / "study.json").read_text())["rows"]
     change(small / "study.json", rows=[{**rows[0], "role": "pupil"}])
-    with pytest.raises(InputError, match=r"study\.json: row pspnet has the role pupil"):
+    with pytest.raises(InputError, match=r"\A\S+/study\.json: row pspnet has the role pupil"):
         write_report(small)
     change(small / "study.json", rows=rows[1:])
-    with pytest.raises(InputError, match=r"row enet_kd was distilled from pspnet, which is no row\Z"):
+    with pytest.raises(
+        InputError, match=r"\A\S+/study\.json: row enet_kd was distilled from pspnet, which is no row\Z"
+    ):
         write_report(small)
 
 
