@@ -136,7 +136,7 @@ def test_off(value):
 
 @pytest.mark.parametrize("value", ["on please", "", None, 2, "ture"])
 def test_what_may_mean_either_is_refused(value):
-    with pytest.raises(InputError, match=f"--resume {value}: neither True nor False"):
+    with pytest.raises(InputError, match=rf"\A--resume {value}: neither True nor False"):
         flag("resume", value)
 
 
