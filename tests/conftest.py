@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,16 @@ LONG_FILES = ("test_wheel.py", "test_extending.py")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path.name not in LONG_FILES)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server() -> None:
+    """Start the server of ``forked_python`` before the first test, if a collected test uses it.
+
+    A process has one fork server. If an import started its own one first, the forks of the tests would lack MONAI.
+    """
+    if "forked_python" in sys.modules:
+        forkserver.ensure_running()
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import torch
+
 SERVER = get_context("forkserver")
 SERVER.set_forkserver_preload(["monai.bundle", "monai.engines", "monai.losses", "torch._dynamo"])
 
@@ -83,7 +85,7 @@ def _run(module: str, arguments: Sequence[str], output: str, cwd: str, environme
     sys.path[:] = dict.fromkeys([cwd, *filter(None, named), *(path for path in sys.path if not path.startswith(tests))])
     sys.argv[:] = [module, *arguments]
     if threads := environment.get("OMP_NUM_THREADS"):
-        sys.modules["torch"].set_num_threads(int(threads))
+        torch.set_num_threads(int(threads))
     code: int | str | None = 0
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
