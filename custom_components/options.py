@@ -150,7 +150,7 @@ def flag(option: str, value: object) -> bool:
 def _text(option: str, value: Any, words: str | None) -> Any:
     if words is None:
         if value is True:
-            raise InputError(f"--{option}: has no value; one that starts with - needs a =, --{option}=-name")
+            raise InputError(f"--{option}: has no value; a value that starts with - needs a =, --{option}=-name")
         if isinstance(value, bool | int | float):
             raise InputError(f"--{option} {value}: not a name or a path; in a file, write it in quotes")
         return value
@@ -215,7 +215,7 @@ def read_options_as_meant() -> None:
 
     @functools.cache
     def check_names_once() -> None:
-        # Not earlier: the check loads components of this package, which must be loaded itself.
+        # This check runs late, because it loads components of this package, and so the package must be loaded first.
         if "config_file" in typed:
             check_names(typed, _texts("config_file", None, typed["config_file"]))
 

@@ -1,4 +1,4 @@
-"""The recipes of docs/extending.md, followed to the letter in a copy of the repository."""
+"""These tests follow the recipes of docs/extending.md exactly, in a copy of the repository."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ NOT_COPIED = shutil.ignore_patterns("models", "output", "__pycache__", "hosts", 
 
 
 class Recipe:
-    """A section of the page: its blocks of code, each below the name of its file, put into a copy of the repository."""
+    """A section of the page. Its blocks of code, each with a file name, are put into a copy of the repository."""
 
     def __init__(self, page: str, heading: str, copy: Path) -> None:
         section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
@@ -29,7 +29,7 @@ class Recipe:
                 (self.copy / file).write_text(code)
 
     def add_line(self, file: str, before: str) -> None:
-        """Put the one line of this file into the copy, before the line that begins so."""
+        """Put the only line for a file into the copy, in front of the line that begins with ``before``."""
         (line,) = self.text[Path(file)].splitlines()
         text = (self.copy / file).read_text()
         assert text.count(f"\n{before}") == 1
@@ -50,7 +50,7 @@ def copy(repository, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(copy) -> Callable[..., str]:
-    """``python("-m", "pytest", ...)`` runs in the copy, on the copy's code, and gives what it printed."""
+    """``python("-m", "pytest", ...)`` runs in the copy, on the copy's code, and returns its output."""
 
     def run(*arguments: str) -> str:
         environment = {"PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1", "PATH": ""}
@@ -63,7 +63,7 @@ def python(copy) -> Callable[..., str]:
 
 @pytest.fixture
 def recipe(repository, copy) -> Callable[[str], Recipe]:
-    """``recipe("A network")``: the section of this heading."""
+    """``recipe("A network")`` gives the section with this heading."""
     return lambda heading: Recipe((repository / "docs" / "extending.md").read_text(), heading, copy)
 
 

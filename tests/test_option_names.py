@@ -1,4 +1,4 @@
-"""Misspelt options are refused, and every option that a config has is taken."""
+"""Misspelt options are refused, and every option of a config is accepted."""
 
 import json
 from pathlib import Path

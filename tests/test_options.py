@@ -1,4 +1,4 @@
-"""Options arrive as typed and as meant, from the command line of MONAI."""
+"""MONAI's command line gives every option the text that the user typed, in the option's kind."""
 
 import ast
 import json
@@ -46,7 +46,7 @@ AS_MEANT = {
 
 
 def test_the_command_line_of_monai(tmp_path):
-    """Texts are what was typed, letter by letter; true, false and None mean what they say."""
+    """Texts stay as they were typed, letter by letter. true, false and None are values, not texts."""
     defaults = dict.fromkeys([*AS_TYPED, *AS_MEANT], "default") | {"seed": 0, "field_of_view": 128, "pretrained": None}
     config = {key: value for key, value in defaults.items() if "::" not in key}
     config["nested"] = {"_target_": "dict", "file": "f", "folder": "d", "amp": True}

@@ -40,7 +40,7 @@ def test_says_how_to_repeat_the_run(record, dataset_dir):
 
 
 def test_tells_the_run_and_not_the_file(copy_bundles, workflow):
-    """A network that the command line changed, cases that a host brought, and no path among the settings."""
+    """The record has the network that the command line changed and the cases of a host. Its settings hold no path."""
     bundle, espnet = copy_bundles("mobilenetv2") / "mobilenetv2", "custom_components.networks.ESPNet"
     run = workflow(bundle, "train", **{"network_def::_target_": espnet, "optimizer::weight_decay": 0.1})
     record = run.parser.get_parsed_content("provenance")

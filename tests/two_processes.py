@@ -1,4 +1,4 @@
-"""A function in two processes that talk to each other, as torchrun starts them."""
+"""Running of a function in two processes of one group, as under torchrun."""
 
 from collections.abc import Callable
 from pathlib import Path

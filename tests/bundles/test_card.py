@@ -1,4 +1,4 @@
-"""Model cards: their figures are those of an evaluation of the weights that they name, and nobody's name is in them."""
+"""Model cards: their figures come from an evaluation of the weights that they name, and they hold no person's name."""
 
 import json
 import re
@@ -75,7 +75,8 @@ def test_the_preprocessing_is_that_of_the_run(checked_in_preprocessing):
     transforms = describe(checked_in_preprocessing(image_size=64, field_of_view=128).transforms)
     text = " ".join(card({**KNOWN, "preprocessing": transforms}).split())
     assert "cropped or padded around its centre to 128x128 pixels, each slice resized to 64x64 pixels" in text
-    assert "- The network sees only the central 128 mm of a slice." in text
+    window = "- The network sees only the central 128 mm of a slice. Inference warns when a mask touches the border"
+    assert window in text
     assert "384x384" not in text
     assert "sees only the central" not in card(KNOWN)
 

@@ -13,7 +13,7 @@ EPOCHS = "train::trainer::max_epochs"
 
 @pytest.fixture
 def train(copy_bundles, workflow, tmp_path) -> Callable[..., Path]:
-    """``train("run", epochs=2)`` distils ENet from two untrained teachers; gives the output folder."""
+    """``train("run", epochs=2)`` distils ENet from two untrained teachers, and returns the output folder."""
     bundles = copy_bundles("distillation", "enet", "espnet", "mobilenetv2")
 
     def run(name: str, epochs: int, **overrides) -> Path:

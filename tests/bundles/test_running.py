@@ -1,4 +1,4 @@
-"""A command line says what it was given: options come out of it as they went in."""
+"""A command line keeps every option: the run gets the values that the caller gave."""
 
 import ast
 import doctest

@@ -1,4 +1,4 @@
-"""Prepared volumes: the same as inference sees, computed once per content and recipe, and faults named by file."""
+"""Prepared volumes equal the input of inference, are computed once, and an error names the faulty file."""
 
 import gzip
 import shutil
@@ -31,7 +31,7 @@ def test_prepared_volumes_are_what_inference_sees(cases, checked_in_preprocessin
     prepared = VolumeDataset(cases, checked_in_preprocessing("train", field_of_view=field_of_view), tmp_path)
     inference = checked_in_preprocessing("inference", field_of_view=field_of_view)
     for case, volume in zip(cases, prepared, strict=True):
-        # Inference has the image alone.
+        # Inference has no mask.
         expected = inference({"image": case["image"]})["image"].as_tensor()
         assert volume["image"].shape == (1, 32, 32, 4)
         assert torch.equal(volume["image"], expected)

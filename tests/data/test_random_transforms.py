@@ -1,4 +1,4 @@
-"""Random versions of slices: as MONAI's, in distribution and, with the same numbers, pixel by pixel."""
+"""Random versions of slices have the distribution of MONAI's and, with the same numbers, the same pixels."""
 
 import math
 
@@ -100,10 +100,10 @@ def stock_statistics(scene):
 
 @pytest.mark.parametrize("probability", [0.5, 1.0])
 def test_the_versions_are_distributed_as_those_of_monai(scene, stock_statistics, probability):
-    """Kolmogorov and Smirnov's largest distance of two samples of 600, where 0.11 would be at the level of 0.1 %."""
+    """Compare two samples of 600 by Kolmogorov and Smirnov's distance; 0.11 is its limit at the level of 0.1 %."""
     expected = stock_statistics(probability)
     for name, own in statistics(*ours(scene, probability)).items():
-        # A version that nothing changed is not on either side of what rounding makes of it.
+        # The values are rounded, so that a version without a change equals the same version after a computation.
         both = [values.mul(1e4).round().sort().values for values in (own, expected[name])]
         steps = torch.cat(both).unique()
         shares = [torch.searchsorted(values, steps, right=True) / COUNT for values in both]
@@ -152,7 +152,7 @@ def test_an_affine_map_is_monais(scene, angle, stretch, rows, columns):
 
 
 def test_an_image_that_is_not_square_keeps_its_angles():
-    """A quarter turn about the centre of an image of 4 rows and 8 columns: the bar across it then stands upright."""
+    """A quarter turn of an image of 4 rows and 8 columns makes its horizontal bar vertical."""
     image = torch.zeros(1, 1, 4, 8)
     image[..., 1:3, 2:6] = 1
     quarter = RandomTransforms(1.0, 1.0, 0.0, 0.0, (1, 1), 0.0)._maps(

@@ -15,7 +15,7 @@ from data_prep.sources.case import SourceOptions
 
 
 def write_archive(folder: Path) -> None:
-    """Two patients: one with a mask and a second series, one without."""
+    """Write two patients: one with a mask and a second series, and one without a mask."""
     for patient, masked in (("P1", True), ("P2", False)):
         datasets = series_datasets(voxels(ord(patient[1])), patient=patient)
         save(datasets, folder / patient / "4")

@@ -34,7 +34,7 @@ def wait(seconds):
 
 def square_or_hang(number):
     if number == 1:
-        while True:  # deaf to everything but a kill, as a loop in C
+        while True:  # only a kill ends this loop, as with a loop in C
             pass
     if number == 2:
         time.sleep(600)

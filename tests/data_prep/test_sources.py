@@ -1,4 +1,4 @@
-"""Every layout, written by other programs, ends as the same voxels at the same place in the patient."""
+"""Other programs write every layout; each import gives the same voxels at the same place in the patient."""
 
 import nibabel
 import numpy as np
@@ -127,7 +127,7 @@ def test_what_is_not_taken_is_said(tmp_path):
 
 
 def test_real_volumes_survive_metaimage_and_nrrd(real_data, tmp_path):
-    """One study of each site, written by itk in PROMISE12's layout, is the NIfTI it was made from."""
+    """itk writes one study of each site in PROMISE12's layout; its import equals the original NIfTI."""
     import itk
 
     images = sorted((real_data / "promise12_multisite").glob("*/Case??.nii.gz"))[::12]

@@ -13,7 +13,7 @@ from data_prep.splitting import LISTS, split_dataset
 
 
 def dataset_of(folder, patients):
-    """A dataset.json alone, which is all that splitting reads; ``patients`` are (site, patient) of each case."""
+    """Write a dataset.json, the only file that splitting reads; ``patients`` holds (site, patient) of each case."""
     cases = [
         {
             "case": f"{site}_{number:02d}",
@@ -41,7 +41,7 @@ def names(split, key):
 @pytest.mark.parametrize(
     ("patients", "expected"),
     [
-        # training, validation, test of 80/5/15: rounded, but one of each as soon as there are three patients.
+        # Numbers of training, validation and test cases for 80/5/15. With three patients or more, no list is empty.
         (1, (0, 0, 1)),
         (2, (1, 0, 1)),
         (3, (1, 1, 1)),
@@ -102,7 +102,7 @@ def test_fractions_that_leave_no_training_still_leave_one_case(tmp_path):
 
 
 def test_a_patient_is_in_one_list_even_across_sites(tmp_path):
-    # Three cases of each patient, the last of them at another site.
+    # Each patient has three cases, and the last case is from another site.
     patients = [(site, f"P{number}") for number in range(12) for site in ("HK", "HK", "UCL")]
     for seed in range(5):
         split = split_dataset(dataset_of(tmp_path / f"set{seed}", patients), seed=seed)[0]

@@ -72,7 +72,7 @@ def test_the_line_names_the_space_and_a_full_disk_is_refused(inputs, monkeypatch
         InputError, match=r"\A--dataset: the teachers' answers take up to .*, where 0\.00 GB are free; "
     ):
         say_disk_use(ROWS, inputs)
-    # A started study has already stored them.
+    # A study that was started before has already stored the answers.
     stored = inputs.dataset / "prepared" / "teachers" / "big" / "case.npy"
     stored.parent.mkdir(parents=True)
     stored.write_bytes(bytes(answer_bytes(ROWS, inputs)))

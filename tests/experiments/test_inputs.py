@@ -1,4 +1,4 @@
-"""A row is made again when one of its inputs has changed, and the study says which. Nothing is trained here."""
+"""A study runs a row again when one of the row's inputs has changed, and names the input. These tests train nothing."""
 
 import json
 import shutil
@@ -46,7 +46,7 @@ def of(row, dataset, out, plan=PLAN):
 
 
 def correct_mask(dataset, out, part, site=None):
-    """Change the first mask of a part; gives the case's name."""
+    """Change the first mask of a part, and return the name of its case."""
     cases = read_json(out / "splits" / "all.json")[part]
     case = next(case for case in cases if site in (None, case["site"]))
     mask = nibabel.load(dataset / case["label"])
@@ -67,7 +67,7 @@ def test_a_corrected_mask_concerns_the_rows_that_learn_from_it(dataset, out):
     before = {row.name: of(row, dataset, out) for row in ROWS}
     case = correct_mask(dataset, out, "training", site="BMC")
     changed = {row.name: what_changed(before[row.name], of(row, dataset, out)) for row in ROWS}
-    assert changed["big"] == ""  # has not seen this site
+    assert changed["big"] == ""  # this teacher has not seen the site
     assert changed["alone"].startswith(f"mask of {case} (was ")
     assert changed["alone"] == changed["distilled"]
 

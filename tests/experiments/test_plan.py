@@ -112,7 +112,7 @@ def test_the_papers_plan_has_every_row_of_its_tables():
     assert roles == {
         ("teacher", 0, False): 4,
         ("teacher", 0, True): 3,
-        ("baseline", 0, False): 6,  # each student with equation 4, and with cross-entropy beside it
+        ("baseline", 0, False): 6,  # each student with equation 4 alone, and with cross-entropy added
         ("student", 1, False): 12,
         ("student", 3, False): 3,
     }

@@ -42,7 +42,7 @@ ROWS = [
     {"name": "espnet", "label": "ESPNet alone", "role": "baseline", "network": "espnet", "settings": EQUATION_4},
     {"name": "espnet_kd", "label": "ESPNet distilled", "role": "student", "network": "espnet", "teachers": ["pspnet"]},
 ]
-# How far, in voxels, the row's predictions are moved aside, case by case.
+# The number of voxels by which the predictions of a row are shifted, for each case.
 OFFSETS = {
     "deeplabv3plus": (2, 3, 5, 6),
     "pspnet": (6, 5, 2, 3),
@@ -54,7 +54,7 @@ OFFSETS = {
 
 
 def gland(offset):
-    """An ellipsoid, absent from the end slices; None predicts nothing."""
+    """An ellipsoid that is absent from the end slices; the mask is empty if ``offset`` is None."""
     if offset is None:
         return np.zeros(SHAPE, np.uint8)
     x, y, z = np.indices(SHAPE)
@@ -148,7 +148,7 @@ def page_of_sample(sample):
 
 @pytest.fixture
 def small(tmp_path):
-    """A study that a test may change: a teacher, a baseline and its student."""
+    """A study that a test may change: a teacher, a baseline, and the student of the same network."""
     return write_study(tmp_path, [*ROWS[1:3], {**ROWS[3], "teachers": ["pspnet"]}])
 
 
@@ -162,15 +162,15 @@ def test_page_holds_every_row_and_embeds_its_pictures(sample, page_of_sample):
     for label in ("DeepLabV3+", "PSPNet", "ENet alone", "ENet &lt;distilled&gt;", "ESPNet alone", "ESPNet distilled"):
         assert f'<th scope="row">{label}</th>' in page
     sources = re.findall(r'src="([^"]*)"', page)
-    # A picture grid for each of two students, reliability, validation Dice, both kinds of terms, weights.
+    # The pictures: two picture grids, reliability, validation Dice, two kinds of loss terms, and weights.
     assert len(sources) == 7
     for source in sources:
         assert base64.b64decode(source.removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
     assert "http" not in page
     assert SPLIT_SHA256 in page
-    assert "1 of 4" in page  # the case that the ENet baseline missed
+    assert "1 of 4" in page  # the ENet baseline missed one case
     assert "4 test" in page
-    assert "273.94 G" in page  # of DeepLabV3+ in the paper's table 1
+    assert "273.94 G" in page  # the figure of DeepLabV3+ in the paper's table 1
 
 
 def test_table_for_the_terminal(sample):
@@ -221,7 +221,7 @@ def test_paired_difference(small):
         name = CASES[case][1]
         baseline.cases[name]["dice"], student.cases[name]["dice"] = alone, distilled
     found = compare(Model([student]), Model([baseline]))
-    # Each case gains 10 points, so does each resample of them: the interval has no width.
+    # Each case gains 10 points, and so does each resample of the cases. So the interval has no width.
     assert (found.difference, found.low, found.high) == pytest.approx((10, 10, 10))
     assert str(found) == (
         "ENet <distilled> minus ENet alone: +10.0 Dice points (95 % interval +10.0 to +10.0, over 4 cases, one seed)"
@@ -285,7 +285,7 @@ def test_students_are_compared_with_baselines_of_their_network(sample):
 def test_paper_tables_set_each_student_beside_its_counterpart(sample):
     study = load_study(sample)
     one, several = table_1(study), table_2(study)
-    # PSPNet has seen all sites, DeepLabV3+ one: only the student of PSPNet alone has a counterpart in the paper.
+    # PSPNet has seen all sites, and DeepLabV3+ one site. The paper has a figure only for the student of PSPNet alone.
     assert [(line.cells[0], line.cells[3]) for line in one.lines] == [
         ("PSPNet", "86.3"),
         ("ESPNet alone", "75.2"),
@@ -311,7 +311,7 @@ def test_paper_tables_set_each_student_beside_its_counterpart(sample):
             "84.2",
         ),
         (2, {"loss::preset": "emkd", "loss::beta": None}, "84.2"),
-        # In other words: the preset "measured".
+        # These options are those of the preset "measured".
         (
             2,
             {
@@ -350,7 +350,7 @@ def test_a_baseline_with_cross_entropy_is_another_baseline(small):
     change(small / "study.json", rows=[*rows, fair])
     lines = {line.cells[0]: line.cells for line in table_1(load_study(small)).lines}
     assert lines["ENet fair"][3] == "–"
-    assert lines["ENet <distilled>"][4] == lines["ENet <distilled>"][6]  # the same scores as the other baseline's
+    assert lines["ENet <distilled>"][4] == lines["ENet <distilled>"][6]  # both baselines have the same scores
 
 
 @pytest.mark.parametrize(
@@ -514,7 +514,7 @@ def test_faults_are_named(small):
 
 
 def test_a_label_with_dollars_is_no_formula(small):
-    """Matplotlib would fail on the formula, or leave the dollars out."""
+    """Matplotlib would read the label as a formula, and fail or leave out the dollars."""
     rows = json.loads((small / "study.json").read_text())["rows"]
     label = r'<b>&" $\nonsense$'
     change(small / "study.json", rows=[*rows[:2], {**rows[2], "label": label}])

@@ -71,7 +71,7 @@ def test_a_term_that_is_not_finite_is_named(make_training, log):
 
 
 class OneByOne(TorchDispatchMode):
-    """Counts the values that were asked for singly, each of which waits for a GPU."""
+    """Counts the values that were read one by one; each such read would wait for a GPU."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -105,7 +105,7 @@ def test_options_of_summaries_are_those_that_change_them(batch):
         other = DistillationLoss("emkd", terms={name: changed})
         term, before = other.terms_of_features[name], default.terms_of_features[name]
         assert term.summary_options() == {**before.summary_options(), **changed}
-        same = DistillationLoss("paper").terms_of_features[name]  # another distance
+        same = DistillationLoss("paper").terms_of_features[name]  # the preset paper has another distance
         assert same.summary_options() == before.summary_options()
         own, first = (loss.answer(teacher, target).summaries[name] for loss in (other, default))
         assert not all(torch.equal(*pair) for pair in zip(own, first, strict=True))

@@ -25,7 +25,7 @@ both_presets = pytest.mark.parametrize("preset", ["paper", "emkd"])
 
 
 class TinyNet(nn.Module):
-    """Logits and two taps, of strides 1 and 2."""
+    """A network with logits and two taps, of strides 1 and 2."""
 
     def __init__(self, channels):
         super().__init__()
@@ -46,7 +46,7 @@ def batch(b=3, size=16):
 
 
 def arguments(n=2, dtype=torch.float64, b=2):
-    """student_logits, target, student_features, teacher_logits, teacher_features of forward."""
+    """The arguments of forward: student_logits, target, student_features, teacher_logits, teacher_features."""
     student_features = [torch.randn(b, 3, 8, 8, dtype=dtype), torch.randn(b, 5, 4, 4, dtype=dtype)]
     teacher_features = [[torch.randn(b, 4, 8, 8, dtype=dtype), torch.randn(b, 6, 4, 4, dtype=dtype)] for _ in range(n)]
     target = torch.zeros(b, 1, 8, 8)
@@ -137,7 +137,7 @@ def test_batch_order_does_not_matter(preset):
 
 
 def test_scope_sample_weighs_each_image_by_its_own():
-    """The distilling terms of a batch are then the means of those of its images, each taken alone."""
+    """A distilling term of a batch is then the mean of the terms of its images, each computed alone."""
     student, target, student_features, teachers, teacher_features = arguments()
     loss = DistillationLoss(scope="sample")
     whole = loss(student, target, student_features, teachers, teacher_features)
@@ -257,7 +257,7 @@ def test_configured_from_json():
     weights = {"dice": 0.2, "lovasz": 0.3, "cross_entropy": 1.0, "importance": 0.3, "region_contrast": 0.3}
     assert loss.term_weights == {**weights, "prediction": 0.1}
     assert (loss.parts["prediction"].temperature, loss.parts["importance"].power) == (2.0, 2)
-    # What the config does not name stays the preset's.
+    # Options that the config does not name keep the preset's values.
     assert (loss.parts["prediction"].direction, loss.parts["importance"].distance) == ("teacher_student", "l2_squared")
     contrast = loss.parts["region_contrast"]
     assert (contrast.distance, contrast.mask_resize) == ("squared", "area")

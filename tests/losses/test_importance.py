@@ -86,7 +86,7 @@ def test_invariances_and_bounds(distance, seed, power, factor):
 @few
 @given(seed=st.integers(0, 10**6), power=st.sampled_from([1, 2, 4]))
 def test_features_and_gradient_are_orthogonal(distance, seed, power):
-    """Euler: the loss does not change with the scale of a sample's features."""
+    """The loss does not change with the scale of a sample's features, so by Euler's theorem both are orthogonal."""
     student = features(seed).requires_grad_()
     ImportanceMapLoss(power, distance)([student], [features(seed + 1)]).backward()
     assert (student * student.grad).sum(dim=(1, 2, 3)).abs().max() < 1e-12

@@ -107,7 +107,7 @@ def test_opposed_saturated_logits_stay_finite(direction, half):
     value.backward()
     assert value.item() == pytest.approx(160)
     assert student.grad.isfinite().all()
-    # The printed direction loses its gradient when the student is sure and wrong; the other one does not.
+    # The printed direction loses its gradient when the student is sure and wrong. The other direction does not.
     assert student.grad.abs().max() == (0 if direction == "student_teacher" else 1)
 
 

@@ -77,7 +77,7 @@ def test_generalized_dice_sees_prediction_on_an_empty_slice():
     assert loss(hard_logits(mask), mask).item() == pytest.approx(0, abs=1e-6)
     assert loss(hard_logits(empty), mask) > 0.1
     assert loss(hard_logits(mask), empty) > loss(hard_logits(empty), empty) + 0.1
-    # Sudre's formula by hand: weights 1/9² and 1/27²; 5 pixels missed, 5 false.
+    # Sudre's formula by hand: the weights are 1/9² and 1/27², 5 pixels are missed, and 5 are false.
     weighted = [4 / 81 + 22 / 729, 18 / 81 + 54 / 729]
     assert loss(hard_logits(shifted), mask).item() == pytest.approx(1 - 2 * weighted[0] / weighted[1], rel=1e-5)
 

@@ -11,7 +11,7 @@ from custom_components.losses.term import Output, SupervisedTerm, Taught, Term
 
 
 class MeanLogit(Term):
-    """A term that a test adds: the teachers' mean logit, less the student's, of each sample."""
+    """A term that a test adds: the mean logit of the teachers minus that of the student, for each sample."""
 
     needs = frozenset({"logits"})
 
@@ -97,7 +97,7 @@ def test_what_a_loss_needs_is_what_its_terms_need():
 
 @pytest.mark.parametrize(("progress", "weight"), [(0.0, 0.5), (0.25, 0.4), (0.5, 0.3), (1.0, 0.1)])
 def test_a_weight_falls_to_its_share_by_hand(progress, weight):
-    """From .5 to a fifth, .1, along a line; the others stay."""
+    """The weight falls linearly from .5 to a fifth, .1. The other weights stay."""
     loss = DistillationLoss(beta=0.5, terms={"prediction": {"anneal": 0.2}})
     loss.progress = progress
     terms = dict.fromkeys(loss.term_weights, torch.tensor(1.0))

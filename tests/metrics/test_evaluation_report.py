@@ -29,7 +29,7 @@ def datalist(tmp_path):
 
 
 class Echo(torch.nn.Module):
-    """Predicts its input: the "image" of a test's case is the mask that the test wants to see scored."""
+    """Predicts its input, so that the "image" of a test's case is the mask to score."""
 
     def __init__(self):
         super().__init__()
@@ -52,7 +52,7 @@ def weights(tmp_path):
 
 
 class SureOf(MapTransform):
-    """Probabilities (2, H, W, D) that say just what a mask says."""
+    """Probabilities (2, H, W, D) of 0 and 1, as in a mask."""
 
     def __call__(self, item):
         return {**item, **{key: torch.cat([1 - item[key], item[key]]) for key in self.keys}}
@@ -101,7 +101,7 @@ def test_files_of_an_evaluation(tmp_path, datalist, network, weights, data, caps
     assert ucl["truth_ml"] == pytest.approx(64 * 0.75 / 1000)
     assert (hk["case"], hk["missed"], hk["dice"]) == ("HK_Case01", True, 0)
 
-    # 640 voxels a case, all near its prostate; 16 + 16 of the one are wrong, 64 of the other.
+    # Each case has 640 voxels, all of them near its prostate. In one case 16 + 16 voxels are wrong, in the other 64.
     assert written["calibration"]["ece"] == pytest.approx((16 + 80) / 1280)
     assert [bin["voxels"] for bin in written["calibration"]["bins"]] == [576 + 640, 64]
 

@@ -118,7 +118,7 @@ def test_wrong_use_is_refused(prediction, spacing, message):
 
 
 def test_one_hit_and_one_miss():
-    # The case that MONAI's aggregated HD95 reports as 0.0.
+    # For this case, MONAI's aggregated HD95 is 0.0.
     hit = {"site": "RUNMC", **volume_scores(CUBE, CUBE, SPACING)}
     miss = {"site": "RUNMC", **volume_scores(EMPTY, CUBE, SPACING)}
     summary = summarise([hit, miss])["all"]

@@ -1,6 +1,6 @@
-"""Facts about single networks: the sizes they take, the layers before a tap, variants, refusals.
+"""Tests of single networks: the sizes that they accept, the layers before a tap, variants, and refusals.
 
-What holds for every network is in tests/bundles/test_contract.py.
+tests/bundles/test_contract.py holds the tests of all networks.
 """
 
 import pytest

@@ -44,7 +44,7 @@ def cache_dir(tmp_path) -> Path:
 
 
 def said(teachers, slices: SliceDataset) -> list[torch.Tensor]:
-    """The answers for three slices of both cases: first all logits."""
+    """The answers for three slices of both cases; all logits come first."""
     taught = TaughtSlices(slices, teachers)
     sample = default_collate([taught[index] for index in (5, 0, 2)])
     image, target = PrepareSlices(slices.transform)(sample)
@@ -58,7 +58,7 @@ def written(cache_dir: Path) -> dict[Path, int]:
 
 
 def test_cached_teachers_say_what_the_ensemble_says(ensemble, slices, cache_dir):
-    cached = CachedTeachers(ensemble, slices, LOSS, "cpu", cache_dir, batch_size=3)  # as --device gives it
+    cached = CachedTeachers(ensemble, slices, LOSS, "cpu", cache_dir, batch_size=3)  # --device gives the device as text
     torch.testing.assert_close(said(cached, slices), said(ensemble, slices), rtol=1e-4, atol=1e-5)
     assert cached.names == ensemble.names
     assert len(written(cache_dir)) == 2 * 2
@@ -89,7 +89,7 @@ def test_other_weights_taps_precision_or_volumes_are_other_entries(
     for number, (teachers, dataset) in enumerate([*others, (ensemble_of(folders), other_size)], start=2):
         CachedTeachers(teachers, dataset, LOSS, CPU, cache_dir)
         assert len(written(cache_dir)) == number * len(files)
-    # A teacher beside others is the same teacher; with other weights it is not.
+    # A teacher has the same cache with other teachers beside it, but another cache with other weights.
     CachedTeachers(ensemble_of(folders[:1]), slices, LOSS, CPU, cache_dir)
     assert len(written(cache_dir)) == 4 * len(files)
     models = Path(folders[0]) / "models"
@@ -128,10 +128,10 @@ def test_every_view_of_a_slice_is_kept(
         torch.manual_seed(seed)
         torch.testing.assert_close(asked, said(ensemble, dataset), rtol=1e-4, atol=1e-5)
     files = written(cache_dir)
-    # The next training finds them, though its transforms have drawn nothing yet.
+    # The next training finds the answers, although its transforms have not drawn numbers yet.
     CachedTeachers(ensemble, slices(random_transforms(), views=3), LOSS, CPU, cache_dir)
     assert written(cache_dir) == files
-    # Other transforms, another number of views and none at all are other entries.
+    # Other transforms, another number of views, and no views at all have other answers in the cache.
     turned = random_transforms()
     turned.rotation *= 2
     others = [slices(turned, views=3), slices(random_transforms(), views=2), slices(None, views=0)]

@@ -1,4 +1,4 @@
-"""The choice of teachers, and what the options of the distillation's config make of it."""
+"""The choice of teachers, by the options of the distillation's config."""
 
 import json
 
@@ -29,7 +29,7 @@ def test_no_teachers_at_all():
 
 
 def test_an_empty_list_of_teachers_is_a_choice_too():
-    """A module that has a length, and none of it, is false to Python; it is not missing."""
+    """To Python, a module of length 0 is false. But it is not a missing module."""
     empty = nn.ModuleList()
     assert choose_teachers(FROZEN, empty) is empty
 

@@ -54,7 +54,7 @@ def test_needs_a_teacher_and_its_taps(make_teacher):
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.05), ("float16", 0.01)])
 def test_half_precision_gives_nearly_the_same_in_float32(make_teacher, precision, tolerance):
-    # ENet's unpooling would jump where two maxima are nearly equal.
+    # The test uses ESPNet, because ENet's unpooling changes abruptly where two maxima are nearly equal.
     folder = str(make_teacher("espnet"))
     full, half = (load_teachers(folder, "/nowhere", KEYS, None, [], precision=p) for p in ("float32", precision))
     assert {parameter.dtype for parameter in half.parameters()} == {getattr(torch, precision)}

@@ -6,7 +6,7 @@ from custom_components.teachers.kinds import Predictions, bundles_among, entries
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder of predictions, beside a folder of one bundle."""
+    """A folder that holds a folder of predictions and a bundle."""
     (tmp_path / "bundles" / "pspnet" / "configs").mkdir(parents=True)
     (tmp_path / "bundles" / "pspnet" / "configs" / "train.json").write_text("{}")
     (tmp_path / "nnunet").mkdir()
@@ -26,10 +26,10 @@ def test_entries_are_told_apart(folder, monkeypatch):
     assert bundles_among(teachers, bundles) == teachers[1:3]
     assert [one.name for one in predictions_among(teachers, bundles)] == [None, "nn"]
     assert order_of_kinds(teachers, bundles) == [1, 0, 0, 1]
-    # One entry needs no list.
+    # A single entry may stand without a list.
     assert entries(nnunet, bundles) == [Predictions(folder / "nnunet")]
     assert entries({"predictions": nnunet}, bundles) == [Predictions(folder / "nnunet")]
-    # A folder of the working directory that has a bundle's name is not meant.
+    # The name of a bundle never means a folder in the working directory.
     (folder / "pspnet").mkdir()
     monkeypatch.chdir(folder)
     assert entries("pspnet", bundles) == ["pspnet"]

@@ -29,7 +29,7 @@ HELD_OUT = [{"case": "Test", "voxel_sha256": "cc", "patient": "patient 9"}]
 
 @pytest.fixture
 def folder(cases, tmp_path) -> Path:
-    """Probability .9 in the mask of each of two cases, and .2 outside."""
+    """A folder of predictions for two cases: probability .9 inside the mask, and .2 outside."""
     folder = tmp_path / "nnunet"
     folder.mkdir()
     for case in cases[:2]:
@@ -136,7 +136,7 @@ def test_a_record_of_the_models_cases_is_checked(folder, load, slices):
     assert teachers.seen["unet3d"]["saw_test_cases"] is False
     seen["validation"] = [{"voxel_sha256": "cc", "site": "HK"}]
     (folder / "predictions.json").write_text(json.dumps({**record, "cases": seen}))
-    # The user's word does not go over the record.
+    # The record counts more than the user's word.
     with pytest.raises(InputError, match=r"predictions\.json: 1 of the student's test cases were in this teacher's"):
         load(str(folder), slices(), HELD_OUT, False)
 

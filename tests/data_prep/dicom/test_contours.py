@@ -1,4 +1,4 @@
-"""Contours of each type and arrangement; the right masks are drawn by hand as boxes of voxels."""
+"""Contours of each type and arrangement. The expected masks are boxes of voxels, drawn by hand."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ CLOSED, XOR = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"
 
 
 def box(low, high, index=2):
-    """A square polygon around the voxels low .. high - 1 of columns and rows, between their centres."""
+    """A square polygon around the columns and rows low to high - 1. Its edges lie halfway between voxel centres."""
     low, high = low - 0.5, high - 0.5
     return np.array([[low, low, index], [high, low, index], [high, high, index], [low, high, index]])
 
@@ -22,7 +22,7 @@ def shifted(polygon, columns=0.0, rows=0.0):
 
 
 def voxels_of(*boxes):
-    """The voxels of boxes (low, high) on slice 2, added and taken away in turn."""
+    """The voxels of boxes (low, high) on slice 2. The first box is added, the second is taken away, and so on."""
     mask = np.zeros(SHAPE, np.uint8)
     for number, (low, high) in enumerate(boxes):
         mask[low:high, low:high, 2] = 1 - number % 2
@@ -30,7 +30,7 @@ def voxels_of(*boxes):
 
 
 def keyhole(outer, inner):
-    """One outline that goes round, through a narrow channel and round the hole the other way."""
+    """One outline that runs around ``outer``, through a narrow channel, and around ``inner`` the other way: a hole."""
     return np.vstack([outer, outer[:1], inner[:1], inner[::-1]])
 
 

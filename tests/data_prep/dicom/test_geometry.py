@@ -8,7 +8,7 @@ from data_prep.dicom import find_series, read_series, select_series
 
 
 def read_with_itk(folder) -> tuple[np.ndarray, np.ndarray]:
-    """The only series of a folder as GDCM sorts it: voxels (x, y, z) and RAS affine."""
+    """Read the only series of a folder with GDCM: voxels (x, y, z) and RAS affine."""
     names = itk.GDCMSeriesFileNames.New()
     names.SetDirectory(str(folder))
     (uid,) = names.GetSeriesUIDs()
@@ -33,7 +33,7 @@ def assert_agrees_with_itk(series, folder) -> None:
 @pytest.mark.parametrize("first", ["foot", "head"])
 def test_a_series_agrees_with_itk_in_the_world(tmp_path, orientation, decimals, first):
     datasets = series_datasets(orientation=orientation)
-    if first == "head":  # what the numbers say is turned round; the places are not
+    if first == "head":  # the instance numbers are reversed, but the positions are not
         for dataset in datasets:
             dataset.InstanceNumber = 7 - dataset.InstanceNumber
     for dataset in datasets:

@@ -28,7 +28,7 @@ def series_and_mask(folder):
 
 
 def outlines(mask: np.ndarray) -> list[np.ndarray]:
-    """Polygons (column, row, slice) half a voxel around a mask, holes included."""
+    """Polygons (column, row, slice) that run half a voxel outside of a mask, also around its holes."""
     return [
         np.column_stack([line, np.full(len(line), index)])
         for index in range(mask.shape[2])
@@ -89,7 +89,7 @@ def test_contours_land_where_they_were_drawn(tmp_path, mask):
 
 
 def test_a_nifti_mask_of_the_same_series_lands_in_the_same_voxels(tmp_path):
-    """The three representations in the world: each voxel centre of one is one of the others."""
+    """Each voxel centre of the NIfTI mask, in mm, is a voxel centre of the SEG, and the reverse."""
     datasets = series_datasets()
     save(datasets, tmp_path / "t2")
     save([segmentation(datasets, {"Prostate": gland()})], tmp_path / "seg")

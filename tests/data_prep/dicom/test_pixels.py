@@ -27,7 +27,7 @@ def read(folder) -> np.ndarray:
 
 
 def compress(path, kind: str) -> None:
-    """Compress a file in place with GDCM, which has an encoder for everything."""
+    """Compress a file in place with GDCM, which has an encoder for every syntax."""
     reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
     reader.SetFileName(str(path))
     assert reader.Read()
@@ -150,7 +150,7 @@ def test_signed_monochrome1_is_turned_too(tmp_path):
 def test_bits_beyond_those_stored_are_not_part_of_the_value(tmp_path):
     datasets = series_datasets(voxels())
     for dataset in datasets:
-        stored = np.frombuffer(dataset.PixelData, np.uint16) | 0xA000  # an overlay, as scanners once stored it
+        stored = np.frombuffer(dataset.PixelData, np.uint16) | 0xA000  # an overlay in the unused bits
         dataset.PixelData = stored.astype(np.uint16).tobytes()
     save(datasets, tmp_path)
     np.testing.assert_array_equal(read(tmp_path), voxels())

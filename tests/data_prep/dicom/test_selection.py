@@ -8,7 +8,7 @@ from data_prep.dicom import SeriesChoice, find_series, read_series, select_serie
 from data_prep.dicom.headers import quietly, slices_of
 from data_prep.dicom.series import group_series
 
-# Rotated by 90 degrees in the plane: no slice of it lies in AXIAL's directions, and it is still axial.
+# The axial plane, rotated by 90 degrees within the plane. It is still axial, although its rows are AXIAL's columns.
 TURNED = tuple(AXIAL[3:]) + tuple(-x for x in AXIAL[:3])
 
 

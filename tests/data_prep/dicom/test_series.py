@@ -36,9 +36,9 @@ def test_other_files_are_passed_over_and_damaged_ones_named(tmp_path):
 
 
 def strip(path: Path, keep_meta: bool) -> None:
-    """Take preamble and mark off a file, and its description of itself unless that is to be kept."""
+    """Remove the preamble and the mark of a file and, without ``keep_meta``, also its file description."""
     content = path.read_bytes()
-    (length,) = struct.unpack("<I", content[140:144])  # of the group that follows the mark, after this first element
+    (length,) = struct.unpack("<I", content[140:144])  # length of the rest of the file description
     path.write_bytes(content[132:] if keep_meta else content[144 + length :])
 
 
