@@ -62,7 +62,7 @@ benchmarks: $(READY)  ## compare the fast parts with their alternatives and writ
 pictures: $(READY)  ## draw the pictures of docs/explanation again
 	$(PY) docs/explanation/pictures.py
 
-test: $(READY)  ## run the tests, within 12 minutes on 2 cores
+test: $(READY)  ## run the tests, within 8 minutes on 2 cores
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 
 fuzz: $(READY)  ## run validate and import on 2,000 damaged files

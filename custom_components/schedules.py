@@ -31,6 +31,9 @@ def cycle(schedule: str, epochs: int, batches: int) -> Cycle:
 
     Raises:
         InputError: if there is no such schedule.
+
+    >>> cycle("one_cycle", epochs=30, batches=10)
+    Cycle(up=100, down=200)
     """
     if schedule not in SCHEDULES:
         raise InputError(f"schedule: {schedule!r} is none of {', '.join(SCHEDULES)}")

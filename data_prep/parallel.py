@@ -86,6 +86,9 @@ def in_processes(
         jobs: number of worker processes. 0 means this process, without protection from crashes and without a time
             limit.
         limit_s: most seconds that one item may take; None for no limit.
+
+    >>> list(in_processes(abs, [-3, 2], jobs=0))
+    [(-3, 3), (2, 2)]
     """
     if jobs == 0:
         yield from ((item, function(item)) for item in items)

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,24 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SIZE = 32
 # The networks see another order and another in-plane size of the voxels, so preprocessing must change both.
 AFFINE = np.array([[-1.25, 0, 0, 40], [0, -1.25, 0, 30], [0, 0, 3.6, -20], [0, 0, 0, 1]])
+
+
+# Files that take a worker a minute, and whose names come last. They come first, so that both workers end together.
+LONG_FILES = ("test_wheel.py", "test_extending.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONG_FILES)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server() -> None:
+    """Start the server of ``forked_python`` before the first test, if a collected test uses it.
+
+    A process has one fork server. If an import started its own one first, the forks of the tests would lack MONAI.
+    """
+    if "forked_python" in sys.modules:
+        forkserver.ensure_running()
 
 
 @pytest.fixture(scope="session")

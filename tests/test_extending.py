@@ -2,12 +2,12 @@
 
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forked_python import run_forked
 
 COPIED = ("bundles", "custom_components", "data_prep", "tests", "docs", "LICENSE", "pyproject.toml", "requirements.txt")
 NOT_COPIED = shutil.ignore_patterns("models", "output", "__pycache__", "hosts", "*.npz", "*.png")
@@ -53,10 +53,9 @@ def python(copy) -> Callable[..., str]:
     """``python("-m", "pytest", ...)`` runs in the copy, on the copy's code, and returns its output."""
 
     def run(*arguments: str) -> str:
-        command = [sys.executable, *arguments]
         environment = {"PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1", "PATH": ""}
-        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
+        done = run_forked([sys.executable, *arguments], copy, environment)
+        assert done.returncode == 0, done.stdout
         return done.stdout
 
     return run
@@ -93,7 +92,7 @@ def test_a_network_is_three_files_and_its_tests_come_by_themselves(recipe, pytho
     assert passed(report) > 20
 
 
-def test_a_loss_term_is_two_files(recipe, python):
+def test_a_loss_term_is_two_files(recipe, python, copy):
     term = recipe("A loss term")
     table = "custom_components/loss_terms.py"
     assert [str(file) for file in term.text] == ["custom_components/losses/focal.py", table]
@@ -101,12 +100,12 @@ def test_a_loss_term_is_two_files(recipe, python):
     term.add_line(table, "}\n# These terms compare the student with its teachers.")
     files = ["tests/losses/test_sum_of_terms.py", "tests/test_docstrings.py"]
     assert passed(python("-m", "pytest", "-vv", "-p", "no:cacheprovider", *files, "-k", "focal")) >= 2
-    use = """
+    (copy / "use.py").write_text("""
 import torch
 from custom_components.losses import SegmentationLoss
 from torch.nn.functional import cross_entropy
 logits, mask = torch.randn(2, 2, 8, 8), torch.randint(2, (2, 1, 8, 8))
 loss = SegmentationLoss(terms={"focal": {"weight": 0.5, "gamma": 0}})
 assert torch.allclose(loss.terms(logits, mask)["focal"], cross_entropy(logits, mask[:, 0]))
-"""
-    python("-c", use)
+""")
+    python("-m", "use")

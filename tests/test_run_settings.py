@@ -115,5 +115,5 @@ def test_the_values_below_a_key():
 
 
 def test_outside_of_a_config_there_are_none():
-    with pytest.raises(RuntimeError, match=r"not called from a config of MONAI\Z"):
+    with pytest.raises(RuntimeError, match=r"\Asettings_in_use: not called from a config of MONAI\Z"):
         settings_in_use()

@@ -22,6 +22,10 @@ def in_words(transforms: Sequence[Described]) -> str:
     Args:
         transforms: as :func:`custom_components.data.describe.describe` gives them. A transform without words in this
             module is shown by its name and settings.
+
+    >>> turned = {"transform": "Orientationd", "ornt_transform": {"axcodes": "LPS"}}
+    >>> in_words([turned, {"transform": "Flipd", "axis": 0}])
+    'turned to LPS, Flipd {"axis": 0}'
     """
     return ", ".join(filter(None, (WORDS.get(step["transform"], _by_its_settings)(step) for step in transforms)))
 

@@ -17,6 +17,10 @@ def on_grid_of(image: Volume, label: Volume) -> Volume:
     """Reorder and flip the axes of ``label`` (H, W, D) to the directions of ``image``'s axes; no voxel is resampled.
 
     The voxels of ``label`` may have further axes after their first three, such as classes.
+
+    >>> label = Volume(np.array([[[1]], [[2]]]), np.diag([-1.0, 1.0, 1.0, 1.0]))
+    >>> on_grid_of(Volume(label.voxels, np.eye(4)), label).voxels.ravel()
+    array([2, 1])
     """
     turn = ornt_transform(io_orientation(label.affine), io_orientation(image.affine))
     affine = label.affine @ inv_ornt_aff(turn, label.voxels.shape[:3])
@@ -28,6 +32,10 @@ def grid_difference(image: Volume, label: Volume) -> str | None:
 
     The result is None if the grids agree: they put the same voxels at the same places, except for rounded headers. Axes
     after the first three do not count.
+
+    >>> image = Volume(np.zeros((2, 2, 2)), np.eye(4))
+    >>> grid_difference(image, Volume(np.zeros((2, 2, 2)), np.diag([1.0, 1.0, 1.5, 1.0])))
+    'lies up to 0.5 mm off its image (other affine)'
     """
     own, images = label.voxels.shape[:3], image.voxels.shape[:3]
     if own != images:

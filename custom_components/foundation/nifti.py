@@ -42,7 +42,11 @@ class Volume:
 
 
 def voxel_mm3(affine: np.ndarray) -> float:
-    """The volume of one voxel in mm³, computed from the 4 x 4 affine in mm."""
+    """The volume of one voxel in mm³, computed from the 4 x 4 affine in mm.
+
+    >>> round(voxel_mm3(np.diag([-0.5, 0.5, 3.0, 1.0])), 3)
+    0.75
+    """
     return abs(float(np.linalg.det(affine[:3, :3])))
 
 
@@ -115,7 +119,11 @@ def is_nifti_name(path: str | Path) -> bool:
 
 
 def volume_name(path: str | Path) -> str:
-    """A file's name without its folder and without ``.nii`` or ``.nii.gz``, in capital or small letters."""
+    """A file's name without its folder and without ``.nii`` or ``.nii.gz``, in capital or small letters.
+
+    >>> volume_name("RUNMC/Case07.v1.NII.gz")
+    'Case07.v1'
+    """
     return ENDING.sub("", Path(path).name)
 
 

@@ -25,6 +25,11 @@ def max_unpool_2x(x: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
 
     Returns:
         (B,K,2h,2w).
+
+    >>> x = torch.tensor([[[[1.0, 7.0], [2.0, 3.0]]]])
+    >>> max_unpool_2x(*torch.nn.functional.max_pool2d(x, 2, return_indices=True))
+    tensor([[[[0., 7.],
+              [0., 0.]]]])
     """
     batch, channels, height, width = x.shape
     plane = torch.zeros([batch, channels, 4 * height * width], dtype=x.dtype, device=x.device)

@@ -20,7 +20,12 @@ from custom_components.networks.resnet_trunk import ResNetTrunk
 
 
 def bin_averages(bins: int, length: int) -> torch.Tensor:
-    """A matrix (bins, length); row i averages positions floor(i length / bins) to ceil((i+1) length / bins)."""
+    """A matrix (bins, length); row i averages positions floor(i length / bins) to ceil((i+1) length / bins).
+
+    >>> bin_averages(bins=2, length=3)
+    tensor([[0.5000, 0.5000, 0.0000],
+            [0.0000, 0.5000, 0.5000]])
+    """
     edges = torch.arange(bins + 1) * length
     start, end = edges[:-1, None] // bins, (edges[1:, None] + bins - 1) // bins
     position = torch.arange(length)

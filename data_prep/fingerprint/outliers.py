@@ -60,6 +60,10 @@ def modified_z_scores(values: Sequence[float], skewed: bool) -> tuple[np.ndarray
 
     If ``skewed`` is true and all values are positive, the scores are computed from the logarithms of the values. The
     range is always in the unit of the values.
+
+    >>> scores, usual = modified_z_scores([1.0, 2.0, 3.0, 4.0, 50.0], skewed=False)
+    >>> scores.round(1), [round(end, 1) for end in usual]
+    (array([-1.3, -0.7,  0. ,  0.7, 31.7]), [0.0, 8.2])
     """
     logarithmic = skewed and min(values) > 0
     scale = np.log(values) if logarithmic else np.asarray(values, float)

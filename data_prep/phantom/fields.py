@@ -86,7 +86,11 @@ def _turn(degrees: float) -> tuple[float, float]:
 
 
 def inside(distance: np.ndarray, blur_mm: float = 1.2) -> np.ndarray:
-    """1 inside, 0 outside, and between them a ramp of ``blur_mm``, like the partial volume of an edge."""
+    """1 inside, 0 outside, and between them a ramp of ``blur_mm``, like the partial volume of an edge.
+
+    >>> inside(np.array([-2.0, 0.0, 2.0]))
+    array([1. , 0.5, 0. ])
+    """
     return np.clip(0.5 - distance / blur_mm, 0, 1)
 
 

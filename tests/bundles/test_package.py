@@ -199,7 +199,8 @@ def test_a_packaged_teacher_teaches_and_still_tells_a_leak(make_trained, unpack,
     teacher = load_teacher(str(folder), preprocessing=preprocessing, held_out=test)
     assert (teacher.name, teacher.taps.keys) == ("prostate_mri_espnet", ("stride2", "stride8"))
     with pytest.raises(
-        InputError, match=r"1 of the student's test cases were in this teacher's training \(same voxel: "
+        InputError,
+        match=r"\A\S+/provenance\.json: 1 of the student's test cases were in this teacher's training \(same voxel: ",
     ):
         load_teacher(str(folder), preprocessing=preprocessing, held_out=[*test, training[0]])
 

@@ -199,7 +199,7 @@ def test_the_mask_stays_0_or_1(scene):
 
 @pytest.mark.parametrize("probability", [-0.1, 1.5, "0.5", None, np.nan])
 def test_what_is_no_probability_is_refused(probability):
-    with pytest.raises(InputError, match=r"augmentation: .* is no probability; give a number from 0 to 1"):
+    with pytest.raises(InputError, match=r"\Aaugmentation: .* is no probability; give a number from 0 to 1"):
         RandomTransforms(probability, **OPTIONS)
 
 

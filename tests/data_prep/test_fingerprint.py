@@ -239,7 +239,7 @@ def _forget_image(dataset):
 def test_a_fault_is_named_and_nothing_written(dataset, tmp_path, spoil, message):
     add_case(dataset, "HK", 1)
     spoil(dataset)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=rf"\A{dataset}/{message}"):
         fingerprint(dataset, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -247,7 +247,7 @@ def test_a_fault_is_named_and_nothing_written(dataset, tmp_path, spoil, message)
 def test_a_file_is_no_place_to_write_to(dataset, tmp_path):
     add_case(dataset, "HK", 1)
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(InputError, match="out: is a file; name a folder"):
+    with pytest.raises(InputError, match=r"\A\S+/out: is a file; name a folder"):
         fingerprint(dataset, tmp_path / "out")
 
 

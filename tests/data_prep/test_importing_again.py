@@ -105,7 +105,9 @@ def test_a_damaged_quarantine_is_one_line_before_any_work(add_case, tmp_path):
     import_dataset(tmp_path / "raw", tmp_path / "set")
     for content in ("{}", '{"findings": [{"case": 3}]}', '{"findings": {}}'):
         (tmp_path / "set" / "quarantine.json").write_text(content)
-        with pytest.raises(InputError, match=r"quarantine.json: is no list of findings; remove it, the next import"):
+        with pytest.raises(
+            InputError, match=r"\A\S+/quarantine.json: is no list of findings; remove it, the next import"
+        ):
             import_dataset(tmp_path / "raw", tmp_path / "set")
 
 

@@ -109,12 +109,14 @@ def test_a_mask_stored_in_another_slice_order_lands_on_the_image(tmp_path):
 
 def test_two_layouts_in_one_folder_are_asked_about(tmp_path):
     layouts.bids(layouts.promise12(tmp_path / "raw"))
-    with pytest.raises(InputError, match=r"raw: several layouts fit; name it with --source \(promise12, bids\)"):
+    with pytest.raises(InputError, match=r"\A\S+/raw: several layouts fit; name it with --source \(promise12, bids\)"):
         sources.find_cases(tmp_path / "raw")
 
 
 def test_a_layout_that_does_not_tell_its_site_asks_for_it(tmp_path):
-    with pytest.raises(InputError, match="which site it comes from; name it with --site"):
+    with pytest.raises(
+        InputError, match=r"\A\S+/raw: nothing in it says which site it comes from; name it with --site"
+    ):
         sources.find_cases(layouts.promise12(tmp_path / "raw"))
     assert require_site(tmp_path, "HK") == "HK"
 

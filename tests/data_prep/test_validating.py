@@ -200,7 +200,7 @@ def test_no_folder_is_an_error_not_a_finding(tmp_path, capsys):
 
 def test_a_broken_dataset_json_is_named(dataset):
     (dataset / "dataset.json").write_text('{"cases": [{"site": "HK"}]}')
-    with pytest.raises(InputError, match=r"dataset.json: has a case without case, patient, image"):
+    with pytest.raises(InputError, match=r"\A\S+/dataset.json: has a case without case, patient, image"):
         validate(dataset)
 
 

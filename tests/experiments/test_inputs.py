@@ -172,8 +172,12 @@ def test_another_study_is_refused_with_what_differs(dataset, out):
     keep_description(PLAN, dataset, out)
     keep_description(PLAN, dataset.rename(dataset.with_name("moved")), out)
     assert read_json(out / "study.json")["dataset"].endswith("moved")
-    with pytest.raises(InputError, match=r"holds a study with other settings image_size \(was 32, now 64\); choose"):
+    with pytest.raises(
+        InputError, match=r"\A\S+/out holds a study with other settings image_size \(was 32, now 64\); choose"
+    ):
         keep_description(replace(PLAN, image_size=64), dataset, out)
     other = replace(ROWS[1], settings={**ROWS[1].settings, EPOCHS: 3})
-    with pytest.raises(InputError, match=rf"other row alone: settings::{EPOCHS} \(was 1, now 3\); choose"):
+    with pytest.raises(
+        InputError, match=rf"\A{out} holds a study with other row alone: settings::{EPOCHS} \(was 1, now 3\); choose"
+    ):
         keep_description(replace(PLAN, rows=(ROWS[0], other, ROWS[2])), dataset, out)

@@ -149,13 +149,16 @@ def test_the_demo_spreads_six_sites_over_its_three_teachers():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name_or_path": "demmo"}, "no such plan.*demo"),
-        ({"name_or_path": "demo", "groups": [["BMC"], ["HK"]]}, "wants 3 groups of sites, 2 are given"),
-        ({"name_or_path": "demo", "sites": ["BMC", "HK"]}, "3 groups of sites, the dataset has 2"),
+        ({"name_or_path": "demmo"}, "demmo: no such plan;.* demo,"),
+        ({"name_or_path": "demo", "groups": [["BMC"], ["HK"]]}, r"demo\.yaml wants 3 groups of sites, 2 are given"),
+        (
+            {"name_or_path": "demo", "sites": ["BMC", "HK"]},
+            "the plan has teachers for 3 groups of sites, the dataset has 2",
+        ),
     ],
 )
 def test_a_plan_that_does_not_fit_is_refused(arguments, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=rf"\A{message}"):
         load_plan(**{"sites": SITES, **arguments})
 
 
@@ -177,5 +180,5 @@ def test_a_plan_that_does_not_fit_is_refused(arguments, message):
 def test_a_faulty_plan_is_told_in_one_line(tmp_path, before, after, message):
     file = tmp_path / "faulty.yaml"
     file.write_text(PLAN.replace(before, after, 1))
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=rf"\A(\S+/)?faulty\.yaml: {message}"):
         load_plan(str(file), SITES)

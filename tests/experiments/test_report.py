@@ -141,6 +141,11 @@ def sample(tmp_path_factory):
     return write_study(tmp_path_factory.mktemp("study"), ROWS)
 
 
+@pytest.fixture(scope="module")
+def page_of_sample(sample):
+    return write_report(sample)
+
+
 @pytest.fixture
 def small(tmp_path):
     """A study that a test may change: a teacher, a baseline, and the student of the same network."""
@@ -151,10 +156,9 @@ def change(path, **changes):
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def test_page_holds_every_row_and_embeds_its_pictures(sample):
-    path = write_report(sample)
-    page = path.read_text(encoding="utf-8")
-    assert path == sample / "report.html"
+def test_page_holds_every_row_and_embeds_its_pictures(sample, page_of_sample):
+    page = page_of_sample.read_text(encoding="utf-8")
+    assert page_of_sample == sample / "report.html"
     for label in ("DeepLabV3+", "PSPNet", "ENet alone", "ENet &lt;distilled&gt;", "ESPNet alone", "ESPNet distilled"):
         assert f'<th scope="row">{label}</th>' in page
     sources = re.findall(r'src="([^"]*)"', page)
@@ -404,8 +408,8 @@ def test_a_student_of_two_baselines_is_counted_in_pairs(small, monkeypatch):
     assert "of 2 pairs of distilled student and baseline, " in conclusions(load_study(small))[0]
 
 
+@pytest.mark.usefixtures("page_of_sample")
 def test_markdown_and_figures_hold_what_the_page_holds(sample):
-    write_report(sample)
     text = (sample / "report.md").read_text(encoding="utf-8")
     assert "| ENet <distilled> | student | all sites |" in text
     assert SPLIT_SHA256 in text
@@ -477,31 +481,35 @@ def test_a_study_without_any_result_is_reported(small):
 
 
 def test_faults_are_named(small):
-    with pytest.raises(InputError, match=r"study\.json: no such file\Z"):
+    with pytest.raises(InputError, match=r"\A\S+/study\.json: no such file\Z"):
         write_report(small / "nowhere")
     evaluation = small / "bundles/enet/output/evaluation.json"
     change(evaluation, split={"name": "all", "sha256": "other"})
-    with pytest.raises(InputError, match=r"enet.output.evaluation\.json: evaluated on another split"):
+    with pytest.raises(InputError, match=r"\A\S+/enet.output.evaluation\.json: evaluated on another split"):
         write_report(small)
     change(evaluation, split={"name": "all", "sha256": SPLIT_SHA256}, part="validation")
-    with pytest.raises(InputError, match=r"enet.output.evaluation\.json: evaluated on validation, the study's .* test"):
+    with pytest.raises(
+        InputError, match=r"\A\S+/enet.output.evaluation\.json: evaluated on validation, the study's .* test"
+    ):
         write_report(small)
     change(evaluation, part="test")
     prediction = small / "bundles/enet_kd/output/predictions/RUNMC_Case01.nii.gz"
     whole = prediction.read_bytes()
     prediction.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"predictions.RUNMC_Case01\.nii\.gz: is truncated or damaged"):
+    with pytest.raises(InputError, match=r"\A\S+/predictions.RUNMC_Case01\.nii\.gz: is truncated or damaged"):
         write_report(small)
     prediction.write_bytes(whole)
     (small / "bundles/enet_kd/output/predictions/HK_Case02.nii.gz").unlink()
-    with pytest.raises(InputError, match=r"predictions.HK_Case02\.nii\.gz: no such file"):
+    with pytest.raises(InputError, match=r"\A\S+/predictions.HK_Case02\.nii\.gz: no such file"):
         write_report(small)
     rows = json.loads((small / "study.json").read_text())["rows"]
     change(small / "study.json", rows=[{**rows[0], "role": "pupil"}])
-    with pytest.raises(InputError, match=r"study\.json: row pspnet has the role pupil"):
+    with pytest.raises(InputError, match=r"\A\S+/study\.json: row pspnet has the role pupil"):
         write_report(small)
     change(small / "study.json", rows=rows[1:])
-    with pytest.raises(InputError, match=r"row enet_kd was distilled from pspnet, which is no row\Z"):
+    with pytest.raises(
+        InputError, match=r"\A\S+/study\.json: row enet_kd was distilled from pspnet, which is no row\Z"
+    ):
         write_report(small)
 
 

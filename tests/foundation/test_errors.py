@@ -103,7 +103,7 @@ def test_little_shared_memory_is_told_with_the_way_on(capsys, words):
 def test_no_room_for_a_semaphore_is_little_shared_memory(capsys):
     module = {"__name__": "multiprocessing.synchronize"}
     exec("def lock(): raise OSError(28, 'No space left on device')", module)
-    with pytest.raises(OSError, match="No space left") as caught:
+    with pytest.raises(OSError, match=r"\A\[Errno 28\] No space left") as caught:
         module["lock"]()
     assert "/dev/shm has; use --num_workers 0, or make" in shown_for(caught.value, capsys)
 

@@ -138,7 +138,7 @@ def test_every_unit_of_length_becomes_mm(tmp_path, unit, of_mm):
     if of_mm == 1:
         require_millimetres(path)
     else:
-        with pytest.raises(InputError, match=r"v.nii.gz: is not in mm but in another unit of length"):
+        with pytest.raises(InputError, match=r"\A\S+/v.nii.gz: is not in mm but in another unit of length"):
             require_millimetres(path)
 
 
@@ -216,13 +216,16 @@ def test_a_file_without_rights_is_not_called_damaged(monkeypatch, tmp_path):
         (_with_header(xyzt_units=1), "has voxels of 500 x 500 x 3000 mm, as no MRI has"),
         (_qform_alone(pixdim=[1, 0, 0.5, 3, 1, 1, 1, 1]), "says that its voxels have a size of 0; export it again"),
         (_qform_alone(pixdim=[1, np.nan, 0.5, 3, 1, 1, 1, 1]), "has an affine that spans no volume"),
-        (_with_header(qform_code=0, sform_code=0, pixdim=[1, 1, 1, 0, 1, 1, 1, 1]), "have a size of 0"),
+        (
+            _with_header(qform_code=0, sform_code=0, pixdim=[1, 1, 1, 0, 1, 1, 1, 1]),
+            "says that its voxels have a size of 0",
+        ),
         (
             _with_header(qform_code=1, pixdim=[1, 0.8, 0.8, 3, 1, 1, 1, 1]),
             "has two voxel sizes, 0.5 x 0.5 x 3 mm in its sform and 0.8 x 0.8 x 3 mm in its qform; export it again",
         ),
         (_four_dimensional, r"has 4 dimensions \(3, 4, 5, 2\); export one 3-D volume"),
-        (_complex, "complex64 voxels"),
+        (_complex, "holds complex64 voxels"),
         (_text, "is not a NIfTI file"),
         (_truncated, "is truncated or damaged"),
         (_truncated_before_compression, "is truncated or damaged"),
@@ -232,7 +235,7 @@ def test_a_file_without_rights_is_not_called_damaged(monkeypatch, tmp_path):
 def test_what_cannot_be_read_is_named(tmp_path, make, message):
     path = tmp_path / "Case07.nii.gz"
     make(path)
-    with pytest.raises(InputError, match=message) as caught:
+    with pytest.raises(InputError, match=rf"\A{path}: {message}") as caught:
         read_volume(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert str(caught.value).count(str(path)) == 1

@@ -54,7 +54,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(make_training, log
     training = make_training(losses=[1.0, value])
     log(training)
     with pytest.raises(
-        NotFiniteError, match=f"loss term 'dice' is {value} in epoch 1, on BMC_Case00 slice 2, HK_Case01 "
+        NotFiniteError, match=rf"\Aloss term 'dice' is {value} in epoch 1, on BMC_Case00 slice 2, HK_Case01 "
     ):
         training.trainer.run(BATCHES, max_epochs=1)
     assert training.network.weight.item() == 2.0

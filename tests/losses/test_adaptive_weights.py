@@ -131,12 +131,12 @@ def test_perfect_teachers_lose_nothing_and_never_less():
 
 
 def test_wrong_arguments():
-    with pytest.raises(InputError, match="weighting='best' is unknown"):
+    with pytest.raises(InputError, match=r"\Aloss option weighting='best' is unknown"):
         adaptive_weights(torch.ones(2), "best")
-    with pytest.raises(InputError, match=r"weighting_temperature=0 must be a number above 0\Z"):
+    with pytest.raises(InputError, match=r"\Aloss option weighting_temperature=0 must be a number above 0\Z"):
         adaptive_weights(torch.ones(2), "softmin", 0)
     for shape in ((), (0,), (1, 2, 3)):
         with pytest.raises(ValueError, match=r"\Ateacher losses must be"):
             adaptive_weights(torch.ones(shape))
-    with pytest.raises(ValueError, match=r"differ in H or W\Z"):
+    with pytest.raises(ValueError, match=r"\Atarget \(1, 1, 8, 8\) and logits \(1, 2, 4, 4\) differ in H or W\Z"):
         teacher_dice_losses([torch.zeros(1, 2, 4, 4)], torch.zeros(1, 1, 8, 8))

@@ -306,29 +306,41 @@ def test_a_distillation_without_a_supervised_term():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"preset": "EMKD"}, "preset='EMKD' is unknown; choose one of 'paper', 'emkd', 'measured'"),
-        ({"alpha": -0.1}, "alpha=-0.1 must be a number of at least 0"),
-        ({"beta": "0.1"}, "beta='0.1'"),
-        ({"weighting": "dice"}, "weighting='dice' is unknown"),
-        ({"weighting": [0, 0]}, "must hold a weight above 0"),
-        ({"weighting": [1, -1]}, "weighting=-1"),
-        ({"scope": "image"}, "scope='image'"),
-        ({"terms": {"prediction": {"temprature": 2.0}}}, "prediction has no option 'temprature'; it has .*temperature"),
-        ({"terms": {"importance": {"power": 0.5}}}, r"power=0\.5"),
-        ({"terms": {"importance": {"weight": "much"}}}, r"terms\.importance\.weight='much' must be a number"),
-        ({"terms": {"importance": 0.2}}, r"terms\.importance=0\.2 must hold options by name"),
-        ({"terms": "importance"}, "terms='importance' must be a table"),
-        ({"terms": {"importanse": {"weight": 0.2}}}, "terms='importanse' is unknown; choose one of 'dice'"),
+        ({"preset": "EMKD"}, "loss option preset='EMKD' is unknown; choose one of 'paper', 'emkd', 'measured'"),
+        ({"alpha": -0.1}, "loss option alpha=-0.1 must be a number of at least 0"),
+        ({"beta": "0.1"}, "loss option beta='0.1'"),
+        ({"weighting": "dice"}, "loss option weighting='dice' is unknown"),
+        ({"weighting": [0, 0]}, r"loss option weighting=\[0, 0\] must hold a weight above 0"),
+        ({"weighting": [1, -1]}, "loss option weighting=-1"),
+        ({"scope": "image"}, "loss option scope='image'"),
+        (
+            {"terms": {"prediction": {"temprature": 2.0}}},
+            "loss term prediction has no option 'temprature'; it has .*temperature",
+        ),
+        ({"terms": {"importance": {"power": 0.5}}}, r"loss option power=0\.5"),
+        (
+            {"terms": {"importance": {"weight": "much"}}},
+            r"loss option terms\.importance\.weight='much' must be a number",
+        ),
+        ({"terms": {"importance": 0.2}}, r"loss option terms\.importance=0\.2 must hold options by name"),
+        ({"terms": "importance"}, "loss option terms='importance' must be a table"),
+        ({"terms": {"importanse": {"weight": 0.2}}}, "loss option terms='importanse' is unknown; choose one of 'dice'"),
         ({"terms": {name: {"weight": 0} for name in TERMS}}, "the loss has no term; give a weight above 0"),
-        ({"terms": {"prediction": {"anneal": 1.5}}}, r"prediction\.anneal=1\.5 must be a number of at least 0 and at"),
-        ({"judged_by": "iou"}, "judged_by='iou' is unknown; choose one of 'dice', 'cross_entropy'"),
-        ({"weighting": "score", "judged_by": "cross_entropy"}, "the weighting 'score' is 1 - Dice loss"),
-        ({"weighting_temperature": 0}, "weighting_temperature=0 must be a number above 0"),
-        ({"gate": "wrong"}, "gate='wrong' is unknown; choose one of 'right', 'better'"),
+        (
+            {"terms": {"prediction": {"anneal": 1.5}}},
+            r"loss option terms\.prediction\.anneal=1\.5 must be .* at most 1",
+        ),
+        ({"judged_by": "iou"}, "loss option judged_by='iou' is unknown; choose one of 'dice', 'cross_entropy'"),
+        (
+            {"weighting": "score", "judged_by": "cross_entropy"},
+            "loss option judged_by='cross_entropy': the weighting 'score' is 1 - Dice loss",
+        ),
+        ({"weighting_temperature": 0}, "loss option weighting_temperature=0 must be a number above 0"),
+        ({"gate": "wrong"}, "loss option gate='wrong' is unknown; choose one of 'right', 'better'"),
     ],
 )
 def test_wrong_options_in_one_line(options, message):
-    with pytest.raises(InputError, match=message) as error:
+    with pytest.raises(InputError, match=rf"\A{message}") as error:
         DistillationLoss(**options)
     assert "\n" not in str(error.value)
 
@@ -336,7 +348,9 @@ def test_wrong_options_in_one_line(options, message):
 def test_networks_of_other_classes_than_the_region_contrast():
     three = torch.randn(2, 3, 8, 8).double()
     _, target, student_features, _, teacher_features = arguments(n=1)
-    with pytest.raises(InputError, match=r"region_contrast\.num_classes=2, but the student has 3 classes"):
+    with pytest.raises(
+        InputError, match=r"\Aloss option region_contrast\.num_classes=2, but the student has 3 classes"
+    ):
         DistillationLoss()(three, target, student_features, [three], teacher_features)
     fitting = DistillationLoss(terms={"region_contrast": {"num_classes": 3}})(
         three, target, student_features, [three], teacher_features
@@ -351,9 +365,9 @@ def test_wrong_counts():
         loss(student, target, student_features, teachers, teacher_features[:1])
     with pytest.raises(ValueError, match=r"\Alogits of 0"):
         loss(student, target, student_features, [], [])
-    with pytest.raises(ValueError, match="paired"):
+    with pytest.raises(ValueError, match=r"\A1 student and 2 teacher features given; they are paired"):
         loss(student, target, student_features[:1], teachers, teacher_features)
-    with pytest.raises(InputError, match=r"must name 2 teachers' weights\Z"):
+    with pytest.raises(InputError, match=r"\Aloss option weighting=\[1\.0\] must name 2 teachers' weights\Z"):
         DistillationLoss(weighting=[1.0])(student, target, student_features, teachers, teacher_features)
 
 

@@ -43,9 +43,11 @@ def test_a_new_term_is_a_file_and_a_line(monkeypatch):
     expected = 3 * (torch.stack(args[3]).mean() - args[0].mean())
     torch.testing.assert_close(output.terms["mean_logit"], expected)
     torch.testing.assert_close(output.weighted_terms["mean_logit"], 0.5 * expected)
-    with pytest.raises(InputError, match=r"mean_logit has no option 'power'; it has weight, anneal, factor\Z"):
+    with pytest.raises(
+        InputError, match=r"\Aloss term mean_logit has no option 'power'; it has weight, anneal, factor\Z"
+    ):
         DistillationLoss(terms={"mean_logit": {"weight": 0.5, "power": 3}})
-    with pytest.raises(InputError, match=r"mean_logit has no weight; give terms\.mean_logit\.weight\Z"):
+    with pytest.raises(InputError, match=r"\Aloss term mean_logit has no weight; give terms\.mean_logit\.weight\Z"):
         DistillationLoss(terms={"mean_logit": {"factor": 3}})
 
 
@@ -108,9 +110,11 @@ def test_a_network_alone_takes_supervised_terms_only():
     loss = SegmentationLoss(terms={"dice": {"weight": 1}, "lovasz": {}, "cross_entropy": {"weight": 0.5}})
     assert loss.term_weights == {"dice": 1, "lovasz": 0.3, "cross_entropy": 0.5}
     assert isinstance(loss.parts, nn.ModuleDict)
-    with pytest.raises(InputError, match="terms='prediction' is unknown; choose one of 'dice', 'lovasz'"):
+    with pytest.raises(
+        InputError, match=r"\Aloss option terms='prediction' is unknown; choose one of 'dice', 'lovasz'"
+    ):
         SegmentationLoss(terms={"prediction": {"weight": 0.1}})
-    with pytest.raises(InputError, match=r"terms\.dice\.anneal is of a distillation; remove it\Z"):
+    with pytest.raises(InputError, match=r"\Aloss option terms\.dice\.anneal is of a distillation; remove it\Z"):
         SegmentationLoss(terms={"dice": {"anneal": 0.1}})
-    with pytest.raises(InputError, match=r"classes=\[2\] names a class that 2-class logits lack\Z"):
+    with pytest.raises(InputError, match=r"\Aloss option classes=\[2\] names a class that 2-class logits lack\Z"):
         SegmentationLoss(terms={"lovasz": {"classes": [2]}})(torch.zeros(1, 2, 4, 4), torch.zeros(1, 1, 4, 4))

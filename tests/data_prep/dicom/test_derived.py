@@ -110,5 +110,5 @@ def frame_by_frame():
 )
 def test_a_series_that_no_seg_can_refer_to_is_named(tmp_path, make, message):
     save(make(), tmp_path)
-    with pytest.raises(InputError, match=f"^{tmp_path}/IM0000: {message}"):
+    with pytest.raises(InputError, match=rf"\A{tmp_path}/IM0000: {message}"):
         draw(tmp_path)
