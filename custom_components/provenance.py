@@ -6,7 +6,7 @@ classes, with changed weights, or with the student's test cases in its training.
 
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -64,7 +64,7 @@ def provenance(
         datalist: the split file. A host that gives a plain list of volumes has no split file, and the record holds
             None.
         preprocessing: the deterministic transforms.
-        training: the training cases.
+        training: the training cases; the record lists those without a mask under ``unlabeled``.
         validation: the cases that decide the best epoch.
         teachers: the teachers of a distillation.
         pretrained: the file of ImageNet weights that the network starts with; None for random weights.
@@ -76,6 +76,9 @@ def provenance(
     """
     bundle = read_bundle(str(bundle_dir))
     training, validation = list(training), list(validation)
+    unlabeled = [case for case in training if case.label is None]
+    parts = {"training": [case for case in training if case.label is not None], "validation": validation}
+    parts |= {"unlabeled": unlabeled} if unlabeled else {}
     pretrained_sha256 = file_sha256(pretrained) if pretrained else None
     own_network = settings.below("network_def") if settings else None
     return {
@@ -84,7 +87,7 @@ def provenance(
         "network_def": own_network or bundle.network_def,
         "preprocessing": describe(preprocessing.transforms),
         "split": _split(datalist, [*training, *validation]),
-        "cases": {"training": _cases(training), "validation": _cases(validation)},
+        "cases": {part: _cases(cases) for part, cases in parts.items()},
         "teachers": dict(zip(teachers.names, teachers.weights_sha256, strict=True)) if teachers else {},
         "predicted_teachers": {name: dict(told) for name, told in teachers.seen.items()} if teachers else {},
         "pretrained": pretrained_sha256,
@@ -93,7 +96,7 @@ def provenance(
         "command": sys.argv,
         "git_revision": _git_revision(Path(__file__).parent),
         "versions": {"monai": monai.__version__, "torch": torch.__version__, "numpy": np.__version__},
-        "run": _identity(settings, bundle, training, validation, teachers, pretrained_sha256) if settings else None,
+        "run": _identity(settings, bundle, parts, teachers, pretrained_sha256) if settings else None,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -124,12 +127,11 @@ def _cases(cases: Iterable[PreparedCase]) -> list[dict[str, str]]:
 def _identity(
     settings: Settings,
     bundle: Bundle,
-    training: Sequence[PreparedCase],
-    validation: Sequence[PreparedCase],
+    parts: Mapping[str, Sequence[PreparedCase]],
     teachers: Teachers | None,
     pretrained_sha256: str | None,
 ) -> dict[str, Any]:
-    cases = {"training": case_identities(training), "validation": case_identities(validation)}
+    cases = {part: case_identities(own) for part, own in parts.items()}
     if teachers is None:
         return run_identity(settings, cases, pretrained_sha256)
     named = dict(zip(teachers.names, teachers.identities, strict=True))
@@ -142,7 +144,7 @@ def _split(datalist: str | Path, cases: Iterable[PreparedCase]) -> dict[str, str
         split = read_json(datalist)
     except InputError:
         return None
-    listed = {case_name(case) for part in ("training", "validation") for case in split.get(part, [])}
+    listed = {case_name(case) for part in ("training", "validation", "unlabeled") for case in split.get(part, [])}
     if not {case.name for case in cases} <= listed:
         return None
     return {key: split[key] for key in ("name", "sha256") if key in split}

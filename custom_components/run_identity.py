@@ -32,7 +32,8 @@ def run_identity(
 
     Args:
         settings: the settings of the run's config.
-        cases: the lists ``training`` and ``validation``, with the name and the SHA-256 of image and mask of each case.
+        cases: the lists ``training`` and ``validation``, with the name and the SHA-256 of image and mask of each case,
+            and the list ``unlabeled`` if the training uses images without masks.
         pretrained_sha256: SHA-256 of the file of weights that the network starts with.
         student: for a distillation, network and taps of the student's bundle.
         teachers: for a distillation, network, taps and hash of the weights of each teacher, by name.
@@ -52,9 +53,9 @@ def run_identity(
     return {**record, "sha256": sha256_of(_comparable(record))}
 
 
-def case_identities(cases: Iterable[PreparedCase]) -> list[tuple[str, str, str]]:
-    """The name and the SHA-256 of image and mask of each case."""
-    return [(case.name, case.sha256["image"], case.sha256["label"]) for case in cases]
+def case_identities(cases: Iterable[PreparedCase]) -> list[tuple[str, str, str | None]]:
+    """The name and the SHA-256 of image and mask of each case; None in place of a missing mask's hash."""
+    return [(case.name, case.sha256["image"], case.sha256.get("label")) for case in cases]
 
 
 def is_comparable(record: Any) -> bool:
@@ -71,8 +72,8 @@ def differences(was: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
         return []
     told = setting_differences(was["settings"], now["settings"])
     direct = [words for key, words in told.items() if key not in now["derived"]]
-    for part, cases in now["cases"].items():
-        direct += _case_differences(part, was["cases"].get(part, []), cases)
+    for part in dict.fromkeys((*now["cases"], *was["cases"])):
+        direct += _case_differences(part, *(record["cases"].get(part, []) for record in (was, now)))
     return direct or list(told.values())
 
 

@@ -2,7 +2,8 @@
 
 All cases of a patient go into one list, every site is split with the same fractions, and the seed decides the order.
 splits/all.json holds all sites. A group of sites (for a teacher that is trained on these only) gets a file of its own,
-with the same test cases as all.json.
+with the same test cases as all.json. Cases without a mask are listed as unlabeled, for distillations that use them; a
+patient whose other cases are for validation or testing has none there.
 """
 
 import argparse
@@ -16,6 +17,8 @@ from custom_components.foundation.tables import text_lines
 from data_prep.dataset_file import read_dataset
 
 LISTS = ("training", "validation", "test")
+HELD_OUT = ("validation", "test")
+UNLABELED = "unlabeled"
 # With the mask's hash a corrected mask gives another split. The image alone decides whether two cases are the same.
 MASK_KEY = "label_sha256"
 ITEM_KEYS = ("image", "label", "case", "site", "patient", "voxel_sha256", MASK_KEY)
@@ -38,6 +41,9 @@ def run(options: argparse.Namespace) -> int:
     splits = split_dataset(options.dataset, options.fractions, options.groups, options.seed, options.leave_out)
     for split in splits:
         print(_table(split))
+    listed = sum(len(splits[0].get(key, [])) for key in (*LISTS, UNLABELED))
+    if left_out := len(read_dataset(options.dataset)["cases"]) - listed:
+        print(f"cases without a mask that are left out: {left_out} (other cases of their patients choose or score)")
     return 0
 
 
@@ -57,7 +63,8 @@ def split_dataset(
         fractions: fractions of training, validation and test patients, in percent or with the sum 1.
         groups: groups of sites with a file each; a group is a text such as "UCL,HK".
         seed: decides the list of each patient.
-        leave_out: a site whose cases are the test cases; the other sites' patients are for training and validation.
+        leave_out: a site whose cases with masks are the test cases; the other sites' patients are for training and
+            validation.
         folder: folder of the split files; by default ``splits`` in the dataset.
         fold: the number k and the count K of a cross-validation, 1 <= k <= K: the test patients are those of the k-th
             of K parts. Each patient is in one part, and each site is spread evenly over the parts.
@@ -67,22 +74,26 @@ def split_dataset(
 
     Raises:
         InputError: if ``dataset.json`` or the fractions are wrong, if a site is unknown or in two groups, if a list
-            would be empty, or if the folder already holds another split, which models may have been trained on.
+            would be empty and there are no cases without a mask, or if the folder already holds another split, which
+            models may have been trained on.
     """
     shares = _shares(fractions)
-    # A case without a mask cannot be used for training or scoring.
-    cases = [_with_mask_hash(dataset, case) for case in read_dataset(dataset)["cases"] if case["label"]]
-    sites = sorted({case["site"] for case in cases})
+    entries = read_dataset(dataset)["cases"]
+    cases = [_with_mask_hash(dataset, case) for case in entries if case["label"]]
+    sites = sorted({case["site"] for case in entries})
     if leave_out not in (None, *sites):
         raise InputError(f"--leave-out {leave_out}: unknown site; the dataset has {', '.join(sites)}")
+    if leave_out and leave_out not in {case["site"] for case in cases}:
+        raise InputError(f"--leave-out {leave_out}: none of its cases has a mask to test with; name another site")
     site_groups = _site_groups(groups, sites)
 
     if fold and leave_out:
         raise InputError("--folds and --leave-out: both decide the test cases; give one of them")
     lists = _split_cases(cases, shares, seed, leave_out, fold)
+    lists[UNLABELED] = _unlabeled(entries, lists)
     splits = [_split("all", sites, lists, seed, shares)]
     for group in site_groups:
-        own = {key: [item for item in lists[key] if item["site"] in group] for key in ("training", "validation")}
+        own = {key: [item for item in items if item["site"] in group] for key, items in lists.items()}
         splits.append(_split("+".join(group), group, {**own, "test": lists["test"]}, seed, shares))
 
     folder = folder or dataset / "splits"
@@ -100,8 +111,9 @@ def _with_mask_hash(dataset: Path, case: dict) -> dict:
 
 
 def split_sha256(split: dict) -> str:
-    """The hash that identifies a split, computed from its three lists only."""
-    return sha256_of({key: split[key] for key in LISTS})
+    """The hash that identifies a split, computed from its lists only."""
+    unlabeled = {UNLABELED: split[UNLABELED]} if split.get(UNLABELED) else {}
+    return sha256_of({**{key: split[key] for key in LISTS}, **unlabeled})
 
 
 def _shares(fractions: Sequence[float]) -> list[float]:
@@ -158,8 +170,19 @@ def _split_cases(
             place[patient] = "test" if position < test else "validation" if position < test + validation else "training"
     lists: dict[str, list[dict]] = {key: [] for key in LISTS}
     for case in sorted(cases, key=lambda case: case["case"]):
-        lists[place[case["patient"]]].append({name: case[name] for name in ITEM_KEYS if name in case})
+        lists[place[case["patient"]]].append(_item(case))
     return lists
+
+
+def _unlabeled(entries: Sequence[dict], lists: dict[str, list[dict]]) -> list[dict]:
+    """The cases without a mask, except those of patients whose other cases choose or score a model."""
+    held_out = {item["patient"] for key in HELD_OUT for item in lists[key]}
+    free = [case for case in entries if not case["label"] and case["patient"] not in held_out]
+    return [_item(case) for case in sorted(free, key=lambda case: case["case"])]
+
+
+def _item(case: dict) -> dict:
+    return {name: case[name] for name in ITEM_KEYS if case.get(name) is not None}
 
 
 def _counts(patients: int, shares: Sequence[float]) -> tuple[int, int]:
@@ -178,8 +201,10 @@ def _left_in(patients: int, shares: Sequence[float]) -> tuple[int, int]:
 
 
 def _split(name: str, sites: Sequence[str], lists: dict, seed: int, shares: Sequence[float]) -> dict:
+    unlabeled = {UNLABELED: lists[UNLABELED]} if lists[UNLABELED] else {}
     for key in LISTS:
-        if not lists[key]:
+        # A site that has images and few masks or none has no cases for all lists, and trains on what it has.
+        if not lists[key] and not unlabeled:
             raise InputError(
                 f"split {name}: no {key} case; a site needs at least three patients to have all three lists"
             )
@@ -191,12 +216,13 @@ def _split(name: str, sites: Sequence[str], lists: dict, seed: int, shares: Sequ
         "fractions": list(shares),
         "sites": list(sites),
     }
-    return {**split, "sha256": split_sha256(lists), **lists}
+    return {**split, "sha256": split_sha256(lists), **{key: lists[key] for key in LISTS}, **unlabeled}
 
 
 def _refuse_another_split(path: Path, split: dict) -> None:
     former = read_json(path) if path.exists() else split
-    if former.get("sha256") == split["sha256"]:
+    # Images without masks may be added: no training case becomes a test case.
+    if [former.get(key) for key in LISTS] == [split[key] for key in LISTS]:
         return
     same_cases = _without_masks(former) == _without_masks(split)
     problem = "was made with other masks, or before masks were hashed" if same_cases else "holds another split"
@@ -211,10 +237,11 @@ def _without_masks(split: dict) -> dict[str, list[dict]]:
 
 
 def _table(split: dict) -> str:
-    sites = sorted({item["site"] for key in LISTS for item in split[key]})
-    rows = [("site", *LISTS)]
+    keys = [key for key in (*LISTS, UNLABELED) if key in split]
+    sites = sorted({item["site"] for key in keys for item in split[key]})
+    rows = [("site", *keys)]
     for site in sites:
-        rows.append((site, *(str(sum(item["site"] == site for item in split[key])) for key in LISTS)))
-    rows.append(("all", *(str(len(split[key])) for key in LISTS)))
+        rows.append((site, *(str(sum(item["site"] == site for item in split[key])) for key in keys)))
+    rows.append(("all", *(str(len(split[key])) for key in keys)))
     lines = [f"  {line}" for line in text_lines(rows)]
     return "\n".join([f"{split['name']} (sha256 {split['sha256'][:12]})", *lines])

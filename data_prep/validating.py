@@ -23,7 +23,7 @@ from data_prep.findings import SOME_FINDINGS, Finding, findings_of
 from data_prep.import_summary import print_notes
 from data_prep.parallel import in_processes
 from data_prep.sources.case import Listing, SourceCase
-from data_prep.splitting import LISTS, MASK_KEY, split_sha256
+from data_prep.splitting import LISTS, MASK_KEY, UNLABELED, split_sha256
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -138,6 +138,7 @@ def _split_findings(path: Path, known: dict[str, dict]) -> list[Finding]:
         for what, key in (("patient", "patient"), ("image", "voxel_sha256")):
             findings += _shared_findings(path, split, what, key)
         items = {item["case"]: item for key in LISTS for item in split[key]}
+        items |= {item["case"]: item for item in split.get(UNLABELED, [])}
         unknown = sorted(items.keys() - known)
         findings += [Finding(str(path), f"names {case}, unknown to dataset.json", "split again") for case in unknown]
         # A split of an earlier version has no hashes of masks.
@@ -156,10 +157,12 @@ def _shared_findings(path: Path, split: dict, what: str, key: str) -> list[Findi
     """The findings for a patient, or an image with two names, in two lists of one split."""
     findings = []
     seen: dict[str, tuple[str, str]] = {}
-    for name in LISTS:
-        for item in split[name]:
+    for name in (*LISTS, UNLABELED):
+        for item in split.get(name, []) if name == UNLABELED else split[name]:
             first_list, first_case = seen.setdefault(item[key], (name, item["case"]))
-            if first_list != name:
+            # A patient may have images with and without a mask, and a training may use both.
+            both_trained_on = {first_list, name} == {"training", UNLABELED} and key == "patient"
+            if first_list != name and not both_trained_on:
                 problem = f"has {item['case']} in {name}, of the same {what} as {first_case} in {first_list}"
                 findings.append(Finding(str(path), problem, "keep a patient in one list: split again"))
     return findings
@@ -171,7 +174,7 @@ def _held_out_findings(path: Path, split: dict) -> list[Finding]:
     if path == everything or not everything.is_file():
         return []
     tested = {item["voxel_sha256"] for item in read_json(everything)["test"]}
-    learnt = [item for key in ("training", "validation") for item in split[key]]
+    learnt = [item for key in ("training", "validation", UNLABELED) for item in split.get(key, [])]
     return [
         Finding(str(path), f"learns from {item['case']}, which all.json tests on", "split again")
         for item in learnt

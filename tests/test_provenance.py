@@ -8,7 +8,10 @@ import pytest
 from custom_components.bundle import read_bundle
 from custom_components.data import prepare_cases
 from custom_components.data.describe import describe
+from custom_components.foundation.files import file_sha256
 from custom_components.provenance import _git_revision, provenance, public_provenance
+from custom_components.run_identity import differences
+from custom_components.run_settings import Settings
 
 
 @pytest.fixture
@@ -37,6 +40,20 @@ def test_says_how_to_repeat_the_run(record, dataset_dir):
     assert record["pretrained"] is None
     assert record["versions"]["monai"] == monai.__version__
     assert json.loads(json.dumps(record)) == record
+
+
+def test_cases_without_a_mask_have_a_list_of_their_own(cases, preprocessing, dataset_dir, repository, tmp_path):
+    bare = prepare_cases(cases[2:3], preprocessing, tmp_path, masks=False)
+    training = prepare_cases(cases[1:2], preprocessing, tmp_path) + bare
+    settings = Settings({"seed": 0})
+    record = provenance(repository / "bundles" / "enet", "none", preprocessing, training, [], settings=settings)
+    assert [case["case"] for case in record["cases"]["training"]] == [cases[1]["case"]]
+    assert [case["voxel_sha256"] for case in record["cases"]["unlabeled"]] == [cases[2]["voxel_sha256"]]
+    assert record["run"]["cases"]["unlabeled"] == [[cases[2]["case"], file_sha256(cases[2]["image"]), None]]
+    assert list(public_provenance(record)["cases"]) == ["training", "validation", "unlabeled"]
+    masks = provenance(repository / "bundles" / "enet", "none", preprocessing, training[:1], [], settings=settings)
+    told = f"unlabeled cases (without {cases[2]['case']}, with none)"
+    assert differences(record["run"], masks["run"]) == [told]
 
 
 def test_tells_the_run_and_not_the_file(copy_bundles, workflow):

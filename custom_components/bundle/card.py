@@ -110,6 +110,11 @@ def _training_data(facts: dict[str, Any]) -> str:
         f"Weights with SHA-256 `{facts['weights_sha256']}`:",
         "",
         f"- trained on {_cases(facts['trained_on']['training'])}",
+        *(
+            [f"- and on {_cases(unlabeled)} without a mask"]
+            if (unlabeled := facts["trained_on"].get("unlabeled"))
+            else []
+        ),
         f"- epoch chosen on {_cases(facts['trained_on']['validation'])}",
     ]
     if facts["split"]:

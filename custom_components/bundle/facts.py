@@ -65,7 +65,8 @@ def read_facts(trained: Bundle, provenance: dict[str, Any]) -> dict[str, Any]:
         "preprocessing": provenance["preprocessing"],
         "trained_on": {
             part: dict(sorted(Counter(case.get("site", "unknown site") for case in provenance["cases"][part]).items()))
-            for part in ("training", "validation")
+            for part in ("training", "validation", "unlabeled")
+            if part in provenance["cases"]
         },
         "split": provenance["split"],
         "teachers": provenance["teachers"],

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from custom_components.data.describe import describe
 from custom_components.data.prepared import PreparedCase, prepare_cases
 from custom_components.data.random_transforms import RandomTransforms
+from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import sha256_of
 
 
@@ -37,12 +38,13 @@ class VolumeDataset(Dataset):
 
 
 class SliceDataset(Dataset):
-    """Axial slices of prepared volumes: ``{"image": (1, H, W), "label": (1, H, W), "case", "site", "slice", "view",
-    "seed"}``.
+    """Axial slices of prepared volumes: ``{"image": (1, H, W), "label": (1, H, W), "has_mask", "case", "site", "slice",
+    "view", "seed"}``.
 
     The images are not yet transformed at random: :class:`PrepareSlices` does this for a whole batch, on the network's
-    device. The last five entries are the case's name, its site, the slice's number, the number of the random version (0
-    if there are no fixed versions), and the seed of the random version.
+    device. The last six entries are whether the case has a mask (without one, the label is all zeros), the case's name,
+    its site, the slice's number, the number of the random version (0 if there are no fixed versions), and the seed of
+    the random version.
 
     The argument ``data`` lists volumes, so that hosts that know volumes only (MONAI Label) can replace it.
 
@@ -55,10 +57,16 @@ class SliceDataset(Dataset):
         views: number of fixed random versions of a slice, which are the same in every training. Each sample is one of
             them, so that teachers can compute their outputs for all versions once. 0: a new version for every sample.
             Without a transform there are none.
-        gland_only: whether to leave out the slices without prostate.
+        gland_only: whether to leave out the slices without prostate. The slices of a case without a mask all stay.
+        unlabeled: cases without masks; of these, the images alone are read. None: a training on masks only.
 
     Attributes:
+        cases: the cases with masks, then those without.
+        has_mask: for each sample, whether its case has a mask.
         recipe: a hash of the random transforms and the number of views, empty without transforms.
+
+    Raises:
+        InputError: as :func:`prepare_cases`, and if ``unlabeled`` has no case.
     """
 
     def __init__(
@@ -69,8 +77,11 @@ class SliceDataset(Dataset):
         transform: RandomTransforms | None = None,
         views: int = 0,
         gland_only: bool = False,
+        unlabeled: Iterable[Mapping[str, Any]] | None = None,
     ) -> None:
         self.cases = prepare_cases(data, preprocessing, cache_dir)
+        if unlabeled is not None:
+            self.cases += _without_masks(unlabeled, preprocessing, cache_dir)
         self.transform = transform
         self.views = views if transform is not None else 0
         # Another version of torch may draw other random numbers.
@@ -78,8 +89,9 @@ class SliceDataset(Dataset):
         self._index = [
             (case, depth)
             for case in self.cases
-            for depth in (_with_gland(case) if gland_only else range(case.image.shape[2]))
+            for depth in (_with_gland(case) if gland_only and case.label else range(case.image.shape[2]))
         ]
+        self.has_mask = [case.label is not None for case, _ in self._index]
 
     def __len__(self) -> int:
         return len(self._index)
@@ -89,7 +101,8 @@ class SliceDataset(Dataset):
         drawn = int(torch.randint(self.views or 2**31, ())) if self.transform is not None else 0
         view, seed = (drawn, view_seed(case, depth, drawn)) if self.views else (0, drawn)
         where = {"case": case.name, "site": case.site, "slice": depth, "view": view, "seed": seed}
-        return {"image": case.image.slice(depth), "label": case.label.slice(depth), **where}
+        image, label = _slices_of(case, depth)
+        return {"image": image, "label": label, "has_mask": case.label is not None, **where}
 
     def view(self, case: PreparedCase, depth: int, view: int) -> dict[str, Tensor]:
         """Image and label (1, H, W) of one of the fixed random versions of a slice."""
@@ -101,7 +114,8 @@ class SliceDataset(Dataset):
     ) -> tuple[Tensor, Tensor]:
         """Images and labels (B, 1, H, W) of several (slice, view) pairs of a case, made on a device."""
         image, label = (
-            torch.stack([array.slice(depth) for depth, _ in chosen]).to(device) for array in (case.image, case.label)
+            torch.stack(slices).to(device)
+            for slices in zip(*(_slices_of(case, depth) for depth, _ in chosen), strict=True)
         )
         if self.transform is None:
             return image, label
@@ -112,6 +126,24 @@ def view_seed(case: PreparedCase, depth: int, view: int) -> int:
     """The seed of one of the fixed random versions of a slice, the same in every training."""
     digest = hashlib.sha256(f"{case.key} {depth} {view}".encode()).digest()
     return int.from_bytes(digest[:4], "little")
+
+
+def _without_masks(
+    cases: Iterable[Mapping[str, Any]], preprocessing: Compose, cache_dir: str | Path
+) -> list[PreparedCase]:
+    cases = list(cases)
+    if not cases:
+        raise InputError(
+            "unlabeled: the split lists no case without a mask; set --unlabeled False, or import images without masks "
+            "and run data_prep split"
+        )
+    return prepare_cases(cases, preprocessing, cache_dir, "preparing images without masks", masks=False)
+
+
+def _slices_of(case: PreparedCase, depth: int) -> tuple[Tensor, Tensor]:
+    """Image and label (1, H, W) of a slice; zeros for the label of a case without a mask."""
+    image = case.image.slice(depth)
+    return image, torch.zeros_like(image, dtype=torch.uint8) if case.label is None else case.label.slice(depth)
 
 
 def _with_gland(case: PreparedCase) -> list[int]:

@@ -26,6 +26,8 @@ from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import replace_file, sha256_of
 from custom_components.foundation.threads import usable_cores
 
+DTYPES = {"image": np.float32, "label": np.uint8}
+
 
 @dataclass(frozen=True)
 class PreparedArray:
@@ -59,12 +61,13 @@ class PreparedArray:
 class PreparedCase:
     """A case of the datalist with its prepared image (float32) and mask (uint8, 0/1).
 
-    ``sha256`` holds the hashes of the case's original files, as ``image`` and ``label``.
+    ``sha256`` holds the hashes of the case's original files, as ``image`` and ``label``. A case without a mask has the
+    label None and no hash of it.
     """
 
     info: Mapping[str, Any]
     image: PreparedArray
-    label: PreparedArray
+    label: PreparedArray | None
     sha256: Mapping[str, str]
 
     @property
@@ -83,7 +86,11 @@ class PreparedCase:
 
 
 def prepare_cases(
-    data: Iterable[Mapping[str, Any]], preprocessing: Compose, cache_dir: str | Path, progress: str = "preparing"
+    data: Iterable[Mapping[str, Any]],
+    preprocessing: Compose,
+    cache_dir: str | Path,
+    progress: str = "preparing",
+    masks: bool = True,
 ) -> list[PreparedCase]:
     """Prepare every case that is not in the cache yet, on all cores. Under torchrun all processes share the work.
 
@@ -93,6 +100,7 @@ def prepare_cases(
         cache_dir: folder of the prepared volumes. A volume's file name is a hash of the original files and
             preprocessing.
         progress: text of the progress bar.
+        masks: whether the cases have masks. If not, the images are prepared alone.
 
     Raises:
         InputError: if a file is missing or cannot be prepared; the message names the file.
@@ -101,9 +109,10 @@ def prepare_cases(
     recipe = sha256_of(describe(preprocessing.transforms))
     cases = list(data)
     hashes = FileHashes(cache_dir / "hashes.json")
+    keys = ("image", "label") if masks else ("image",)
 
     def prepare(some: Sequence[Mapping[str, Any]]) -> list[PreparedCase]:
-        return in_threads(lambda case: _prepare(case, preprocessing, recipe, hashes), some, progress)
+        return in_threads(lambda case: _prepare(case, keys, preprocessing, recipe, hashes), some, progress)
 
     if idist.get_world_size() > 1:
         prepare(cases[idist.get_rank() :: idist.get_world_size()])
@@ -130,32 +139,36 @@ def in_threads(prepare: Callable[[Any], Any], cases: Sequence[Any], progress: st
         torch.set_num_threads(torch_threads)  # the threads' setting has also changed this thread's
 
 
-def _prepare(case: Mapping[str, Any], preprocessing: Compose, recipe: str, hashes: FileHashes) -> PreparedCase:
-    for key in ("image", "label"):
+def _prepare(
+    case: Mapping[str, Any], keys: Sequence[str], preprocessing: Compose, recipe: str, hashes: FileHashes
+) -> PreparedCase:
+    for key in keys:
         if not os.path.isfile(case.get(key, "")):
             raise InputError(
                 f"{case.get(key)}: no such file (the {key} of case {case.get('case', case)}); check dataset_dir"
             )
-    sha256 = {key: hashes.sha256(case[key]) for key in ("image", "label")}
-    stem = hashlib.sha256((sha256["image"] + sha256["label"] + recipe).encode()).hexdigest()[:32]
-    files = {key: hashes.path.parent / f"{stem}_{key}.nii" for key in ("image", "label")}
+    sha256 = {key: hashes.sha256(case[key]) for key in keys}
+    stem = hashlib.sha256("".join([*sha256.values(), recipe]).encode()).hexdigest()[:32]
+    files = {key: hashes.path.parent / f"{stem}_{key}.nii" for key in keys}
     if not all(file.is_file() for file in files.values()):
         _write_prepared(case, preprocessing, files)
-    return PreparedCase(dict(case), *(PreparedArray.open(files[key]) for key in ("image", "label")), sha256)
+    arrays = {key: PreparedArray.open(file) for key, file in files.items()}
+    return PreparedCase(dict(case), arrays["image"], arrays.get("label"), sha256)
 
 
 def _write_prepared(case: Mapping[str, Any], preprocessing: Compose, files: Mapping[str, Path]) -> None:
+    with_mask = f" with mask {case['label']}" if "label" in files else ""
     try:
         # A copy for each thread: MONAI does not promise that threads may share transforms.
-        prepared = copy.deepcopy(preprocessing)({"image": case["image"], "label": case["label"]})
+        prepared = copy.deepcopy(preprocessing)({key: case[key] for key in files})
     except Exception as error:
         reason = str(error.__cause__ or error).strip().splitlines()
         raise InputError(
-            f"{case['image']} with mask {case['label']}: cannot be prepared ({reason[0] if reason else error!r})"
+            f"{case['image']}{with_mask}: cannot be prepared ({reason[0] if reason else error!r})"
         ) from error
-    if prepared["image"].shape != prepared["label"].shape:
+    if "label" in files and prepared["image"].shape != prepared["label"].shape:
         shapes = f"{tuple(prepared['image'].shape)} and {tuple(prepared['label'].shape)}"
         raise InputError(f"{case['image']}: image and mask {case['label']} differ in shape once prepared: {shapes}")
-    for key, dtype in (("image", np.float32), ("label", np.uint8)):
-        array = prepared[key][0].cpu().numpy().astype(dtype)
-        replace_file(files[key], nib.Nifti1Image(array, prepared[key].affine.cpu().numpy()).to_filename)
+    for key, file in files.items():
+        array = prepared[key][0].cpu().numpy().astype(DTYPES[key])
+        replace_file(file, nib.Nifti1Image(array, prepared[key].affine.cpu().numpy()).to_filename)

@@ -115,7 +115,7 @@ def check_held_out(where: Path, cases: Any, held_out: Iterable[Mapping[str, Any]
 
     Args:
         where: the file that lists the teacher's cases, for messages.
-        cases: its lists ``training`` and ``validation``; their cases have a ``voxel_sha256`` or a ``patient``.
+        cases: its lists ``training``, ``validation`` and ``unlabeled``; their cases have a ``voxel_sha256`` or a ``patient``.
         held_out: the student's test cases.
 
     Raises:
@@ -123,7 +123,7 @@ def check_held_out(where: Path, cases: Any, held_out: Iterable[Mapping[str, Any]
     """
     if not isinstance(cases, Mapping) or not isinstance(cases.get("training"), list):
         raise InputError(f"{where}: does not list the cases trained on; {RETRAIN}")
-    seen = [*cases["training"], *cases.get("validation", [])]
+    seen = [case for part in ("training", "validation", "unlabeled") for case in cases.get(part, [])]
     held_out = list(held_out)
     keys = [key for key in ("voxel_sha256", "patient") if all(case.get(key) for case in [*seen, *held_out])]
     if held_out and not keys:

@@ -4,6 +4,7 @@ from monai.data import DataLoader
 from torch.utils.data import default_collate
 
 from custom_components.data import PrepareSlices, SliceDataset, VolumeDataset
+from custom_components.foundation.errors import InputError
 
 
 def test_one_sample_a_slice_in_the_order_of_the_cases(cases, preprocessing, tmp_path):
@@ -101,3 +102,30 @@ def test_slices_without_prostate_can_be_left_out(cases, preprocessing, tmp_path)
     assert 0 < len(marked) < 8
     gland = SliceDataset(cases[:2], preprocessing, tmp_path, gland_only=True)
     assert [(sample["case"], sample["slice"]) for sample in map(gland.__getitem__, range(len(gland)))] == marked
+
+
+def test_cases_without_masks_follow_with_an_empty_label(cases, preprocessing, tmp_path):
+    bare = [{key: value for key, value in case.items() if key != "label"} for case in cases[1:3]]
+    masks = SliceDataset(cases[:3], preprocessing, tmp_path)
+    dataset = SliceDataset(cases[:1], preprocessing, tmp_path, unlabeled=bare, gland_only=True)
+    gland = dataset.has_mask.count(True)
+    assert gland == 3, "of four slices, one is without gland"
+    assert dataset.has_mask == [True] * 3 + [False] * 8, "of a case without a mask all slices stay"
+    assert [case.sha256.keys() for case in dataset.cases] == [{"image", "label"}, {"image"}, {"image"}]
+    for place in range(8):
+        sample, expected = dataset[gland + place], masks[4 + place]
+        assert (sample["case"], sample["slice"], sample["has_mask"]) == (expected["case"], expected["slice"], False)
+        assert torch.equal(sample["image"], expected["image"])
+        assert (sample["label"].shape, sample["label"].dtype) == (expected["label"].shape, torch.uint8)
+        assert not sample["label"].any()
+    together = default_collate([dataset[0], dataset[gland]])
+    assert together["has_mask"].tolist() == [True, False]
+    assert together["has_mask"].dtype == torch.bool
+    images, labels = dataset.views_of(dataset.cases[1], [(1, 0), (2, 0)])
+    assert torch.equal(images[1], masks[6]["image"])
+    assert not labels.any()
+
+
+def test_a_list_without_unlabeled_cases_is_refused(cases, preprocessing, tmp_path):
+    with pytest.raises(InputError, match=r"\Aunlabeled: the split lists no case without a mask; set --unlabeled False"):
+        SliceDataset(cases[:1], preprocessing, tmp_path, unlabeled=[])

@@ -181,6 +181,22 @@ def test_a_case_without_a_mask_is_named(own_case, preprocessing, tmp_path):
         prepare_cases([own_case], preprocessing, tmp_path / "cache")
 
 
+def test_a_case_may_be_said_to_have_no_mask(own_case, preprocessing, tmp_path):
+    (full,) = prepare_cases([own_case], preprocessing, tmp_path / "cache")
+    del own_case["label"]
+    (case,) = prepare_cases([own_case], preprocessing, tmp_path / "cache", masks=False)
+    assert case.label is None
+    assert case.sha256 == {"image": full.sha256["image"]}
+    assert torch.equal(case.image.volume(), full.image.volume())
+    assert case.key != full.key
+    before = stamps(tmp_path / "cache")
+    assert prepare_cases([own_case], preprocessing, tmp_path / "cache", masks=False) == [case]
+    assert stamps(tmp_path / "cache") == before
+    own_case["image"] = "gone.nii.gz"
+    with pytest.raises(InputError, match=r"\Agone.nii.gz: no such file \(the image of case"):
+        prepare_cases([own_case], preprocessing, tmp_path / "cache", masks=False)
+
+
 def test_a_mask_of_another_size_is_named(own_case, preprocessing, tmp_path):
     volume = nibabel.load(own_case["label"])
     nibabel.save(nibabel.Nifti1Image(np.asarray(volume.dataobj)[..., :3], volume.affine), own_case["label"])

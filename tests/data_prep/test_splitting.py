@@ -141,6 +141,79 @@ def test_groups_train_on_their_own_sites_and_are_tested_on_all(tmp_path):
         assert json.loads((folder / "splits" / f"{group['name']}.json").read_text()) == group
 
 
+def without_masks(folder, cases):
+    """Take the masks of some cases of a dataset.json."""
+    content = read_json(folder / "dataset.json")
+    for entry in content["cases"]:
+        if entry["case"] in cases:
+            entry["label"] = None
+    (folder / "dataset.json").write_text(json.dumps(content))
+
+
+def test_cases_without_a_mask_are_listed_with_their_sites_and_change_no_other_list(tmp_path):
+    masks_only = split_dataset(dataset_of(tmp_path / "masks", sites_of({"HK": 5, "UCL": 6})), groups=["HK", "UCL"])
+    folder = dataset_of(tmp_path / "set", sites_of({"HK": 5, "UCL": 6, "BMC": 2}))
+    without_masks(folder, {"BMC_11", "BMC_12"})
+    everything, hk, ucl, bmc = split_dataset(folder, groups=["HK", "UCL", "BMC"])
+    expected = [
+        {
+            "image": f"images/{case}.nii.gz",
+            "case": case,
+            "site": "BMC",
+            "patient": patient,
+            "voxel_sha256": case.replace("_", ""),
+        }
+        for case, patient in (("BMC_11", "BMC0"), ("BMC_12", "BMC1"))
+    ]
+    assert everything["unlabeled"] == bmc["unlabeled"] == expected
+    assert everything["sites"] == ["BMC", "HK", "UCL"]
+    assert (bmc["training"], bmc["validation"], bmc["test"]) == ([], [], everything["test"])
+    for key in LISTS:
+        assert everything[key] == masks_only[0][key]
+    # Without such cases, the file is what it was before there was such a list.
+    assert [hk, ucl] == masks_only[1:]
+    assert "unlabeled" not in hk
+    assert everything["sha256"] == sha256_of({key: everything[key] for key in (*LISTS, "unlabeled")})
+    items = load_decathlon_datalist(str(folder / "splits" / "BMC.json"), True, "unlabeled", str(folder))
+    assert [item["image"] for item in items] == [str(folder / item["image"]) for item in expected]
+
+
+def test_images_without_masks_of_a_patient_who_chooses_or_scores_are_left_out_and_counted(tmp_path, capsys):
+    patients = sites_of({"HK": 6})
+    folder = dataset_of(tmp_path / "set", [*patients, *patients])  # each patient was scanned twice
+    without_masks(folder, {f"HK_{number:02d}" for number in range(6, 12)})
+    assert main(["split", str(folder)]) == 0
+    split = read_json(folder / "splits" / "all.json")
+    assert [len(split[key]) for key in LISTS] == [4, 1, 1]
+    assert {item["patient"] for item in split["unlabeled"]} == {item["patient"] for item in split["training"]}
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1].split() == ["site", *LISTS, "unlabeled"]
+    assert printed[-2].split() == ["all", "4", "1", "1", "4"]
+    assert printed[-1] == ("cases without a mask that are left out: 2 (other cases of their patients choose or score)")
+
+
+def test_a_dataset_without_any_mask_is_split(tmp_path):
+    folder = dataset_of(tmp_path / "set", sites_of({"HK": 2, "UCL": 1}))
+    without_masks(folder, {"HK_00", "HK_01", "UCL_02"})
+    everything, hk = split_dataset(folder, groups=["HK"])
+    assert [everything[key] for key in LISTS] == [[], [], []]
+    assert names(everything, "unlabeled") == {"HK_00", "HK_01", "UCL_02"}
+    assert names(hk, "unlabeled") == {"HK_00", "HK_01"}
+    with pytest.raises(InputError, match=r"\A--leave-out HK: none of its cases has a mask to test with"):
+        split_dataset(folder, leave_out="HK")
+
+
+def test_images_without_masks_may_be_added_to_a_split_that_was_trained_on(tmp_path):
+    folder = dataset_of(tmp_path / "set", sites_of({"UCL": 12}))
+    before = split_dataset(folder)[0]
+    dataset_of(folder, sites_of({"UCL": 12, "HK": 1}))
+    without_masks(folder, {"HK_12"})
+    after = split_dataset(folder)[0]
+    assert names(after, "unlabeled") == {"HK_12"}
+    assert [after[key] for key in LISTS] == [before[key] for key in LISTS]
+    assert after["sha256"] != before["sha256"]
+
+
 def write_masks(folder, texts):
     (folder / "labels").mkdir(exist_ok=True)
     for case, text in texts.items():

@@ -149,6 +149,24 @@ def test_an_image_in_two_lists_is_found(dataset):
     assert "of the same image as RUNMC_Case" in line
 
 
+def test_a_patient_in_unlabeled_and_a_held_out_list_is_found(dataset):
+    def unlabel(split):
+        case = split["training"].pop()
+        split["unlabeled"] = [{key: case[key] for key in case if not key.startswith("label")}]
+
+    edit_split(dataset, "all", unlabel)
+    assert lines(dataset) == []
+    edit_split(dataset, "all", lambda split: split["unlabeled"][0].update(patient=split["training"][0]["patient"]))
+    assert lines(dataset) == []  # a training may use both images of a patient
+    edit_split(dataset, "all", lambda split: split["unlabeled"][0].update(patient=split["test"][0]["patient"]))
+    split = json.loads((dataset / "splits" / "all.json").read_text())
+    hidden, tested = split["unlabeled"][0]["case"], split["test"][0]["case"]
+    assert lines(dataset) == [
+        f"~/splits/all.json: has {hidden} in unlabeled, of the same patient as {tested} in test; "
+        "keep a patient in one list: split again"
+    ]
+
+
 def test_a_teacher_that_learns_from_the_test_cases_is_found(dataset):
     def swap(split):
         split["training"].append(split["test"].pop(0))
