@@ -13,6 +13,9 @@ from torch import Tensor
 
 from custom_components.foundation.errors import InputError
 
+# The label of a pixel that no supervised term counts. No mask holds it: only pseudo-labels do. It is torch's own value.
+IGNORED = -100
+
 
 def in_full_precision(function: Callable) -> Callable:
     """Decorate a loss to run outside autocast, on plain tensors of at least float32.
@@ -112,6 +115,22 @@ def segmentation_labels(logits: Tensor, target: Tensor) -> Tensor:
     if target.shape[2:] != logits.shape[2:]:
         raise ValueError(f"target {tuple(target.shape)} and logits {tuple(logits.shape)} differ in H or W")
     return class_labels(target, logits, logits.shape[1])
+
+
+def counted_pixels(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The pixels that count, for a term in which the places of pixels do not matter.
+
+    Args:
+        logits: (B, C, H, W).
+        labels: (B, H, W); :data:`IGNORED` where a pixel does not count.
+
+    Returns:
+        Logits (1, C, N, 1) and labels (1, N, 1) of the N pixels; if all count, the arguments themselves.
+    """
+    counts = labels != IGNORED
+    if counts.all():
+        return logits, labels
+    return logits.movedim(1, -1)[counts].T[None, ..., None], labels[counts][None, :, None]
 
 
 def check_pairs(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> None:

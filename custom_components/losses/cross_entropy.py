@@ -3,6 +3,7 @@
 from torch import Tensor
 from torch.nn import functional as F
 
+from custom_components.losses._tensors import IGNORED
 from custom_components.losses.term import Output, SupervisedTerm, Taught
 
 
@@ -14,4 +15,4 @@ class CrossEntropyLoss(SupervisedTerm):
     """
 
     def values(self, student: Output, labels: Tensor, taught: Taught | None = None) -> Tensor:
-        return F.cross_entropy(student.logits, labels)
+        return F.cross_entropy(student.logits, labels, ignore_index=IGNORED)

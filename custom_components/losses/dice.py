@@ -3,6 +3,7 @@
 from monai.losses import DiceLoss, GeneralizedDiceLoss
 from torch import Tensor
 
+from custom_components.losses._tensors import counted_pixels
 from custom_components.losses.term import Output, SupervisedTerm, Taught
 
 
@@ -27,4 +28,5 @@ class PooledDiceLoss(SupervisedTerm):
             self.dice = DiceLoss(softmax=True, to_onehot_y=True, include_background=False, batch=True)
 
     def values(self, student: Output, labels: Tensor, taught: Taught | None = None) -> Tensor:
-        return self.dice(student.logits, labels[:, None])
+        logits, labels = counted_pixels(student.logits, labels)
+        return self.dice(logits, labels[:, None])

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from custom_components.losses._tensors import (
+    IGNORED,
     check_choice,
     check_number,
     check_pairs,
@@ -16,8 +17,11 @@ from custom_components.losses._tensors import (
 from custom_components.losses.gates import Gate, check_gate
 from custom_components.losses.prediction import mix_teachers
 from custom_components.losses.presets import EQUATION_5, PRESETS
+from custom_components.losses.pseudo_labels import check_pseudo_labels, pseudo_labels
 from custom_components.losses.sum_of_terms import SumOfTerms, lay_over
-from custom_components.losses.term import Answer, Output, SupervisedTerm, Taught, Term
+from custom_components.losses.term import Answer, Output, SupervisedTerm, Term
+from custom_components.losses.term_values import distilled_values, supervised_values
+from custom_components.losses.unlabeled_weights import UnlabeledWeights
 from custom_components.losses.weights import TeacherWeights
 
 
@@ -57,6 +61,10 @@ class DistillationLoss(SumOfTerms):
         scope: whether each ``"batch"`` or each ``"sample"`` has weights of its own.
         gate: where the student follows the teachers, ``"right"`` or ``"better"``, see :class:`Gate`; no preset has a
             gate.
+        unlabeled_weighting: the w_j of samples without a mask, see :class:`UnlabeledWeights`; by default the weights of
+            ``weighting`` if they are fixed, and otherwise ``"uniform"``.
+        pseudo_labels: the labels of samples without a mask in the supervised terms, see :func:`pseudo_labels`; no
+            preset has them.
 
     Raises:
         InputError: if an option or a value is unknown.
@@ -73,6 +81,8 @@ class DistillationLoss(SumOfTerms):
         judged_by: str | None = None,
         scope: str | None = None,
         gate: str | None = None,
+        unlabeled_weighting: str | Sequence[float] | None = None,
+        pseudo_labels: str | None = None,
     ) -> None:
         check_choice("preset", preset, tuple(PRESETS))
         given = {
@@ -81,6 +91,8 @@ class DistillationLoss(SumOfTerms):
             "judged_by": judged_by,
             "scope": scope,
             "gate": gate,
+            "unlabeled_weighting": unlabeled_weighting,
+            "pseudo_labels": pseudo_labels,
         }
         options = {**PRESETS[preset], **{name: value for name, value in given.items() if value is not None}}
         for letter, weight in (("alpha", alpha), ("beta", beta)):
@@ -96,6 +108,11 @@ class DistillationLoss(SumOfTerms):
         self.teacher_weights = TeacherWeights(
             options["weighting"], options["weighting_temperature"], options["judged_by"], options["scope"]
         )
+        self.unlabeled_weights = UnlabeledWeights(
+            options["unlabeled_weighting"] or (options["weighting"] if self.teacher_weights.fixed else "uniform"),
+            options["weighting_temperature"],
+        )
+        check_pseudo_labels(options["pseudo_labels"])
 
     @in_full_precision
     def forward(
@@ -155,8 +172,9 @@ class DistillationLoss(SumOfTerms):
         """Compare the student with the mask and with the teachers' answers.
 
         Each term is the mean over the samples that have all its inputs: a sample without a mask adds nothing to the
-        terms that need one. A term that no sample has the inputs for is not among the results. In a term that compares
-        features, the sum of equation (6) leaves out the teachers without features, and the other weights stay.
+        terms that need one, unless it has pseudo-labels, which the supervised terms take for a mask. A term that no
+        sample has the inputs for is not among the results. In a term that compares features, the sum of equation (6)
+        leaves out the teachers without features, and the other weights stay.
 
         Args:
             student: the student's output; its features are used only if a term needs them.
@@ -173,17 +191,18 @@ class DistillationLoss(SumOfTerms):
         labels = segmentation_labels(student.logits, target)
         rows = None if has_mask is None or has_mask.all() else has_mask.nonzero().flatten()
         teacher_logits = [answer.logits for answer in answers]
-        weights = self.teacher_weights(teacher_logits, target)
+        weights = self._weights(teacher_logits, target, rows)
         gate = self._gate(student.logits, labels, teacher_logits, weights, has_mask) if self.gate else None
         # The view makes autograd add up the gradients of the supervised terms first, as in a training without teachers.
         # Another order would give other rounding.
         alone = student.logits.view_as(student.logits)
+        classes = labels if rows is None else self._classes(labels, has_mask, teacher_logits, weights)
         terms = {}
         for name, term in self.parts.items():
             if isinstance(term, SupervisedTerm):
-                values = _supervised(term, alone, labels, rows)
+                values = supervised_values(term, alone, classes)
             else:
-                values = _distilled(name, term, student, labels, answers, weights, gate)
+                values = distilled_values(name, term, student, labels, answers, weights, gate)
                 if values is not None and rows is not None and "mask" in term.needs:
                     values = values[rows]
             if values is not None and len(values.flatten()):
@@ -197,6 +216,21 @@ class DistillationLoss(SumOfTerms):
             weights=weights,
         )
 
+    def _weights(self, teachers: Sequence[Tensor], target: Tensor, rows: Tensor | None) -> Tensor:
+        """The teachers' weights; in a batch with samples without a mask they are (B, n)."""
+        if rows is None:
+            return self.teacher_weights(teachers, target)
+        weights = self.unlabeled_weights(teachers)
+        if len(rows):
+            weights[rows] = self.teacher_weights([logits[rows] for logits in teachers], target[rows])
+        return weights
+
+    def _classes(self, labels: Tensor, has_mask: Tensor, teachers: Sequence[Tensor], weights: Tensor) -> Tensor:
+        """The labels (B, H, W) of the supervised terms: those of the mask, or the pseudo-labels where there are any."""
+        mode = self.options["pseudo_labels"]
+        instead = pseudo_labels(teachers, weights, mode) if mode else torch.full_like(labels, IGNORED)
+        return labels.where(has_mask[:, None, None], instead)
+
     @torch.no_grad()
     def _gate(
         self, student: Tensor, labels: Tensor, teachers: Sequence[Tensor], weights: Tensor, has_mask: Tensor | None
@@ -206,32 +240,3 @@ class DistillationLoss(SumOfTerms):
             return Gate.right(log_mixture, labels, has_mask)
         losses = self.teacher_weights.judge([log_mixture, student], labels[:, None], per_sample=True)
         return Gate.better(losses[:, 0], losses[:, 1], labels, has_mask)
-
-
-def _supervised(term: Term, logits: Tensor, labels: Tensor, rows: Tensor | None) -> Tensor | None:
-    """A supervised term's values on the samples with a mask; None if there are none."""
-    if rows is None:
-        return term.values(Output(logits), labels)
-    return term.values(Output(logits[rows]), labels[rows]) if len(rows) else None
-
-
-def _distilled(
-    name: str,
-    term: Term,
-    student: Output,
-    labels: Tensor,
-    answers: Sequence[Answer],
-    weights: Tensor,
-    gate: Gate | None,
-) -> Tensor | None:
-    """A distilling term's values on all samples; None if no teacher has what the term compares."""
-    if "features" not in term.needs:
-        with torch.no_grad():
-            summaries = [term.summary(Output(answer.logits), labels) for answer in answers]
-        return term.values(student, labels, Taught(summaries, weights, gate))
-    able = [place for place, answer in enumerate(answers) if name in answer.summaries]
-    if not able:
-        return None
-    summaries = [answers[place].summaries[name] for place in able]
-    own_weights = weights if len(able) == len(answers) else weights[..., able]
-    return term.values(student, labels, Taught(summaries, own_weights, gate))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from custom_components.foundation.errors import InputError
+from custom_components.losses._tensors import IGNORED
 from custom_components.losses.term import Output, SupervisedTerm, Taught
 
 
@@ -56,6 +57,9 @@ class LovaszSoftmaxLoss(SupervisedTerm):
 
     def _pooled(self, probs: Tensor, labels: Tensor) -> Tensor:
         """The loss of N pixels: probs (C, N), labels (N,)."""
+        counts = labels != IGNORED
+        if not counts.all():
+            probs, labels = probs[:, counts], labels[counts]
         num_classes = len(probs)
         losses, counted, order = [], [], None
         for c in range(num_classes) if isinstance(self.classes, str) else self.classes:

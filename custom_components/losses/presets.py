@@ -20,6 +20,8 @@ PAPER: dict[str, Any] = {
     "judged_by": "dice",
     "scope": "batch",
     "gate": None,
+    "unlabeled_weighting": None,
+    "pseudo_labels": None,
 }
 EMKD: dict[str, Any] = {
     **PAPER,

@@ -73,12 +73,13 @@ class Term(nn.Module):
 
         Args:
             student: the student's output.
-            labels: as for :meth:`summary`.
+            labels: as for :meth:`summary`. For a supervised term, a pixel with the label ``_tensors.IGNORED`` does not
+                count; at least one pixel of each sample counts.
             taught: the teachers' outputs; None if ``needs`` names neither features nor logits.
 
         Returns:
-            One value for each sample (B,) or for each pixel (B, H, W); the loss takes the mean. A term over the pixels
-            of the whole batch gives one scalar.
+            One value for each sample (B,) or for each pixel (B, H, W); the loss takes the mean, over the pixels that
+            count. A term over the pixels of the whole batch gives one scalar.
         """
         raise NotImplementedError
 

@@ -105,6 +105,37 @@ def teacher_cross_entropies(teacher_logits: Sequence[Tensor], target: Tensor, pe
 JUDGES: dict[str, Callable[..., Tensor]] = {"dice": teacher_dice_losses, "cross_entropy": teacher_cross_entropies}
 
 
+class FixedWeights:
+    """Weights in the order of the teachers, divided by their sum.
+
+    Args:
+        option: the option's name, for messages.
+        weights: the weights.
+
+    Raises:
+        InputError: if a weight is negative, or all are 0.
+    """
+
+    def __init__(self, option: str, weights: Sequence[float]) -> None:
+        for weight in weights:
+            check_number(option, weight, least=0)
+        if not sum(weights):
+            raise InputError(f"loss option {option}={list(weights)} must hold a weight above 0")
+        self._option = option
+        self._weights = weights
+
+    def __call__(self, n: int, like: Tensor) -> Tensor:
+        """The weights (n,), with the type and device of another tensor.
+
+        Raises:
+            InputError: if there are not n weights.
+        """
+        if len(self._weights) != n:
+            raise InputError(f"loss option {self._option}={self._weights} must name {n} teachers' weights")
+        weights = like.new_tensor(self._weights)
+        return weights / weights.sum()
+
+
 class TeacherWeights:
     """The weights w_j of equation (6), computed from the teachers' losses or fixed.
 
@@ -125,13 +156,8 @@ class TeacherWeights:
         check_choice("scope", scope, self.SCOPES)
         check_choice("judged_by", judged_by, tuple(JUDGES))
         check_number("weighting_temperature", temperature, least=0, above=True)
-        self.fixed = isinstance(weighting, list | tuple)
-        if self.fixed:
-            for weight in weighting:
-                check_number("weighting", weight, least=0)
-            if not sum(weighting):
-                raise InputError(f"loss option weighting={list(weighting)} must hold a weight above 0")
-        else:
+        self.fixed = FixedWeights("weighting", weighting) if isinstance(weighting, list | tuple) else None
+        if self.fixed is None:
             check_choice("weighting", weighting, MODES)
         if weighting == "score" and judged_by != "dice":
             raise InputError(f"loss option judged_by={judged_by!r}: the weighting 'score' is 1 - Dice loss; use 'dice'")
@@ -154,10 +180,7 @@ class TeacherWeights:
         """
         n, per_sample = len(teacher_logits), self.scope == "sample"
         if self.fixed:
-            if len(self.weighting) != n:
-                raise InputError(f"loss option weighting={self.weighting} must name {n} teachers' weights")
-            weights = teacher_logits[0].new_tensor(self.weighting)
-            return weights / weights.sum()
+            return self.fixed(n, teacher_logits[0])
         if self.weighting == "uniform" or n == 1:  # fixed weights do not depend on the losses
             losses = teacher_logits[0].new_ones((len(target), n) if per_sample else (n,))
         else:

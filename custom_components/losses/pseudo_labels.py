@@ -1,0 +1,59 @@
+"""Pseudo-labels: the teachers' classes in place of a mask, for the supervised terms."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from custom_components.losses._tensors import IGNORED, check_choice, in_full_precision
+from custom_components.losses.prediction import mix_teachers
+
+MODES = ("all", "pixels", "slices")
+PIXELS_AGREE = 0.9  # least weight of the teachers that say the mixture's class
+SLICES_AGREE = 0.8  # least mean Dice of the teachers' masks with the mixture's mask
+
+
+def check_pseudo_labels(mode: str | None) -> None:
+    """Raises InputError unless ``mode`` is one of :data:`MODES` or None."""
+    if mode is not None:
+        check_choice("pseudo_labels", mode, MODES)
+
+
+@in_full_precision
+@torch.no_grad()
+def pseudo_labels(teacher_logits: Sequence[Tensor], weights: Tensor, mode: str) -> Tensor:
+    """The class y of the teachers' mixture Σ_j w_j p^j at each pixel, as a mask for samples that have none.
+
+    A student of averaged probabilities stays below one half where teachers disagree, and finds nothing there. A student
+    of the mixture's class does not, but learns the mixture's errors as if they were a mask. So some pixels can be left
+    out (Lee 2013, Pseudo-Label, keeps all).
+
+    Args:
+        teacher_logits: of n teachers, each (B, C, H, W).
+        weights: the teachers' weights, (n,) or (B, n), with sum 1 over n.
+        mode: ``"all"`` keeps every pixel. ``"pixels"`` leaves out the pixels on which teachers disagree, where those
+            whose own class is y have less than 0.9 of the weight. ``"slices"`` leaves out the slices on which they
+            disagree, where the weighted mean Dice of their masks with the mixture's mask is below 0.8.
+
+    Returns:
+        Labels (B, H, W), int64; :data:`IGNORED` where left out.
+    """
+    labels = mix_teachers(teacher_logits, weights).argmax(dim=1)
+    own = torch.stack([logits.argmax(dim=1) for logits in teacher_logits], dim=1)
+    weights = weights.expand(len(labels), -1)
+    if mode == "pixels":
+        share = ((own == labels[:, None]) * weights[..., None, None]).sum(dim=1)
+        return labels.where(share >= PIXELS_AGREE, IGNORED)
+    if mode == "slices":
+        dice = _dice(own, labels[:, None], teacher_logits[0].shape[1])
+        return labels.where(((dice * weights).sum(dim=1) >= SLICES_AGREE)[:, None, None], IGNORED)
+    return labels
+
+
+def _dice(first: Tensor, second: Tensor, num_classes: int) -> Tensor:
+    """Dice (B, n) of labels (B, n, H, W) and (B, 1, H, W), over the classes other than background; 1 if both lack
+    them."""
+    one, other = (F.one_hot(labels, num_classes)[..., 1:].flatten(2).float() for labels in (first, second))
+    total = one.sum(dim=2) + other.sum(dim=2)
+    return torch.where(total > 0, 2 * (one * other).sum(dim=2) / total.clamp(min=1), 1.0)

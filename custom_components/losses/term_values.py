@@ -1,0 +1,44 @@
+"""The values of one term for a batch in which some samples lack a mask, or some teachers lack features."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from custom_components.losses._tensors import IGNORED
+from custom_components.losses.gates import Gate
+from custom_components.losses.term import Answer, Output, Taught, Term
+
+
+def supervised_values(term: Term, logits: Tensor, labels: Tensor) -> Tensor | None:
+    """A supervised term's values on the samples with labels; None if there are none."""
+    counts = labels != IGNORED
+    if counts.all():
+        return term.values(Output(logits), labels)
+    rows = counts.flatten(1).any(dim=1)
+    if not rows.any():
+        return None
+    values = term.values(Output(logits[rows]), labels[rows])
+    return values[counts[rows]] if values.ndim == 3 else values
+
+
+def distilled_values(
+    name: str,
+    term: Term,
+    student: Output,
+    labels: Tensor,
+    answers: Sequence[Answer],
+    weights: Tensor,
+    gate: Gate | None,
+) -> Tensor | None:
+    """A distilling term's values on all samples; None if no teacher has what the term compares."""
+    if "features" not in term.needs:
+        with torch.no_grad():
+            summaries = [term.summary(Output(answer.logits), labels) for answer in answers]
+        return term.values(student, labels, Taught(summaries, weights, gate))
+    able = [place for place, answer in enumerate(answers) if name in answer.summaries]
+    if not able:
+        return None
+    summaries = [answers[place].summaries[name] for place in able]
+    own_weights = weights if len(able) == len(answers) else weights[..., able]
+    return term.values(student, labels, Taught(summaries, own_weights, gate))

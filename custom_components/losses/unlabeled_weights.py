@@ -1,0 +1,72 @@
+"""The teachers' weights on samples without a mask, where nothing tells which teacher is right."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from custom_components.losses._tensors import check_choice, in_full_precision
+from custom_components.losses.weights import FixedWeights, adaptive_weights
+
+MODES = ("uniform", "agreement")
+
+
+@in_full_precision
+@torch.no_grad()
+def agreement_losses(teacher_logits: Sequence[Tensor]) -> Tensor:
+    """1 - soft Dice of each teacher with the consensus of all, the mean p of their probabilities p_j, for each sample.
+
+    Dice_j = (2 Σ p_j p + 1) / (Σ p_j² + Σ p² + 1), with sums over the pixels and the classes other than background. On
+    a slice on which no teacher finds anything, the losses are about 0 and equal. A teacher that finds nothing where
+    another finds a prostate has a loss near 1, however sure it is. A majority of teachers that are wrong in the same
+    way has the least loss.
+
+    Args:
+        teacher_logits: of n teachers, each (B, C, H, W).
+
+    Returns:
+        (B, n), between 0 and 1.
+
+    >>> sure, blind = torch.tensor([-9.0, 9.0]).view(1, 2, 1, 1), torch.tensor([9.0, -9.0]).view(1, 2, 1, 1)
+    >>> agreement_losses([sure.expand(1, 2, 8, 8), blind.expand(1, 2, 8, 8)])  # 1 - 65 / 81 and 1 - 1 / 17
+    tensor([[0.1975, 0.9412]])
+    """
+    probs = torch.stack([logits.softmax(dim=1)[:, 1:].flatten(1) for logits in teacher_logits], dim=1)
+    consensus = probs.mean(dim=1, keepdim=True)
+    # One pixel of smoothing decides on empty slices, where the ratio of two small sums would be noise.
+    shared = 2 * (probs * consensus).sum(dim=2) + 1
+    return 1 - shared / (probs.square().sum(dim=2) + consensus.square().sum(dim=2) + 1)
+
+
+class UnlabeledWeights:
+    """The weights w_j of equation (6) on samples without a mask.
+
+    Args:
+        weighting: ``"uniform"``; ``"agreement"``, the softmin of :func:`agreement_losses` on each slice; or one weight
+            for each teacher, such as those that :func:`custom_components.teachers.measured_weights` finds before the
+            training. The list is divided by its sum.
+        temperature: τ of the softmin.
+
+    Raises:
+        InputError: if ``weighting`` has another value.
+    """
+
+    def __init__(self, weighting: str | Sequence[float], temperature: float) -> None:
+        self._fixed = None if isinstance(weighting, str) else FixedWeights("unlabeled_weighting", weighting)
+        if self._fixed is None:
+            check_choice("unlabeled_weighting", weighting, MODES)
+        self._weighting = weighting
+        self._temperature = temperature
+
+    def __call__(self, teacher_logits: Sequence[Tensor]) -> Tensor:
+        """Weights (B, n) for the logits (B, C, H, W) of n teachers.
+
+        Raises:
+            InputError: if the number of fixed weights is not n.
+        """
+        like = teacher_logits[0]
+        if self._fixed is not None:
+            return self._fixed(len(teacher_logits), like).expand(len(like), -1).clone()
+        if self._weighting == "uniform":
+            return like.new_full((len(like), len(teacher_logits)), 1 / len(teacher_logits))
+        return adaptive_weights(agreement_losses(teacher_logits), "softmin", self._temperature)
