@@ -83,6 +83,7 @@ def random_batch(batch_size: int, size: int) -> dict[str, Any]:
         "label": disc.expand(batch_size, 1, size, size).to(torch.uint8),
         "case": ["noise"] * batch_size,
         "site": [""] * batch_size,
+        "has_mask": torch.ones(batch_size, dtype=torch.bool),
         "slice": torch.arange(batch_size),
         "view": torch.zeros(batch_size, dtype=torch.int64),
     }

@@ -52,6 +52,7 @@ TEXT = frozenset(
 TEXTS = frozenset(["teachers"])
 FLAGS = frozenset(
     [
+        "adapt_teachers",
         "amp",
         "cache_teachers",
         "compile",
@@ -63,6 +64,7 @@ FLAGS = frozenset(
         "predictions_saw_test_cases",
         "resume",
         "scale_by_t2",
+        "unlabeled",
     ]
 )
 WHOLE_NUMBERS = frozenset(
@@ -78,7 +80,9 @@ WHOLE_NUMBERS = frozenset(
         "val_interval",
     ]
 )
-NUMBERS = frozenset(["augmentation", "base_lr", "ema_decay", "field_of_view", "learning_rate", "max_lr"])
+NUMBERS = frozenset(
+    ["augmentation", "base_lr", "ema_decay", "field_of_view", "learning_rate", "max_lr", "unlabeled_share"]
+)
 
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 # Fire reads a word of this form as an option's name and not as a value.

@@ -44,6 +44,8 @@ MAY_DIFFER = {
         "test_cases::*",
         "train::dataset::data",
         "train::dataset::data::*",
+        "train::dataset::without_masks",
+        "train::dataset::without_masks::*",
         "validate::dataset::data",
         "validate::dataset::data::*",
     ),

@@ -35,12 +35,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def lay_over(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     """Return ``config`` with ``changes`` applied; a key ``a::b`` reaches into mappings and, by number, into lists.
 
+    The config itself may have such a key, as ``multi_gpu_train.json`` has.
+
     >>> lay_over({"train": {"lr": 0.1, "steps": ["read", "flip"]}}, {"train::steps::1": "scale", "seed": 7})
     {'train': {'lr': 0.1, 'steps': ['read', 'scale']}, 'seed': 7}
     """
     config = copy.deepcopy(config)
     for path, value in changes.items():
-        *parents, last = path.split("::")
+        own = next((key for key in config if "::" in key and f"{path}::".startswith(f"{key}::")), "")
+        *parents, last = [own, *path.removeprefix(own).split("::")[1:]] if own else path.split("::")
         place: Any = config
         for parent in parents:
             place = place[int(parent)] if isinstance(place, list) else place[parent]

@@ -2,6 +2,7 @@
 
 from custom_components.data.datalist import load_datalist
 from custom_components.data.datasets import SliceDataset, VolumeDataset
+from custom_components.data.mixed_sampler import MixedSampler
 from custom_components.data.prepared import PreparedCase, prepare_cases
 from custom_components.data.random_transforms import PrepareSlices, RandomTransforms
 from custom_components.data.save_masks import SaveImaged
@@ -14,6 +15,7 @@ from custom_components.data.volumes import (
 )
 
 __all__ = [
+    "MixedSampler",
     "PrepareSlices",
     "PreparedCase",
     "RandomTransforms",

@@ -1,5 +1,6 @@
 """Datasets of prepared volumes. A sample is one slice for training, and one volume for validation."""
 
+import copy
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -58,7 +59,7 @@ class SliceDataset(Dataset):
             them, so that teachers can compute their outputs for all versions once. 0: a new version for every sample.
             Without a transform there are none.
         gland_only: whether to leave out the slices without prostate. The slices of a case without a mask all stay.
-        unlabeled: cases without masks; of these, the images alone are read. None: a training on masks only.
+        without_masks: cases of which the images alone are read. None: a training on masks only.
 
     Attributes:
         cases: the cases with masks, then those without.
@@ -66,7 +67,7 @@ class SliceDataset(Dataset):
         recipe: a hash of the random transforms and the number of views, empty without transforms.
 
     Raises:
-        InputError: as :func:`prepare_cases`, and if ``unlabeled`` has no case.
+        InputError: as :func:`prepare_cases`, and if ``without_masks`` has no case.
     """
 
     def __init__(
@@ -77,11 +78,11 @@ class SliceDataset(Dataset):
         transform: RandomTransforms | None = None,
         views: int = 0,
         gland_only: bool = False,
-        unlabeled: Iterable[Mapping[str, Any]] | None = None,
+        without_masks: Iterable[Mapping[str, Any]] | None = None,
     ) -> None:
         self.cases = prepare_cases(data, preprocessing, cache_dir)
-        if unlabeled is not None:
-            self.cases += _without_masks(unlabeled, preprocessing, cache_dir)
+        if without_masks is not None:
+            self.cases += _prepare_images(without_masks, preprocessing, cache_dir)
         self.transform = transform
         self.views = views if transform is not None else 0
         # Another version of torch may draw other random numbers.
@@ -103,6 +104,16 @@ class SliceDataset(Dataset):
         where = {"case": case.name, "site": case.site, "slice": depth, "view": view, "seed": seed}
         image, label = _slices_of(case, depth)
         return {"image": image, "label": label, "has_mask": case.label is not None, **where}
+
+    def places_of(self, case: PreparedCase) -> list[int]:
+        """The places of a case's slices in the dataset."""
+        return [place for place, (other, _) in enumerate(self._index) if other is case]
+
+    def without_random_transforms(self) -> "SliceDataset":
+        """The same slices, without random versions of them."""
+        plain = copy.copy(self)
+        plain.transform, plain.views, plain.recipe = None, 0, ""
+        return plain
 
     def view(self, case: PreparedCase, depth: int, view: int) -> dict[str, Tensor]:
         """Image and label (1, H, W) of one of the fixed random versions of a slice."""
@@ -128,7 +139,7 @@ def view_seed(case: PreparedCase, depth: int, view: int) -> int:
     return int.from_bytes(digest[:4], "little")
 
 
-def _without_masks(
+def _prepare_images(
     cases: Iterable[Mapping[str, Any]], preprocessing: Compose, cache_dir: str | Path
 ) -> list[PreparedCase]:
     cases = list(cases)

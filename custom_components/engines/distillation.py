@@ -72,7 +72,8 @@ class DistillationTrainer(SupervisedTrainer):
         batch = Batch(image, target, self.state.batch, self.optimizer.param_groups[0]["lr"])
         answers = self.teachers.answer(batch, self.distillation_loss.answer)
         self._tell_missing_features(answers)
-        result = self.distillation_loss.compare(student, target, answers)
+        has_mask = self.state.batch["has_mask"].to(target.device)
+        result = self.distillation_loss.compare(student, target, answers, has_mask)
         if not result.loss.isfinite():
             tensors = [("image", image, MEND)]
             advice = LOWER if self.online else OTHER_TEACHER

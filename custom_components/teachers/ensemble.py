@@ -10,10 +10,12 @@ from monai.utils import ensure_tuple
 from torch import Tensor, nn
 
 from custom_components.bundle import Bundle
+from custom_components.data import SliceDataset
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import sha256_of
 from custom_components.losses.term import Answer, Output
 from custom_components.precision import DTYPES, check_precision
+from custom_components.teachers.adapting import adapt_teacher
 from custom_components.teachers.kinds import bundles_among
 from custom_components.teachers.load import Teacher, load_teacher
 from custom_components.teachers.teachers import Batch, Summarise, Teachers
@@ -42,7 +44,7 @@ class TeacherEnsemble(Teachers):
             require_taps(teacher.bundle, keys)
         self.names = unique_names([teacher.name for teacher in teachers])
         self.weights_sha256 = [teacher.weights_sha256 for teacher in teachers]
-        self.identities = [{**one.bundle.identity, "weights_sha256": one.weights_sha256} for one in teachers]
+        self.identities = [teacher.identity for teacher in teachers]
         self.networks = nn.ModuleList(teacher.network for teacher in teachers)
         self._taps = [teacher.taps for teacher in teachers]
         self._keys = tuple(keys)
@@ -88,15 +90,27 @@ def load_teachers(
     held_out: Iterable[Mapping[str, Any]],
     out_channels: int = 2,
     precision: str = "float32",
+    adapt: bool = False,
+    dataset: SliceDataset | None = None,
+    device: torch.device | str = "cpu",
 ) -> TeacherEnsemble | None:
     """Load and check teacher bundles with :func:`load_teacher`, and make an ensemble of them.
 
     A single teacher may be given as a name instead of a list, as in ``--teachers pspnet``. Folders of predictions among
     the teachers are left out; None if all are such folders.
+
+    Args:
+        adapt: whether to re-estimate the batch-norm statistics of these teachers, see :func:`adapt_teacher`.
+        dataset: the slices of the cases that this is done on.
+        device: where this is done.
     """
     require_one(ensure_tuple(teachers))
     held_out, bundles = list(held_out), bundles_among(teachers, bundles_dir)
     loaded = [load_teacher(name, bundles_dir, preprocessing, held_out, out_channels) for name in bundles]
+    if adapt and not loaded:
+        raise InputError("no teacher is a bundle", "adapt_teachers", "set --adapt_teachers False")
+    for teacher in loaded if adapt else []:
+        adapt_teacher(teacher, dataset.cases, device)
     return TeacherEnsemble(loaded, keys, precision) if loaded else None
 
 

@@ -19,16 +19,26 @@ RETRAIN = "train this teacher again"
 
 @dataclass
 class Teacher:
-    """A frozen network, its taps, and the facts that its bundle states."""
+    """A frozen network, its taps, and the facts that its bundle states.
+
+    ``adapted_to`` is a hash of the cases of which its batch-norm statistics are; None as long as they are its own.
+    """
 
     bundle: Bundle
     network: nn.Module
     taps: Taps
     weights_sha256: str
+    adapted_to: str | None = None
 
     @property
     def name(self) -> str:
         return self.bundle.name
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Everything that the teacher's answers depend on, except the image."""
+        adapted = {"adapted_to": self.adapted_to} if self.adapted_to else {}
+        return {**self.bundle.identity, "weights_sha256": self.weights_sha256, **adapted}
 
 
 def load_teacher(
@@ -115,7 +125,8 @@ def check_held_out(where: Path, cases: Any, held_out: Iterable[Mapping[str, Any]
 
     Args:
         where: the file that lists the teacher's cases, for messages.
-        cases: its lists ``training``, ``validation`` and ``unlabeled``; their cases have a ``voxel_sha256`` or a ``patient``.
+        cases: its lists ``training``, ``validation`` and ``unlabeled``; their cases have a ``voxel_sha256`` or a
+            ``patient``.
         held_out: the student's test cases.
 
     Raises:

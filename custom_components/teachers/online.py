@@ -39,10 +39,12 @@ class OnlineTeachers(Teachers):
         folder: the folder into which :meth:`save` writes the weights, as ``<teacher>.pt``.
         out_channels: the student's number of classes.
         amp: whether the forward passes run in half precision, which needs scaled gradients.
+        unlabeled: whether the training uses images without masks, from which these teachers cannot learn.
+        adapt_teachers: whether the teachers' statistics are to be re-estimated, which only trained teachers have.
 
     Raises:
-        InputError: if there is no teacher, if a teacher has other classes or lacks a tap, or if several processes train
-            together.
+        InputError: if one of the last two is true, if there is no teacher, if a teacher has other classes or lacks a
+            tap, or if several processes train together.
     """
 
     def __init__(
@@ -54,8 +56,13 @@ class OnlineTeachers(Teachers):
         folder: str | Path,
         out_channels: int = 2,
         amp: bool = False,
+        unlabeled: bool = False,
+        adapt_teachers: bool = False,
     ) -> None:
         super().__init__()
+        if unlabeled or adapt_teachers:
+            option = "unlabeled" if unlabeled else "adapt_teachers"
+            raise InputError(f"{option}: needs trained teachers; set --online False or --{option} False")
         if distributed.is_initialized() and distributed.get_world_size() > 1:
             raise InputError("online: teachers learn in one process only; start the training without torchrun")
         if folders := predictions_among(teachers, bundles_dir):

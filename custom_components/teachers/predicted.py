@@ -82,7 +82,7 @@ class PredictedTeachers(Teachers):
         answers = []
         for name in self.names:
             probs = batch.sample[ANSWERS][name][PROBS].to(batch.image.device, non_blocking=True)
-            if self._transform is not None:
+            if self._transform is not None and "seed" in batch.sample:
                 probs = self._transform.move(probs, batch.sample["seed"].tolist())
             answers.append(Answer(probs.clamp(min=LEAST).log()))
         return answers

@@ -20,7 +20,7 @@ class Batch(NamedTuple):
         image: (B, 1, H, W), the student's input.
         target: labels (B, 1, H, W).
         sample: the entries of :class:`SliceDataset` for each of the B slices, such as ``case`` and ``site``, and the
-            stored answers that :class:`TaughtSlices` adds.
+            stored answers that :class:`TaughtSlices` adds. Without a ``seed`` the image is no random version.
         learning_rate: the student's learning rate in this step.
     """
 

@@ -107,7 +107,7 @@ def test_slices_without_prostate_can_be_left_out(cases, preprocessing, tmp_path)
 def test_cases_without_masks_follow_with_an_empty_label(cases, preprocessing, tmp_path):
     bare = [{key: value for key, value in case.items() if key != "label"} for case in cases[1:3]]
     masks = SliceDataset(cases[:3], preprocessing, tmp_path)
-    dataset = SliceDataset(cases[:1], preprocessing, tmp_path, unlabeled=bare, gland_only=True)
+    dataset = SliceDataset(cases[:1], preprocessing, tmp_path, without_masks=bare, gland_only=True)
     gland = dataset.has_mask.count(True)
     assert gland == 3, "of four slices, one is without gland"
     assert dataset.has_mask == [True] * 3 + [False] * 8, "of a case without a mask all slices stay"
@@ -128,4 +128,4 @@ def test_cases_without_masks_follow_with_an_empty_label(cases, preprocessing, tm
 
 def test_a_list_without_unlabeled_cases_is_refused(cases, preprocessing, tmp_path):
     with pytest.raises(InputError, match=r"\Aunlabeled: the split lists no case without a mask; set --unlabeled False"):
-        SliceDataset(cases[:1], preprocessing, tmp_path, unlabeled=[])
+        SliceDataset(cases[:1], preprocessing, tmp_path, without_masks=[])

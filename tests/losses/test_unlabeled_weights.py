@@ -39,7 +39,7 @@ def test_a_teacher_that_confidently_finds_nothing_does_not_win(sureness):
     # The blind ones are the majority: the consensus is .3. The Dice of the finder is (2·20·.27 + 1) / (16.2 + 1.8 + 1),
     # that of the others 1 / (1.8 + 1).
     ratio = math.exp((11.8 / 19 - 1 / 2.8) / 0.1)
-    assert weights.tolist() == pytest.approx([1 / (ratio + 2), ratio / (ratio + 2), 1 / (ratio + 2)], rel=0.02)
+    assert weights.tolist() == pytest.approx([1 / (ratio + 2), ratio / (ratio + 2), 1 / (ratio + 2)], rel=0.05)
     assert weights[1] > 0.85
 
 

@@ -1,0 +1,42 @@
+"""AdaBN: a teacher with the batch-norm statistics of the site that its student is for."""
+
+import logging
+from collections.abc import Sequence
+
+import torch
+
+from custom_components.data.prepared import PreparedCase
+from custom_components.distributed import progress_bar
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import sha256_of
+from custom_components.teachers.batch_norm import adapt_batch_norm, batches_of_slices
+from custom_components.teachers.load import Teacher
+
+logger = logging.getLogger(__name__)
+
+
+def adapt_teacher(teacher: Teacher, cases: Sequence[PreparedCase], device: torch.device | str) -> None:
+    """Re-estimate a teacher's batch-norm statistics on all slices of cases (AdaBN, :func:`adapt_batch_norm`).
+
+    The masks are not used. If the cases are of several sites, the statistics are those of all of them together, which
+    may fit none of them: train on the datalist of one site.
+
+    Args:
+        teacher: the teacher; its network is changed in place, and its identity tells of it.
+        cases: the training cases, with and without masks.
+        device: where the network runs, and stays.
+
+    Raises:
+        InputError: if the teacher has no batch norm, or there are fewer than two slices.
+    """
+    teacher.network.to(device)
+    try:
+        adapt_batch_norm(teacher.network, progress_bar(batches_of_slices(cases, device), "adapting", unit="batch"))
+    except InputError as error:
+        raise InputError(f"adapt_teachers: {error}") from error
+    # The statistics also depend on the preprocessing, which is a part of a case's key.
+    teacher.adapted_to = sha256_of([case.key for case in cases])
+    sites = ", ".join(sorted({case.site for case in cases} - {""}))
+    logger.info(
+        f"{teacher.name}: batch-norm statistics of {len(cases)} training images" + (f" ({sites})" * bool(sites))
+    )
