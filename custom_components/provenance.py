@@ -38,6 +38,7 @@ PUBLIC = (
     "split",
     "teachers",
     "predicted_teachers",
+    "adapted_teachers",
     "seed",
     "git_revision",
     "versions",
@@ -90,6 +91,8 @@ def provenance(
         "cases": {part: _cases(cases) for part, cases in parts.items()},
         "teachers": dict(zip(teachers.names, teachers.weights_sha256, strict=True)) if teachers else {},
         "predicted_teachers": {name: dict(told) for name, told in teachers.seen.items()} if teachers else {},
+        # Of these teachers the batch-norm statistics are those of the training's images.
+        "adapted_teachers": _adapted(teachers),
         "pretrained": pretrained_sha256,
         "online": isinstance(teachers, OnlineTeachers),
         "seed": monai.utils.get_seed(),
@@ -122,6 +125,11 @@ def public_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
 
 def _cases(cases: Iterable[PreparedCase]) -> list[dict[str, str]]:
     return [{"case": case.name} | {key: case.info[key] for key in CASE_KEYS if key in case.info} for case in cases]
+
+
+def _adapted(teachers: Teachers | None) -> list[str]:
+    named = zip(teachers.names, teachers.identities, strict=True) if teachers else []
+    return [name for name, identity in named if identity.get("adapted_to")]
 
 
 def _identity(

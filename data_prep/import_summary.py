@@ -43,7 +43,7 @@ class ImportSummary:
             if rounded := self._rounded[site]:
                 print(f"{site}: values of {rounded} of {len(labels)} masks rounded to whole numbers (1.0000001 is 1)")
             if unlabelled := labels.count(None):
-                print(f"{site}: {unlabelled} of {len(labels)} cases have no mask; split leaves them out")
+                print(f"{site}: {unlabelled} of {len(labels)} cases have no mask; split lists them as unlabeled")
         for finding in findings:
             print(f"quarantined: {finding}", file=sys.stderr)
         new = sum(map(len, self._labels.values()))

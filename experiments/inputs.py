@@ -45,7 +45,8 @@ class Inputs:
 
     def of(self, row: Row) -> dict[str, Any]:
         """The inputs ``trained``, ``scored`` and ``epochs`` of a row."""
-        parts = {part: self._cases(self.datalist(row), part) for part in ("training", "validation")}
+        lists = ("training", "validation", *(["unlabeled"] if row.settings.get("unlabeled") else []))
+        parts = {part: self._cases(self.datalist(row), part) for part in lists}
         scored = {"scored": self._cases(self.all_cases(row), self.plan.scored_on)}
         settings = {**row.settings, "seed": row.seed}
         pretrained = Path(str(row.settings.get("pretrained") or ""))
@@ -66,11 +67,14 @@ class Inputs:
         content = read_json(SHIPPED_BUNDLES / bundle / "configs" / f"{config}.json")
         return Settings({**settings_of(content).values, **settings_of({**self.plan.image, **changes}).values})
 
-    def _cases(self, datalist: Path, part: str) -> list[tuple[str, str, str]]:
+    def _cases(self, datalist: Path, part: str) -> list[tuple[str, str, str | None]]:
         return [
-            (case["case"], self._hashes.sha256(case["image"]), self._hashes.sha256(case["label"]))
+            (case["case"], self._hashes.sha256(case["image"]), self._mask_sha256(case, part))
             for case in load_datalist(datalist, part, self.dataset)
         ]
+
+    def _mask_sha256(self, case: Mapping[str, Any], part: str) -> str | None:
+        return None if part == "unlabeled" else self._hashes.sha256(case["label"])
 
     def _teacher(self, name: str) -> dict[str, Any]:
         model = self.folder / "bundles" / name / "models" / "model.pt"

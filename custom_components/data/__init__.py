@@ -1,7 +1,7 @@
 """Datasets of training slices and whole volumes, made from a datalist of volumes."""
 
 from custom_components.data.datalist import load_datalist
-from custom_components.data.datasets import SliceDataset, VolumeDataset
+from custom_components.data.datasets import SliceDataset, VolumeDataset, require_slices
 from custom_components.data.mixed_sampler import MixedSampler
 from custom_components.data.prepared import PreparedCase, prepare_cases
 from custom_components.data.random_transforms import PrepareSlices, RandomTransforms
@@ -27,6 +27,7 @@ __all__ = [
     "list_volumes",
     "load_datalist",
     "prepare_cases",
+    "require_slices",
     "volumes_to_score",
     "volumes_to_segment",
 ]

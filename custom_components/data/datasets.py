@@ -133,6 +133,17 @@ class SliceDataset(Dataset):
         return self.transform(image, label, [view_seed(case, depth, view) for depth, view in chosen])
 
 
+def require_slices(dataset: SliceDataset, datalist: str | Path) -> None:
+    """Raises InputError if there is nothing to train on; the message names the split file."""
+    if not dataset.cases:
+        raise InputError(
+            f"{datalist}: has no training case with a mask; to learn from images without masks, distil from teachers "
+            "(bundles/distillation) with --unlabeled True"
+        )
+    if not len(dataset):
+        raise InputError(f"{datalist}: no training case has a slice with prostate; set --gland_slices_only False")
+
+
 def view_seed(case: PreparedCase, depth: int, view: int) -> int:
     """The seed of one of the fixed random versions of a slice, the same in every training."""
     digest = hashlib.sha256(f"{case.key} {depth} {view}".encode()).digest()

@@ -45,7 +45,17 @@ def check_cases(cases: Iterable[Mapping[str, Any]]) -> None:
 
     Args:
         cases: as :func:`load_datalist` gives them.
+
+    Raises:
+        InputError: as :func:`check_volumes`, if there is no case, or if a case has no mask.
     """
+    cases = list(cases)
+    if not cases:
+        raise InputError(
+            "no case to score in this part of the split; give another --part, or draw masks and split again"
+        )
+    if without := [case for case in cases if not case.get("label")]:
+        raise InputError(f"{without[0]['image']}: has no mask to score with; give another --part")
     check_volumes(case[key] for case in cases for key in ("image", "label"))
 
 

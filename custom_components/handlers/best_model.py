@@ -1,5 +1,6 @@
 """``models/model.pt``: the weights of the best epoch, with their provenance."""
 
+import logging
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,8 @@ from torch import nn
 
 from custom_components.checkpoint import write_weights
 from custom_components.foundation.files import remove_partials
+
+logger = logging.getLogger(__name__)
 
 
 class BestModel:
@@ -59,6 +62,7 @@ class BestModel:
 
     def _keep_unvalidated(self, trainer: Engine) -> None:
         if self.best is None:
+            logger.info(f"{self.model_file}: no validation, so it has the weights of the last epoch")
             self._save(trainer, {})
 
     @idist.one_rank_only()

@@ -138,7 +138,7 @@ def test_when_no_case_is_good_nothing_is_written(add_case, tmp_path, capsys):
 def test_a_case_without_mask_is_imported_and_said(raw_folder, tmp_path, capsys):
     (raw_folder / "HK" / "Case01_segmentation.nii.gz").unlink()
     assert main(["import", str(raw_folder), "--out", str(tmp_path / "set"), *KEEP]) == 0
-    assert capsys.readouterr().out.splitlines()[0] == "HK: 1 of 3 cases have no mask; split leaves them out"
+    assert capsys.readouterr().out.splitlines()[0] == "HK: 1 of 3 cases have no mask; split lists them as unlabeled"
     entry = read_cases(tmp_path / "set")["HK_Case01"]
     assert (entry["label"], entry["label_sha256"]) == (None, None)
     assert validate(tmp_path / "set") == []
