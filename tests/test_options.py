@@ -169,7 +169,6 @@ def test_every_option_of_the_configs_has_the_kind_of_its_default():
     """Users set the keys at the top of a config."""
     kinds = {name: kind for names, kind in ((FLAGS, bool), (WHOLE_NUMBERS, int), (NUMBERS, float)) for name in names}
     named = TEXT | TEXTS | kinds.keys() | {"device", "precision", "schedule", "teacher_precision"}
-    named |= {"unlabeled_weighting"}
     for config in CONFIGS:
         if config.name == "metadata.json":
             continue

@@ -85,10 +85,16 @@ def test_a_host_that_has_no_datalist(cases, preprocessing, repository, tmp_path)
 
 def test_teachers_are_named_with_their_weights(cases, preprocessing, dataset_dir, repository):
     seen = {"nnunet": {"saw_test_cases": False, "by": "the user's word"}}
-    teachers = SimpleNamespace(names=["pspnet", "fcn", "nnunet"], weights_sha256=["aa", "bb", None], seen=seen)
+    teachers = SimpleNamespace(
+        names=["pspnet", "fcn", "nnunet"],
+        weights_sha256=["aa", "bb", None],
+        seen=seen,
+        identities=[{}, {"adapted_to": "cc"}, {}],
+    )
     split = dataset_dir / "splits" / "all.json"
     record = provenance(repository / "bundles" / "enet", split, preprocessing, [], [], teachers)
     assert record["teachers"] == {"pspnet": "aa", "fcn": "bb", "nnunet": None}
+    assert record["adapted_teachers"] == ["fcn"]
     assert record["predicted_teachers"] == public_provenance(record)["predicted_teachers"] == seen
 
 

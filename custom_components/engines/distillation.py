@@ -36,6 +36,8 @@ class DistillationTrainer(SupervisedTrainer):
         loss_function: the combined loss.
         teachers: teachers of any kind.
         student_taps: taps of the unwrapped student; the teachers' taps have the same keys.
+        unlabeled_weights: the teachers' weights on images without masks, if they were measured; see
+            :func:`custom_components.teachers.measured_weights`.
         kwargs: arguments of ``SupervisedTrainer``.
 
     Raises:
@@ -49,10 +51,13 @@ class DistillationTrainer(SupervisedTrainer):
         loss_function: DistillationLoss,
         teachers: Teachers,
         student_taps: Taps,
+        unlabeled_weights: Sequence[float] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(loss_function=self._distil, **kwargs)
         self.distillation_loss = loss_function
+        if unlabeled_weights is not None:
+            loss_function.unlabeled_weights.measured(unlabeled_weights)
         self.teachers = teachers.to(self.state.device)
         self.student_taps = student_taps
         self.add_event_handler(Events.EPOCH_STARTED, self._tell_progress)

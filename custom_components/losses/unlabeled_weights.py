@@ -8,7 +8,9 @@ from torch import Tensor
 from custom_components.losses._tensors import check_choice, in_full_precision
 from custom_components.losses.weights import FixedWeights, adaptive_weights
 
-MODES = ("uniform", "agreement")
+# The weights of these must be measured before the training.
+MEASURED = ("site", "statistics")
+MODES = ("uniform", "agreement", *MEASURED)
 
 
 @in_full_precision
@@ -42,9 +44,9 @@ class UnlabeledWeights:
     """The weights w_j of equation (6) on samples without a mask.
 
     Args:
-        weighting: ``"uniform"``; ``"agreement"``, the softmin of :func:`agreement_losses` on each slice; or one weight
-            for each teacher, such as those that :func:`custom_components.teachers.measured_weights` finds before the
-            training. The list is divided by its sum.
+        weighting: ``"uniform"``; ``"agreement"``, the softmin of :func:`agreement_losses` on each slice; ``"site"`` or
+            ``"statistics"``, one weight for each teacher that :func:`custom_components.teachers.measured_weights` finds
+            and :meth:`measured` sets before the training; or a list of such weights, which is divided by its sum.
         temperature: τ of the softmin.
 
     Raises:
@@ -52,21 +54,30 @@ class UnlabeledWeights:
     """
 
     def __init__(self, weighting: str | Sequence[float], temperature: float) -> None:
-        self._fixed = None if isinstance(weighting, str) else FixedWeights("unlabeled_weighting", weighting)
-        if self._fixed is None:
-            check_choice("unlabeled_weighting", weighting, MODES)
-        self._weighting = weighting
+        self.weighting = weighting
         self._temperature = temperature
+        self._fixed: FixedWeights | None = None
+        if isinstance(weighting, list | tuple):
+            self.measured(weighting)
+        else:
+            check_choice("unlabeled_weighting", weighting, MODES)
+
+    def measured(self, weights: Sequence[float]) -> None:
+        """Set the teachers' weights, which are divided by their sum."""
+        self._fixed = FixedWeights("unlabeled_weighting", weights)
 
     def __call__(self, teacher_logits: Sequence[Tensor]) -> Tensor:
         """Weights (B, n) for the logits (B, C, H, W) of n teachers.
 
         Raises:
             InputError: if the number of fixed weights is not n.
+            ValueError: if the weights are not measured yet.
         """
         like = teacher_logits[0]
         if self._fixed is not None:
             return self._fixed(len(teacher_logits), like).expand(len(like), -1).clone()
-        if self._weighting == "uniform":
+        if self.weighting in MEASURED:
+            raise ValueError(f"unlabeled_weighting {self.weighting}: the weights were not measured before the training")
+        if self.weighting == "uniform":
             return like.new_full((len(like), len(teacher_logits)), 1 / len(teacher_logits))
         return adaptive_weights(agreement_losses(teacher_logits), "softmin", self._temperature)

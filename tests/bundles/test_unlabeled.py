@@ -53,7 +53,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 def test_a_resumed_training_is_bit_for_bit_that_of_one_part(distil, split):
-    options = {"unlabeled_weighting": "site", "loss::pseudo_labels": "pixels"}
+    options = {"loss::unlabeled_weighting": "site", "loss::pseudo_labels": "pixels"}
     whole = distil("whole", split(2), 2, **options)
     distil("parts", split(2), 1, **options)
     torch.manual_seed(99)
@@ -70,7 +70,7 @@ def test_a_resumed_training_is_bit_for_bit_that_of_one_part(distil, split):
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_without_any_mask_the_teachers_teach_and_the_last_epoch_counts(distil, split, cached, capsys):
-    options = {"unlabeled_weighting": "agreement", "loss::pseudo_labels": "all", "adapt_teachers": True}
+    options = {"loss::unlabeled_weighting": "agreement", "loss::pseudo_labels": "all", "adapt_teachers": True}
     options |= {"cache_teachers": True, "augmentation": 0} if cached else {}
     folder = distil("none", split(0), **options)
     (row,) = rows(folder)
@@ -99,7 +99,7 @@ def test_adapted_teachers_are_others_for_the_cache_and_for_resuming(
 
 
 def test_soft_labels_of_statistics_weights_train_too(distil, split):
-    (row,) = rows(distil("soft", split(0), unlabeled_weighting="statistics", unlabeled_share=0.25))
+    (row,) = rows(distil("soft", split(0), unlabeled_share=0.25, **{"loss::unlabeled_weighting": "statistics"}))
     assert [name for name in row if name in ("dice", "cross_entropy", "importance", "prediction")] == [
         "importance",
         "prediction",
@@ -110,11 +110,19 @@ def test_soft_labels_of_statistics_weights_train_too(distil, split):
 @pytest.mark.parametrize(
     ("masks", "options", "message"),
     [
-        (2, {"unlabeled_weighting": "best"}, "unlabeled_weighting best: is unknown; choose one of uniform, agreement"),
+        (
+            2,
+            {"loss::unlabeled_weighting": "best"},
+            "loss option unlabeled_weighting='best' is unknown; choose one of 'uniform', 'agreement'",
+        ),
         (2, {"unlabeled_share": 2}, "unlabeled_share 2: must be a number between 0 and 1"),
         (2, {"loss::pseudo_labels": "some"}, "loss option pseudo_labels='some' is unknown; choose one of 'all'"),
         (2, {"online": True}, "unlabeled: needs trained teachers; set --online False or --unlabeled False"),
-        (0, {"unlabeled_weighting": "site"}, "unlabeled_weighting site: no training case of the sites of the images"),
+        (
+            0,
+            {"loss::unlabeled_weighting": "site"},
+            "loss option unlabeled_weighting='site': no training case of the sites of the images",
+        ),
         (6, {}, "unlabeled: the split lists no case without a mask; set --unlabeled False"),
         (0, {"unlabeled": False}, "split.json: has no training case with a mask; to learn from images without masks"),
         (

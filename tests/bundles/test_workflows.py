@@ -110,6 +110,8 @@ def test_the_flags_of_a_distillation_reach_its_loss(untrained, workflow):
         "judged_by": "cross_entropy",
         "scope": "sample",
         "gate": "right",
+        "unlabeled_weighting": None,
+        "pseudo_labels": None,
     }
     assert loss.options["terms"]["prediction"]["direction"] == "teacher_student"
     assert (loss.parts["importance"].power, loss.parts["importance"].distance) == (2, "l2_squared")

@@ -70,10 +70,19 @@ def test_fixed_weights_are_divided_by_their_sum_and_counted():
         UnlabeledWeights([1, 3, 1], 0.1)(logits)
 
 
+@pytest.mark.parametrize("weighting", ["site", "statistics"])
+def test_measured_weights_must_be_set_before_the_training(weighting):
+    weights, logits = UnlabeledWeights(weighting, 0.1), [torch.zeros(3, 2, 1, 1)] * 2
+    with pytest.raises(ValueError, match=rf"\Aunlabeled_weighting {weighting}: the weights were not measured"):
+        weights(logits)
+    weights.measured([3, 1])
+    assert weights(logits).tolist() == [[0.75, 0.25]] * 3
+
+
 @pytest.mark.parametrize(
     ("weighting", "message"),
     [
-        ("best", "unlabeled_weighting='best' is unknown; choose one of 'uniform', 'agreement'"),
+        ("best", "unlabeled_weighting='best' is unknown; choose one of 'uniform', 'agreement', 'site', 'statistics'"),
         ([0, 0], r"unlabeled_weighting=\[0, 0\] must hold a weight above 0"),
         ([-1, 2], "unlabeled_weighting=-1 must be a number of at least 0"),
     ],

@@ -9,10 +9,15 @@ from torch import nn
 from custom_components.bundle import Bundle
 from custom_components.data import SliceDataset
 from custom_components.foundation.errors import InputError
+from custom_components.losses import DistillationLoss
 from custom_components.losses.term import Answer
 from custom_components.teachers import TeacherEnsemble, Teachers, measured_weights
 from custom_components.teachers.load import Teacher
 from custom_components.teachers.taps import Taps
+
+
+def loss(weighting, **options) -> DistillationLoss:
+    return DistillationLoss(unlabeled_weighting=weighting, weighting_temperature=0.5, **options)
 
 
 class Says(Teachers):
@@ -42,20 +47,20 @@ def dataset(cases, preprocessing, random_transforms, tmp_path) -> SliceDataset:
 
 def test_the_masks_of_the_sites_without_all_masks_decide(dataset, cases):
     teachers = Says()
-    weights = measured_weights("site", teachers, dataset, "cpu", temperature=0.5)
+    weights = measured_weights(loss("site"), teachers, dataset, "cpu")
     # Dice losses of 0 and 1 over the case's slices together.
     assert weights == pytest.approx([1 / (1 + math.exp(-2)), 1 / (1 + math.exp(2))], abs=1e-4)
     assert set(teachers.asked) == {cases[2]["case"]}, "the other site's masks do not count"
 
 
 def test_another_loss_may_judge(dataset):
-    weights = measured_weights("site", Says(), dataset, "cpu", 0.5, judged_by="cross_entropy")
+    weights = measured_weights(loss("site", judged_by="cross_entropy"), Says(), dataset, "cpu")
     assert weights[0] > 0.99
 
 
-@pytest.mark.parametrize("mode", ["uniform", "agreement"])
+@pytest.mark.parametrize("mode", ["uniform", "agreement", [1, 3]])
 def test_some_need_no_measurement(dataset, mode):
-    assert measured_weights(mode, None, dataset, "cpu") == mode
+    assert measured_weights(loss(mode), None, dataset, "cpu") is None
 
 
 class Normed(nn.Sequential):
@@ -79,7 +84,8 @@ def ensemble(tmp_path, *networks: nn.Module, **facts) -> TeacherEnsemble:
 def test_the_teacher_with_the_nearest_statistics_weighs_most(dataset, cases, tmp_path):
     images = torch.cat([case.image.volume().flatten() for case in dataset.cases[2:]])
     mean, variance = images.mean().item(), images.var(unbiased=False).item()
-    found = measured_weights("statistics", ensemble(tmp_path, Normed(mean), Normed(mean + 2)), dataset, "cpu", 0.5)
+    teachers = ensemble(tmp_path, Normed(mean), Normed(mean + 2))
+    found = measured_weights(loss("statistics"), teachers, dataset, "cpu")
     # One channel with the variance v beside 1, at an offset of 0 and 2.
     near = (variance + 1 / variance) / 2 - 1
     far = (variance + 4) / 2 + (1 + 4) / (2 * variance) - 1
@@ -90,16 +96,14 @@ def test_the_teacher_with_the_nearest_statistics_weighs_most(dataset, cases, tmp
 def test_what_cannot_be_measured_is_refused(dataset, cases, preprocessing, tmp_path):
     teachers = ensemble(tmp_path, Normed(0), Normed(1, track_running_stats=False))
     with pytest.raises(InputError, match=r"\ANormed: has no batch-norm statistics"):
-        measured_weights("statistics", teachers, dataset, "cpu")
-    with pytest.raises(InputError, match=r"\Aunlabeled_weighting statistics: needs teachers that are networks"):
-        measured_weights("statistics", Says(), dataset, "cpu")
-    adapted = ensemble(tmp_path, Normed(0), adapted_to="the site")
-    with pytest.raises(InputError, match=r"\Aunlabeled_weighting statistics: tells nothing of teachers whose"):
-        measured_weights("statistics", adapted, dataset, "cpu")
+        measured_weights(loss("statistics"), teachers, dataset, "cpu")
     with pytest.raises(
-        InputError, match=r"\Aunlabeled_weighting best: is unknown; choose one of uniform, agreement, s"
+        InputError, match=r"\Aloss option unlabeled_weighting='statistics' needs teachers that are networks"
     ):
-        measured_weights("best", Says(), dataset, "cpu")
+        measured_weights(loss("statistics"), Says(), dataset, "cpu")
+    adapted = ensemble(tmp_path, Normed(0), adapted_to="the site")
+    with pytest.raises(InputError, match=r"\Aloss option unlabeled_weighting='statistics' tells nothing of"):
+        measured_weights(loss("statistics"), adapted, dataset, "cpu")
     foreign = SliceDataset(cases[:2], preprocessing, tmp_path, without_masks=cases[3:4])
-    with pytest.raises(InputError, match=r"\Aunlabeled_weighting site: no training case of the sites of the images"):
-        measured_weights("site", Says(), foreign, "cpu")
+    with pytest.raises(InputError, match=r"\Aloss option unlabeled_weighting='site': no training case of the sites"):
+        measured_weights(loss("site"), Says(), foreign, "cpu")
