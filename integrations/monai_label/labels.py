@@ -1,8 +1,9 @@
 """Reading of an annotator's label, and writing of a training dataset from all labels."""
 
 import hashlib
+import logging
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from custom_components.foundation.nifti import Volume, read_volume, require_mill
 from data_prep.files import voxel_sha256
 from data_prep.mask_values import in_words, whole_labels
 from data_prep.volumes import write_volume
+
+logger = logging.getLogger(__name__)
 
 
 def read_label(label: str | Path, image: Volume) -> Volume:
@@ -41,8 +44,10 @@ def read_label(label: str | Path, image: Volume) -> Volume:
     return Volume(voxels.astype(np.uint8), image.affine)
 
 
-def write_dataset(pairs: Iterable[Mapping[str, str]], folder: Path, validation_share: float) -> Path:
-    """Make a dataset of labelled images for the bundles' ``train.json``: masks and ``splits/all.json``.
+def write_dataset(
+    pairs: Iterable[Mapping[str, str]], folder: Path, validation_share: float, unlabeled: Iterable[str] = ()
+) -> Path:
+    """Make a dataset of the studies' images for the bundles' ``train.json``: masks and ``splits/all.json``.
 
     The images are not copied. When cases are added later, the others stay in their list, except a few that are moved to
     keep the share. There are no test cases.
@@ -51,12 +56,15 @@ def write_dataset(pairs: Iterable[Mapping[str, str]], folder: Path, validation_s
         pairs: ``{"image": file, "label": file}`` for every labelled image.
         folder: folder of the dataset. The files of an earlier call are replaced, and prepared volumes are kept.
         validation_share: share of the validation cases, which decide the best epoch; between 0 and 1.
+        unlabeled: the files of images without a label, for a training that uses them. A bad one is left out, with a
+            line in the log.
 
     Returns:
         The folder.
 
     Raises:
-        InputError: if there is no pair, if the share leaves no training case, or if an image or a label is bad.
+        InputError: if the share leaves no training case and no image without a label is fit, or if a labelled image or
+            its label is bad.
     """
     if not 0 <= validation_share < 1:
         raise InputError(f"val_split: {validation_share:g} is not a share from 0 to below 1")
@@ -65,18 +73,36 @@ def write_dataset(pairs: Iterable[Mapping[str, str]], folder: Path, validation_s
     labels.mkdir(parents=True)
     cases = []
     for pair in pairs:
-        name = volume_name(pair["image"])
-        image = read_volume(Path(pair["image"]))
-        require_millimetres(Path(pair["image"]))
+        image, name = _read_image(pair["image"]), volume_name(pair["image"])
         label = labels / f"{name}.nii.gz"
         write_volume(label, read_label(pair["label"], image))
-        files = {"image": str(Path(pair["image"]).resolve()), "label": f"labels/{name}.nii.gz"}
-        hashes = {"voxel_sha256": voxel_sha256(image.voxels), "label_sha256": file_sha256(label)}
-        cases.append({**files, "case": name, **hashes})
+        mask = {"label": f"labels/{name}.nii.gz", "label_sha256": file_sha256(label)}
+        cases.append(_case(pair["image"], image) | mask)
+    without_masks = list(_without_masks(unlabeled))
     validation = round(len(cases) * validation_share)
-    if len(cases) <= validation:
+    if len(cases) <= validation and not without_masks:
         raise InputError(f"{len(cases)} labelled images, {validation} of them to validate with; label more first")
     cases.sort(key=lambda case: hashlib.sha256(case["case"].encode()).digest())
     split = {"name": "labels", "training": cases[validation:], "validation": cases[:validation], "test": []}
+    split |= {"unlabeled": without_masks} if without_masks else {}
     write_json(folder / "splits" / "all.json", split)
     return folder
+
+
+def _without_masks(images: Iterable[str]) -> Iterator[dict[str, str]]:
+    for file in images:
+        try:
+            yield _case(file, _read_image(file))
+        except InputError as fault:
+            logger.warning(f"left out of the training: {fault}")
+
+
+def _read_image(file: str) -> Volume:
+    image = read_volume(Path(file))
+    require_millimetres(Path(file))
+    return image
+
+
+def _case(file: str, image: Volume) -> dict[str, str]:
+    hashes = {"voxel_sha256": voxel_sha256(image.voxels)}
+    return {"image": str(Path(file).resolve()), "case": volume_name(file), **hashes}

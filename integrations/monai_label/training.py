@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from monailabel.interfaces.datastore import Datastore
+from monailabel.interfaces.datastore import Datastore, DefaultLabelTag
 from monailabel.interfaces.tasks.train import TrainTask
 from monailabel.utils.others.generic import device_list, name_to_device
 
@@ -15,6 +15,9 @@ from custom_components.bundle import SHIPPED_BUNDLES, run_command, weights_file
 from custom_components.bundle.weights import recorded_provenance
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json, replace_file, write_json
+from custom_components.losses.pseudo_labels import MODES as PSEUDO_LABELS
+from custom_components.losses.unlabeled_weights import MODES as UNLABELED_WEIGHTINGS
+from custom_components.options import flag
 from integrations.monai_label.labels import write_dataset
 
 logger = logging.getLogger(__name__)
@@ -47,6 +50,10 @@ class BundleTraining(TrainTask):
             "val_split": 0.2,
             "pretrained": True,
             "teachers": " ".join(self._teachers),
+            "unlabeled": False,
+            "unlabeled_weighting": list(UNLABELED_WEIGHTINGS),
+            "pseudo_labels": ["none", *PSEUDO_LABELS],
+            "adapt_teachers": False,
             "device": device_list(),
         }
 
@@ -60,15 +67,20 @@ class BundleTraining(TrainTask):
 
         Args:
             request: ``max_epochs``; ``val_split``, the share of the labels for validation; ``pretrained``, whether to
-                start from the served weights; ``teachers``, the names of the teachers, empty for none; ``device``.
+                start from the served weights; ``teachers``, the names of the teachers, empty for none; ``unlabeled``,
+                whether to learn from the images without a final label too; ``unlabeled_weighting``, ``pseudo_labels``
+                and ``adapt_teachers``, see :func:`unlabeled_settings`; ``device``.
 
         Raises:
-            InputError: if a label is bad, a teacher is unknown, or the training failed. The last lines of a failed
-                training give the reason.
+            InputError: if a label is bad, a teacher is unknown, images without labels have no teacher, or the training
+                failed. The last lines of a failed training give the reason.
         """
-        options = {**self.config(), **request}
+        options = {key: value[0] if isinstance(value, list) else value for key, value in self.config().items()}
+        options |= request
+        options |= {name: flag(name, options[name]) for name in ("unlabeled", "adapt_teachers")}
         command = self._command(options)
-        write_dataset(datastore.datalist(), self._dataset, float(options["val_split"]))
+        unlabeled = _without_labels(datastore) if options["unlabeled"] else []
+        write_dataset(datastore.datalist(), self._dataset, float(options["val_split"]), unlabeled)
         shutil.rmtree(self._models, ignore_errors=True)
         if subprocess.run(command).returncode:
             raise InputError(f"the training of {self._bundle.name} failed, see above; its weights are as they were")
@@ -101,6 +113,10 @@ class BundleTraining(TrainTask):
             settings["student"] = self._bundle
             settings |= {key: read_json(config)[key] for key in ("image_size", "field_of_view")}
             config = DISTILLATION / "configs" / "train.json"
+            settings |= _of_unlabeled(options)
+        elif options["unlabeled"] or options["adapt_teachers"]:
+            option = "unlabeled" if options["unlabeled"] else "adapt_teachers"
+            raise InputError(f"{option}: needs a teacher; name one in 'teachers', or set {option} to false")
         return run_command("training", config, settings)
 
     def _remember_former_cases(self) -> None:
@@ -124,3 +140,24 @@ class BundleTraining(TrainTask):
         for name in WEIGHTS:
             replace_file(models / name, lambda partial, made=self._models / name: shutil.copyfile(made, partial))
         shutil.rmtree(self._models)
+
+
+def _of_unlabeled(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The distillation's settings for images without labels.
+
+    Raises:
+        InputError: if a value is none of those that are offered. A client's text must not reach the config.
+    """
+    settings = {name: options[name] for name in ("unlabeled", "adapt_teachers")}
+    for name, choices in (("unlabeled_weighting", UNLABELED_WEIGHTINGS), ("pseudo_labels", ("none", *PSEUDO_LABELS))):
+        if options[name] not in choices:
+            raise InputError(f"{name}: {options[name]!r} is unknown; choose one of {', '.join(choices)}")
+        if options[name] != "none":
+            settings[f"loss::{name}"] = options[name]
+    return settings
+
+
+def _without_labels(datastore: Datastore) -> list[str]:
+    """The files of the images without a final label; with a PACS they are loaded first."""
+    labelled = set(datastore.get_labeled_images(DefaultLabelTag.FINAL))
+    return [datastore.get_image_uri(image) for image in datastore.list_images() if image not in labelled]

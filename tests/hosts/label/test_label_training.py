@@ -3,6 +3,7 @@
 import json
 import time
 
+import nibabel
 import pytest
 
 from custom_components.foundation.files import file_sha256, read_json
@@ -84,6 +85,38 @@ def test_a_student_is_distilled_from_a_teacher_on_the_labels(server, bundles):
     assert record["teachers"] == {"espnet": weights(bundles / "espnet")}
     assert record["pretrained"] is None
     assert weights(bundles / "enet") == record["weights_sha256"] != before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"teachers": ""}, "unlabeled: needs a teacher; name one in 'teachers', or set unlabeled to false"),
+        ({"pseudo_labels": "$exit()"}, "pseudo_labels: '$exit()' is unknown; choose one of none, all, pixels, slices"),
+        ({"unlabeled": "maybe"}, "--unlabeled maybe: neither True nor False"),
+    ],
+)
+def test_images_without_labels_need_a_teacher_and_known_options(server, bundles, options, message):
+    before = weights(bundles / "enet")
+    server.post("/train/enet", json={**QUICK, "unlabeled": True, **options})
+    task = server.finish("/train/")
+    assert task["status"] == "ERROR"
+    assert task["details"][-1] == f"error: {message}"
+    assert weights(bundles / "enet") == before
+
+
+def test_a_student_also_learns_from_the_images_without_labels(server, bundles, studies, phantoms):
+    image = nibabel.load(studies / phantoms[0])
+    nibabel.save(nibabel.Nifti1Image(image.get_fdata() + 1, image.affine), studies / "new.nii.gz")
+    while "new" not in server.get("/datastore/?output=all").json()["objects"]:
+        time.sleep(0.2)
+    options = {"unlabeled": True, "adapt_teachers": True, "pseudo_labels": "all", "unlabeled_weighting": "agreement"}
+    server.post("/train/enet", json={**QUICK, "pretrained": False, **options})
+    task = server.finish("/train/")
+    assert task["status"] == "DONE", json.dumps(task, indent=1)
+    record = read_json(bundles / "enet" / "models" / "provenance.json")
+    assert "new" in [case["case"] for case in record["cases"]["unlabeled"]]
+    assert record["adapted_teachers"] == ["espnet"]
+    assert record["run"]["settings"]["loss::pseudo_labels"] == "all"
 
 
 def test_a_training_that_is_stopped_leaves_the_weights(server, bundles):

@@ -142,3 +142,19 @@ def test_at_most_one_case_changes_sides_when_another_joins(pairs, tmp_path):
 def test_a_share_that_leaves_nothing_to_train_on_is_refused(pairs, tmp_path, number, share, message):
     with pytest.raises(InputError, match=message):
         write_dataset(pairs(number), tmp_path / "dataset", share)
+
+
+def test_images_without_labels_are_a_list_of_their_own_and_bad_ones_are_left_out(pairs, tmp_path, caplog):
+    made = pairs(4)
+    bad = tmp_path / "image" / "bad.nii.gz"
+    bad.write_bytes(b"no NIfTI")
+    folder = write_dataset(made[:2], tmp_path / "set", 0.5, [pair["image"] for pair in made[2:]] + [str(bad)])
+    cases = load_datalist(folder / "splits" / "all.json", "unlabeled", folder)
+    assert [case["image"] for case in cases] == [pair["image"] for pair in made[2:]]
+    assert not any("label" in case for case in cases)
+    assert f"left out of the training: {bad}" in caplog.text
+    folder = write_dataset([], tmp_path / "none", 0.2, [made[0]["image"]])
+    assert len(load_datalist(folder / "splits" / "all.json", "unlabeled", folder)) == 1
+    assert load_datalist(folder / "splits" / "all.json", "training", folder) == []
+    with pytest.raises(InputError, match=r"\A0 labelled images, 0 of them to validate with; label more first"):
+        write_dataset([], tmp_path / "bad", 0.2, [str(bad)])
