@@ -1,4 +1,4 @@
-"""``python -m integrations.flare student | teachers``: a simulation of hospitals that share weights.
+"""``python -m integrations.flare student | teachers | distil``: a simulation of hospitals that share weights.
 
 Exit codes: 0 done; 1 not done, the line on stderr says why; 2 wrong usage.
 """
@@ -15,8 +15,9 @@ from typing import Any
 from custom_components.bundle import copy_bundle
 from custom_components.bundle.weights import recorded_provenance
 from custom_components.foundation.errors import InputError, OneLineError
-from integrations.flare.hospital import StudentHospital, TeacherHospital, check_settings
-from integrations.flare.server import FederatedAveraging, TeacherCollection
+from custom_components.unlabeled_options import CHOICES
+from integrations.flare.hospital import DistillingHospital, StudentHospital, TeacherHospital, check_settings
+from integrations.flare.server import FederatedAveraging, StudentCollection, TeacherCollection
 from integrations.flare.simulation import check_dataset, simulate
 
 
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.out = options.out.resolve()
     try:
         _check_numbers(options)
-        options.hospitals = _datasets(options.hospitals)
+        options.hospitals = _datasets(options)
         options.command(options)
     except OneLineError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -67,6 +68,41 @@ def teachers(options: argparse.Namespace) -> None:
         _show(f"teacher of {name}", folder)
 
 
+def distil(options: argparse.Namespace) -> None:
+    """Each hospital distils a student of its own from the teachers of partners."""
+    teachers = _teachers(options.teachers)
+    unlabeled = {name: getattr(options, name) for name in ("unlabeled", "adapt_teachers", *CHOICES)}
+    arriving = {name: options.out / "bundles" / f"{name}_student" for name in options.hospitals}
+    hospitals = {}
+    for name, dataset in options.hospitals.items():
+        copy_bundle(options.bundle, arriving[name], options.size)
+        copies = {teacher: options.out / "hospitals" / name / "teachers" / teacher for teacher in teachers}
+        for teacher, folder in copies.items():
+            copy_bundle(recorded_provenance(teachers[teacher] / "models")["bundle"], folder, options.size)
+        own = {teacher: str(folder) for teacher, folder in copies.items()}
+        student = _own_copy(options, name, options.bundle)
+        hospitals[name] = DistillingHospital(
+            student, str(dataset), options.epochs, own, unlabeled, _settings(options.set)
+        )
+    folders = {name: str(folder) for name, folder in teachers.items()}
+    collection = StudentCollection({name: str(folder) for name, folder in arriving.items()}, folders)
+    simulate("distil", collection, hospitals, options.out / "flare")
+    for name, folder in arriving.items():
+        _show(f"student of {name}", folder)
+
+
+def _teachers(folders: Iterable[str]) -> dict[str, Path]:
+    """The teachers' bundles by the names of their folders; each must be trained."""
+    teachers: dict[str, Path] = {}
+    for folder in map(Path, folders):
+        if recorded_provenance(folder / "models") is None:
+            raise InputError(f"--teachers {folder}: has no trained weights with a provenance; give a trained bundle")
+        if folder.resolve().name in teachers:
+            raise InputError(f"--teachers {folder}: two have this name; rename a folder")
+        teachers[folder.resolve().name] = folder.resolve()
+    return teachers
+
+
 def _own_copy(options: argparse.Namespace, hospital: str, bundle: str) -> str:
     """The hospital's copy of the bundle; the simulation keeps it apart from the bundle that receives weights."""
     folder = options.out / "hospitals" / hospital / bundle
@@ -75,14 +111,17 @@ def _own_copy(options: argparse.Namespace, hospital: str, bundle: str) -> str:
 
 
 def _show(what: str, bundle: Path) -> None:
-    dice = recorded_provenance(bundle / "models")["metrics"]["val_mean_dice"]
-    print(f"{what}: {bundle}, validation Dice {dice:.3f}")
+    metrics = recorded_provenance(bundle / "models")["metrics"]
+    told = f"validation Dice {metrics['val_mean_dice']:.3f}" if metrics else "of the last epoch, without validation"
+    print(f"{what}: {bundle}, {told}")
 
 
-def _datasets(named: Iterable[str]) -> dict[str, Path]:
+def _datasets(options: argparse.Namespace) -> dict[str, Path]:
     """The hospitals' datasets by name; each dataset is checked before any work starts."""
+    is_distilling = options.command is distil
+    parts = ["unlabeled" if options.unlabeled else "training"] if is_distilling else ["training", "validation"]
     datasets: dict[str, Path] = {}
-    for text in named:
+    for text in options.hospitals:
         name, _, folder = text.partition("=")
         if not re.fullmatch(r"\w[\w-]*", name) or name == "server" or not folder:
             raise InputError(
@@ -91,8 +130,8 @@ def _datasets(named: Iterable[str]) -> dict[str, Path]:
         if name in datasets:
             raise InputError(f"--hospitals: two are called {name}")
         datasets[name] = Path(folder).resolve()
-        check_dataset(name, datasets[name])
-    if len(datasets) < 2:
+        check_dataset(name, datasets[name], parts)
+    if len(datasets) < 2 and not is_distilling:
         raise InputError("--hospitals: give at least two")
     return datasets
 
@@ -127,7 +166,16 @@ def _parser() -> argparse.ArgumentParser:
     apart.add_argument("--bundles", nargs="+", default=["pspnet"], help="one bundle for all, or one for each hospital")
     apart.add_argument("--epochs", type=int, default=100, help="epochs of each teacher")
     apart.set_defaults(command=teachers)
-    for subparser in (together, apart):
+    own = commands.add_parser("distil", help="distil a student at each hospital from partners' teachers")
+    own.add_argument("--bundle", default="enet", help="the student's bundle")
+    own.add_argument("--teachers", nargs="+", required=True, metavar="FOLDER", help="trained bundles of partners")
+    own.add_argument("--epochs", type=int, default=100, help="epochs of each distillation")
+    own.add_argument("--unlabeled", action="store_true", help="learn from images without masks too")
+    own.add_argument("--adapt-teachers", action="store_true", help="re-estimate the teachers' batch-norm statistics")
+    for name, words in CHOICES.items():
+        own.add_argument(f"--{name.replace('_', '-')}", choices=words, default=words[0])
+    own.set_defaults(command=distil)
+    for subparser in (together, apart, own):
         subparser.add_argument(
             "--hospitals",
             nargs="+",

@@ -16,13 +16,15 @@ from nvflare.apis.signal import Signal
 from nvflare.app_common.abstract.fl_model import FLModel
 from nvflare.app_common.utils.fl_model_utils import FLModelUtils
 
-from custom_components.bundle import read_bundle
+from custom_components.bundle import SHIPPED_BUNDLES, read_bundle
 from custom_components.bundle.weights import read_provenance
 from custom_components.checkpoint import read_checkpoint
 from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json
 from custom_components.options import read_options_as_meant
 from custom_components.provenance import public_provenance
-from integrations.flare.weights import load_arrays, to_arrays
+from custom_components.unlabeled_options import unlabeled_settings
+from integrations.flare.weights import keep, load_arrays, to_arrays
 
 read_options_as_meant()
 TRAIN, SCORE = "train", "validate"
@@ -72,16 +74,25 @@ class Hospital(Executor):
     def answer(self, task_name: str, received: FLModel) -> FLModel:
         """The answer to a task: weights or scores."""
 
+    @property
+    def trained_by(self) -> Path:
+        """The bundle whose config trains; by default the bundle itself."""
+        return Path(self.bundle)
+
+    def options(self) -> dict[str, Any]:
+        """Further options of the training."""
+        return {}
+
     @cached_property
     def workflow(self) -> ConfigWorkflow:
         """The bundle's training, which continues over all tasks."""
         workflow = ConfigWorkflow(
-            str(Path(self.bundle) / "configs" / "train.json"),
+            str(self.trained_by / "configs" / "train.json"),
             logging_file=False,
             workflow_type="train",
-            bundle_root=self.bundle,
+            bundle_root=str(self.trained_by),
             dataset_dir=self.dataset_dir,
-            **{"train::trainer::max_epochs": self.epochs, **self.settings},
+            **{"train::trainer::max_epochs": self.epochs, **self.options(), **self.settings},
         )
         self.adapt(workflow)
         workflow.initialize()
@@ -122,7 +133,57 @@ class TeacherHospital(Hospital):
     """A hospital that trains a teacher by its bundle's config, and sends the weights of the best epoch."""
 
     def answer(self, task_name: str, received: FLModel) -> FLModel:
+        return self.train()
+
+    def train(self) -> FLModel:
+        """The trained weights and their provenance."""
         self.workflow.run()
         trained = read_bundle(self.bundle)
         provenance = public_provenance(read_provenance(trained))
         return FLModel(params=to_arrays(read_checkpoint(trained.model_file)), meta={PROVENANCE: json.dumps(provenance)})
+
+
+class DistillingHospital(TeacherHospital):
+    """A hospital that distils a student of its own from partners' teachers, which the server sends.
+
+    It may have images without masks, or no mask at all.
+
+    Args:
+        bundle: the hospital's copy of the student's bundle.
+        dataset_dir: as for :class:`Hospital`.
+        epochs: number of epochs.
+        teachers: the hospital's copies of the teachers' bundles by name; the received weights are saved in them.
+        unlabeled: the arguments of :func:`unlabeled_settings`.
+        settings: as for :class:`Hospital`.
+    """
+
+    def __init__(
+        self,
+        bundle: str,
+        dataset_dir: str,
+        epochs: int,
+        teachers: dict[str, str],
+        unlabeled: dict[str, bool | str],
+        settings: dict[str, int | float | bool] | None = None,
+    ) -> None:
+        super().__init__(bundle, dataset_dir, epochs, settings)
+        self.teachers = teachers
+        self.unlabeled = unlabeled
+
+    @property
+    def trained_by(self) -> Path:
+        return SHIPPED_BUNDLES / "distillation"
+
+    def options(self) -> dict[str, Any]:
+        config = read_json(Path(self.bundle) / "configs" / "train.json")
+        image = {key: config[key] for key in ("image_size", "field_of_view")}
+        names = {"student": self.bundle, "teachers": list(self.teachers.values())}
+        return {**names, **image, **unlabeled_settings(**self.unlabeled)}
+
+    def answer(self, task_name: str, received: FLModel) -> FLModel:
+        provenances = json.loads(received.meta[PROVENANCE])
+        for name, folder in self.teachers.items():
+            prefix = f"{name}/"
+            params = {key.removeprefix(prefix): v for key, v in received.params.items() if key.startswith(prefix)}
+            keep(read_bundle(folder), params, provenances[name], "the server")
+        return self.train()

@@ -28,9 +28,8 @@ def federated_provenance(
         A provenance with the scores' mean, weighted by the number of validation cases, and with ``federation``: the
         rounds, and the split and scores of each hospital.
     """
-    cases = {
-        part: [case for own in hospitals.values() for case in own["cases"][part]] for part in ("training", "validation")
-    }
+    parts = dict.fromkeys(part for own in hospitals.values() for part in own["cases"])
+    cases = {part: [case for own in hospitals.values() for case in own["cases"].get(part, [])] for part in parts}
     metrics = {
         metric: sum(scores[name][metric] * len(own["cases"]["validation"]) for name, own in hospitals.items())
         / len(cases["validation"])

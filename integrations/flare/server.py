@@ -1,4 +1,4 @@
-"""The server's part of a federation: it averages a student's weights, or saves each teacher's weights in a bundle."""
+"""The server's part of a federation: it averages a student's weights, or saves those of teachers or students."""
 
 import json
 from typing import Any
@@ -8,12 +8,14 @@ from nvflare.app_common.abstract.fl_model import FLModel
 from nvflare.app_common.workflows.base_fedavg import BaseFedAvg
 from nvflare.app_common.workflows.model_controller import ModelController
 
-from custom_components.bundle import Bundle, read_bundle
-from custom_components.checkpoint import write_weights
+from custom_components.bundle import read_bundle
+from custom_components.bundle.weights import read_provenance
+from custom_components.checkpoint import read_checkpoint
 from custom_components.foundation.errors import InputError
+from custom_components.provenance import public_provenance
 from integrations.flare.hospital import PROVENANCE, SCORE, TRAIN
 from integrations.flare.provenance import check_alike, federated_provenance
-from integrations.flare.weights import load_arrays, to_arrays
+from integrations.flare.weights import keep, to_arrays
 
 
 class FederatedAveraging(BaseFedAvg):
@@ -43,7 +45,7 @@ class FederatedAveraging(BaseFedAvg):
             check_alike(provenances(answers))
             model = self.update_model(model, self.aggregate(list(answers.values())))
         scores = {name: answer.metrics for name, answer in answers_of_all(self, SCORE, model).items()}
-        keep(bundle, model, federated_provenance(provenances(answers), scores, self.num_rounds), "the average")
+        keep(bundle, model.params, federated_provenance(provenances(answers), scores, self.num_rounds), "the average")
 
 
 class TeacherCollection(ModelController):
@@ -59,9 +61,36 @@ class TeacherCollection(ModelController):
 
     def run(self) -> None:
         """Run the single task of all hospitals. FLARE calls this method."""
-        answers = answers_of_all(self, TRAIN, FLModel(params={}))
+        answers = answers_of_all(self, TRAIN, self.sent())
         for hospital, provenance in provenances(answers).items():
-            keep(read_bundle(self.bundles[hospital]), answers[hospital], provenance, hospital)
+            keep(read_bundle(self.bundles[hospital]), answers[hospital].params, provenance, hospital)
+
+    def sent(self) -> FLModel:
+        """The message with the task."""
+        return FLModel(params={})
+
+
+class StudentCollection(TeacherCollection):
+    """Sends teachers to every hospital, which distils a student of its own, and saves each student in a bundle.
+
+    Args:
+        bundles: the folder of each student's bundle on the server, by the hospital's name.
+        teachers: the folders of the teachers' trained bundles, by name.
+    """
+
+    def __init__(self, bundles: dict[str, str], teachers: dict[str, str]) -> None:
+        super().__init__(bundles)
+        self.teachers = teachers
+
+    def sent(self) -> FLModel:
+        bundles = {name: read_bundle(folder) for name, folder in self.teachers.items()}
+        arrays = {
+            f"{name}/{key}": array
+            for name, bundle in bundles.items()
+            for key, array in to_arrays(read_checkpoint(bundle.model_file)).items()
+        }
+        known = {name: public_provenance(read_provenance(bundle)) for name, bundle in bundles.items()}
+        return FLModel(params=arrays, meta={PROVENANCE: json.dumps(known)})
 
 
 def answers_of_all(controller: ModelController, task: str, model: FLModel) -> dict[str, FLModel]:
@@ -80,19 +109,3 @@ def answers_of_all(controller: ModelController, task: str, model: FLModel) -> di
 def provenances(answers: dict[str, FLModel]) -> dict[str, dict[str, Any]]:
     """The provenance that each hospital has sent with its weights."""
     return {name: json.loads(answer.meta[PROVENANCE]) for name, answer in answers.items()}
-
-
-def keep(bundle: Bundle, model: FLModel, provenance: dict[str, Any], sender: str) -> None:
-    """Write received weights into ``bundle``, in the same form as after a training.
-
-    Raises:
-        InputError: if the weights do not fit the bundle's network.
-    """
-    if bundle.network_def != provenance["network_def"]:
-        raise InputError(
-            f"{sender} trained another network than {bundle.path}/configs/train.json: bring both up to date"
-        )
-    # The same form as in a training, so that the same weights give the same file.
-    network = bundle.build_network().to(memory_format=torch.channels_last)
-    load_arrays(network, model.params, sender)
-    write_weights(bundle.model_file, network, provenance, provenance["epoch"], provenance["metrics"])

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -21,12 +22,13 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 FAULT = re.compile(r"(?:InputError: |Exception in model controller run: (?!InputError))([^\x1b\n]+)")
 
 
-def check_dataset(hospital: str, dataset: Path) -> None:
-    """Raises InputError unless a hospital's dataset has a split with training and validation cases."""
+def check_dataset(hospital: str, dataset: Path, parts: Sequence[str] = ("training", "validation")) -> None:
+    """Raises InputError unless a hospital's dataset has a split with cases in these parts."""
     datalist = dataset / "splits" / "all.json"
-    for part in ("training", "validation"):
+    for part in parts:
         if not load_datalist(datalist, part, dataset):
-            raise InputError(f"{datalist}: hospital {hospital} has no {part} cases; split it with other --fractions")
+            advice = "import images without masks" if part == "unlabeled" else "split it with other --fractions"
+            raise InputError(f"{datalist}: hospital {hospital} has no {part} cases; {advice}")
 
 
 def simulate(name: str, controller: Controller, hospitals: dict[str, Hospital], folder: Path) -> None:

@@ -1,11 +1,17 @@
-"""The form of weights for sending: numpy arrays by the names of parameters and buffers, without pickled objects."""
+"""The form of weights for sending: numpy arrays by the names of parameters and buffers, without pickled objects.
+
+Received weights are kept in the receiver's own copy of the bundle.
+"""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from custom_components.bundle import Bundle
+from custom_components.checkpoint import write_weights
 from custom_components.foundation.errors import InputError
 from custom_components.state_dict import difference
 
@@ -28,3 +34,19 @@ def load_arrays(network: nn.Module, arrays: Mapping[str, np.ndarray], sender: st
         raise InputError(f"{sender} sent weights that do not fit {type(network).__name__}: {differing}")
     network.load_state_dict(state)
     return network
+
+
+def keep(bundle: Bundle, arrays: Mapping[str, np.ndarray], provenance: Mapping[str, Any], sender: str) -> None:
+    """Write received weights into ``bundle``, in the same form as after a training.
+
+    Raises:
+        InputError: if the weights do not fit the bundle's network.
+    """
+    if bundle.network_def != provenance["network_def"]:
+        raise InputError(
+            f"{sender} trained another network than {bundle.path}/configs/train.json: bring both up to date"
+        )
+    # The same form as in a training, so that the same weights give the same file.
+    network = bundle.build_network().to(memory_format=torch.channels_last)
+    load_arrays(network, arrays, sender)
+    write_weights(bundle.model_file, network, provenance, provenance["epoch"], provenance["metrics"])

@@ -15,9 +15,8 @@ from custom_components.bundle import SHIPPED_BUNDLES, run_command, weights_file
 from custom_components.bundle.weights import recorded_provenance
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json, replace_file, write_json
-from custom_components.losses.pseudo_labels import MODES as PSEUDO_LABELS
-from custom_components.losses.unlabeled_weights import MODES as UNLABELED_WEIGHTINGS
 from custom_components.options import flag
+from custom_components.unlabeled_options import CHOICES, unlabeled_settings
 from integrations.monai_label.labels import write_dataset
 
 logger = logging.getLogger(__name__)
@@ -51,8 +50,7 @@ class BundleTraining(TrainTask):
             "pretrained": True,
             "teachers": " ".join(self._teachers),
             "unlabeled": False,
-            "unlabeled_weighting": list(UNLABELED_WEIGHTINGS),
-            "pseudo_labels": ["none", *PSEUDO_LABELS],
+            **{name: list(words) for name, words in CHOICES.items()},
             "adapt_teachers": False,
             "device": device_list(),
         }
@@ -113,7 +111,8 @@ class BundleTraining(TrainTask):
             settings["student"] = self._bundle
             settings |= {key: read_json(config)[key] for key in ("image_size", "field_of_view")}
             config = DISTILLATION / "configs" / "train.json"
-            settings |= _of_unlabeled(options)
+            names = ("unlabeled", "adapt_teachers", *CHOICES)
+            settings |= unlabeled_settings(**{name: options[name] for name in names})
         elif options["unlabeled"] or options["adapt_teachers"]:
             option = "unlabeled" if options["unlabeled"] else "adapt_teachers"
             raise InputError(f"{option}: needs a teacher; name one in 'teachers', or set {option} to false")
@@ -140,21 +139,6 @@ class BundleTraining(TrainTask):
         for name in WEIGHTS:
             replace_file(models / name, lambda partial, made=self._models / name: shutil.copyfile(made, partial))
         shutil.rmtree(self._models)
-
-
-def _of_unlabeled(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The distillation's settings for images without labels.
-
-    Raises:
-        InputError: if a value is none of those that are offered. A client's text must not reach the config.
-    """
-    settings = {name: options[name] for name in ("unlabeled", "adapt_teachers")}
-    for name, choices in (("unlabeled_weighting", UNLABELED_WEIGHTINGS), ("pseudo_labels", ("none", *PSEUDO_LABELS))):
-        if options[name] not in choices:
-            raise InputError(f"{name}: {options[name]!r} is unknown; choose one of {', '.join(choices)}")
-        if options[name] != "none":
-            settings[f"loss::{name}"] = options[name]
-    return settings
 
 
 def _without_labels(datastore: Datastore) -> list[str]:

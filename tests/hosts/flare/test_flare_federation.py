@@ -13,8 +13,9 @@ from nvflare.app_common.abstract.fl_model import FLModel
 from custom_components.bundle import copy_bundle, read_bundle, run_command
 from custom_components.data import load_datalist
 from custom_components.foundation.errors import InputError
-from custom_components.foundation.files import file_sha256, read_json
+from custom_components.foundation.files import file_sha256, read_json, write_json
 from custom_components.teachers import load_teacher
+from data_prep.splitting import split_dataset
 from integrations.flare.__main__ import main
 from integrations.flare.hospital import TRAIN, StudentHospital
 from integrations.flare.weights import to_arrays
@@ -106,6 +107,50 @@ def test_a_student_is_distilled_from_the_teachers_that_arrived(collected, partie
     assert provenance["teachers"] == {
         name: file_sha256(collected / "bundles" / name / "models" / "model.pt") for name in ("north", "south")
     }
+
+
+def test_a_hospital_without_masks_distils_a_student_in_the_federation(collected, parties, tmp_path, capsys):
+    shutil.copytree(parties["center"], tmp_path / "new", ignore=shutil.ignore_patterns("splits", "prepared"))
+    content = read_json(tmp_path / "new" / "dataset.json")
+    for case in content["cases"]:
+        case["label"] = None
+    write_json(tmp_path / "new" / "dataset.json", content)
+    split_dataset(tmp_path / "new")
+    teachers = [str(collected / "bundles" / name) for name in ("north", "south")]
+    options = ["--teachers", *teachers, "--epochs", "1", *SIZE, "--out", str(tmp_path / "out")]
+    hidden = ["--unlabeled", "--pseudo-labels", "all", "--adapt-teachers", "--unlabeled-weighting", "agreement"]
+    assert main(["distil", "--hospitals", f"new={tmp_path / 'new'}", *options, *hidden]) == 0
+    student = tmp_path / "out" / "bundles" / "new_student"
+    assert capsys.readouterr().out == f"student of new: {student}, of the last epoch, without validation\n"
+    record = read_json(student / "models" / "provenance.json")
+    assert record["teachers"] == {
+        name: file_sha256(collected / "bundles" / name / "models" / "model.pt") for name in ("north", "south")
+    }
+    assert record["adapted_teachers"] == ["north", "south"]
+    assert {part: len(cases) for part, cases in record["cases"].items()} == {
+        "training": 0,
+        "validation": 0,
+        "unlabeled": 4,
+    }
+    assert all(case.keys() == {"voxel_sha256", "site"} for case in record["cases"]["unlabeled"])
+    sent = tmp_path / "out" / "hospitals" / "new" / "enet" / "models" / "model.pt"
+    assert file_sha256(student / "models" / "model.pt") == file_sha256(sent)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--teachers", "bundles/enet"], "--teachers bundles/enet: has no trained weights with a provenance; give a"),
+        (["--unlabeled"], "splits/all.json: hospital center has no unlabeled cases; import images without masks"),
+    ],
+)
+def test_what_cannot_be_distilled_is_one_line(collected, parties, tmp_path, capsys, options, message):
+    teachers = [] if "--teachers" in options else ["--teachers", str(collected / "bundles" / "north")]
+    command = ["distil", "--hospitals", f"center={parties['center']}", *SIZE, "--out", str(tmp_path / "out")]
+    assert main([*command, *teachers, *options]) == 1
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert shown.count("\n") == 1
 
 
 def test_a_hospital_that_fails_is_told_in_one_line_and_nothing_is_written(parties, tmp_path, capsys):

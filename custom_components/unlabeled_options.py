@@ -1,0 +1,32 @@
+"""The options of a distillation from images without masks, as a host gets them from a client or a job."""
+
+from typing import Any
+
+from custom_components.foundation.errors import InputError
+from custom_components.losses.pseudo_labels import MODES as PSEUDO_LABELS
+from custom_components.losses.unlabeled_weights import MODES as UNLABELED_WEIGHTINGS
+
+NONE = "none"
+CHOICES = {"unlabeled_weighting": UNLABELED_WEIGHTINGS, "pseudo_labels": (NONE, *PSEUDO_LABELS)}
+
+
+def unlabeled_settings(
+    unlabeled: bool, adapt_teachers: bool, unlabeled_weighting: str, pseudo_labels: str
+) -> dict[str, Any]:
+    """The settings of the distillation bundle's training, by key.
+
+    Args:
+        unlabeled: whether to learn from images without masks.
+        adapt_teachers: whether to re-estimate the teachers' batch-norm statistics.
+        unlabeled_weighting: the loss's option of this name, one of four words.
+        pseudo_labels: the loss's option of this name, or ``"none"``.
+
+    Raises:
+        InputError: if a word is another one. Text from outside must not reach a config, where it can be code.
+    """
+    words = {"unlabeled_weighting": unlabeled_weighting, "pseudo_labels": pseudo_labels}
+    for name, word in words.items():
+        if word not in CHOICES[name]:
+            raise InputError(f"{name}: {word!r} is unknown; choose one of {', '.join(CHOICES[name])}")
+    given = {f"loss::{name}": word for name, word in words.items() if word != NONE}
+    return {"unlabeled": bool(unlabeled), "adapt_teachers": bool(adapt_teachers), **given}
