@@ -52,3 +52,9 @@ def test_changes_reach_into_mappings_and_lists():
     changed = lay_over(config, {"a::b::1::c": 4, "a::b::0": 5, "a::e": 6})
     assert changed == {"a": {"b": [5, {"c": 4}], "e": 6}, "d": 3}
     assert config == {"a": {"b": [1, {"c": 2}]}, "d": 3}
+
+
+def test_changes_reach_below_a_key_of_several_parts():
+    config = {"a::b": {"c": 1}, "d": 2}
+    assert lay_over(config, {"a::b::c": 3, "a::b::e": 4, "d": 5}) == {"a::b": {"c": 3, "e": 4}, "d": 5}
+    assert lay_over(config, {"a::b": 6})["a::b"] == 6

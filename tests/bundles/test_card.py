@@ -86,6 +86,10 @@ def test_what_is_not_known_is_said():
     assert "There are no figures yet" in card(None)
     assert "There are no figures yet" in card({**KNOWN, "evaluation": None})
     nothing = {"split": None, "run": None, "teachers": {}}
+    hidden = {"training": {"HK": 2}, "unlabeled": {"HK": 1, "UCL": 3}, "validation": {}}
+    assert "- trained on 2 cases (HK 2)\n- and on 4 cases (HK 1, UCL 3) without a mask\n- epoch" in card(
+        {**KNOWN, "trained_on": hidden}
+    )
     bare = card({**KNOWN, **nothing, "trained_on": {"training": {"HK": 2}, "validation": {}}})
     assert "- trained on 2 cases (HK 2)\n- epoch chosen on 0 cases\n\n## Figures" in bare
 

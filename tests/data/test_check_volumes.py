@@ -6,7 +6,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from custom_components.data import check_volumes
+from custom_components.data import check_cases, check_volumes
 from custom_components.foundation.errors import InputError
 
 
@@ -85,3 +85,12 @@ def test_values_that_are_not_finite(tmp_path, value):
     nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), tmp_path / "case.nii.gz")
     with pytest.raises(InputError, match=r"\A\S+/case.nii.gz: holds voxels that are NaN or infinite"):
         check_volumes([tmp_path / "case.nii.gz"])
+
+
+def test_a_case_without_a_mask_cannot_be_scored_nor_can_no_case(tmp_path):
+    image = save(tmp_path / "case.nii.gz")
+    with pytest.raises(InputError, match=r"\A[^\n]*case.nii.gz: has no mask to score with; give another --part\Z"):
+        check_cases([{"image": str(image), "case": "a"}])
+    with pytest.raises(InputError, match=r"\Ano case to score in this part of the split; give another --part"):
+        check_cases([])
+    check_cases([{"image": str(image), "label": str(image)}])

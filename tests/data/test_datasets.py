@@ -3,7 +3,7 @@ import torch
 from monai.data import DataLoader
 from torch.utils.data import default_collate
 
-from custom_components.data import PrepareSlices, SliceDataset, VolumeDataset
+from custom_components.data import PrepareSlices, SliceDataset, VolumeDataset, require_slices
 from custom_components.foundation.errors import InputError
 
 
@@ -129,3 +129,17 @@ def test_cases_without_masks_follow_with_an_empty_label(cases, preprocessing, tm
 def test_a_list_without_unlabeled_cases_is_refused(cases, preprocessing, tmp_path):
     with pytest.raises(InputError, match=r"\Aunlabeled: the split lists no case without a mask; set --unlabeled False"):
         SliceDataset(cases[:1], preprocessing, tmp_path, without_masks=[])
+
+
+def test_nothing_to_train_on_is_told_with_the_split(cases, preprocessing, tmp_path):
+    with pytest.raises(
+        InputError, match=r"\Asplit.json: has no training case with a mask; to learn from images without"
+    ):
+        require_slices(SliceDataset([], preprocessing, tmp_path), "split.json")
+    empty = SliceDataset(cases[:1], preprocessing, tmp_path)
+    empty._index = []
+    with pytest.raises(
+        InputError, match=r"\Asplit.json: no training case has a slice with prostate; set --gland_slices"
+    ):
+        require_slices(empty, "split.json")
+    require_slices(SliceDataset(cases[:1], preprocessing, tmp_path), "split.json")

@@ -106,6 +106,20 @@ def test_teachers_weights_seed_and_part_are_inputs(dataset, out):
     assert what_changed(before, validation, kinds=["trained"]) == ""
 
 
+def test_images_without_masks_are_inputs_of_the_rows_that_use_them(dataset, out):
+    split = read_json(out / "splits" / "all.json")
+    case = split["training"].pop()
+    split["unlabeled"] = [{key: case[key] for key in case if not key.startswith("label")}]
+    write_json(out / "splits" / "all.json", split)
+    row = replace(ROWS[2], settings={**ROWS[2].settings, "unlabeled": True})
+    before = of(row, dataset, out)
+    assert [hashes[2] for hashes in before["trained"]["cases"]["unlabeled"]] == [None]
+    assert "unlabeled" not in of(ROWS[2], dataset, out)["trained"]["cases"]
+    image = nibabel.load(dataset / case["image"])
+    nibabel.save(nibabel.Nifti1Image(image.get_fdata() + 1, image.affine), dataset / case["image"])
+    assert what_changed(before, of(row, dataset, out)).startswith(f"image of {case['case']} (was ")
+
+
 def test_a_folder_of_predictions_is_an_input_by_its_content(dataset, out, tmp_path):
     folder = tmp_path / "nnunet"
     folder.mkdir()

@@ -132,7 +132,7 @@ def test_weights_of_another_network_say_how_they_were_trained(make_teacher, chan
         ({"case": "mine", "voxel_sha256": "bb", "patient": "patient 1"}, "same patient: mine"),
     ],
 )
-@pytest.mark.parametrize("part", ["training", "validation"])
+@pytest.mark.parametrize("part", ["training", "validation", "unlabeled"])
 def test_a_test_case_that_the_teacher_has_seen(make_teacher, case, why, part):
     seen = [{"case": "BMC_Case00", "patient": "patient 1", "voxel_sha256": "aa"}]
     folder = make_teacher(cases={"training": [], "validation": [], part: seen})
