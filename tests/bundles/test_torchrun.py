@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from custom_components.bundle import run_command
+from custom_components.foundation.files import read_json, write_json
 from custom_components.networks.sync_batch_norm import CpuSyncBatchNorm
 
 EPOCHS = "train::trainer::max_epochs"
@@ -174,6 +175,22 @@ def test_two_processes_distil_as_one(bundles, dataset_dir, train_in_one_process,
     assert {"importance", "region_contrast", "prediction", "weight_espnet"} <= expected[0].keys()
     assert_same_curves(rows(bundles / "pupil" / "output"), expected)
     assert_same_weights(bundles / "pupil" / "output" / "last.pt", tmp_path / "output" / "last.pt")
+
+
+def test_two_processes_share_the_images_without_masks(bundles, dataset_dir, tmp_path):
+    split = read_json(dataset_dir / "splits" / "all.json")
+    hidden = [{key: case[key] for key in case if not key.startswith("label")} for case in split["training"][2:]]
+    write_json(tmp_path / "split.json", {**split, "training": split["training"][:2], "unlabeled": hidden})
+    folders = {"output_dir": tmp_path / "output", "models_dir": tmp_path / "models"}
+    options = {**DISTILLATION, **folders, EPOCHS: 1, "datalist": tmp_path / "split.json", "unlabeled": True}
+    del options["lr_scheduler::step_size_up"]
+    train_in_two_processes(bundles / "distillation", dataset_dir, **{**options, "train::sampler::shuffle": True})
+    (row,) = rows(tmp_path / "output")
+    assert {"cross_entropy", "region_contrast", "prediction", "weight_espnet"} <= row.keys()
+    # Three batches of 4 slices in each of two processes: the epoch has those of all 24 slices.
+    assert torch.load(tmp_path / "output" / "last.pt", weights_only=True)["trainer"]["iteration"] == 3
+    record = read_json(tmp_path / "models" / "provenance.json")
+    assert [len(record["cases"][part]) for part in ("training", "unlabeled")] == [2, 4]
 
 
 @pytest.fixture

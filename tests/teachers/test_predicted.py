@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from pathlib import Path
 
 import nibabel
@@ -12,7 +13,7 @@ from torch.utils.data import default_collate
 
 from custom_components.data import PrepareSlices, SliceDataset
 from custom_components.foundation.errors import InputError
-from custom_components.losses import DistillationLoss
+from custom_components.losses import DistillationLoss, teacher_dice_losses
 from custom_components.teachers import (
     Batch,
     TaughtSlices,
@@ -20,6 +21,7 @@ from custom_components.teachers import (
     TeachersTogether,
     load_predictions,
     load_teacher,
+    measured_weights,
 )
 
 CLASSES = ["background", "prostate"]
@@ -96,6 +98,31 @@ def test_the_answers_move_with_the_image(folder, load, slices, random_transforms
     assert not torch.equal(answer.logits.exp(), still)
     agreement = ((answer.logits[:, 1].exp() > 0.5) == target[:, 0].bool()).float().mean()
     assert agreement > 0.97
+
+
+def test_the_weight_of_a_folder_is_measured_without_random_versions(
+    folder, load, cases, preprocessing, random_transforms, tmp_path
+):
+    wrong_folder = tmp_path / "wrong"
+    wrong_folder.mkdir()
+    for file in folder.iterdir():
+        probs = nibabel.load(file)
+        nibabel.save(nibabel.Nifti1Image(1 - probs.get_fdata(), probs.affine), wrong_folder / file.name)
+    # Two cases of one site; one of them has a mask.
+    hidden = cases[1:2]
+    dataset = SliceDataset(cases[:1], preprocessing, tmp_path / "prepared", random_transforms(), without_masks=hidden)
+    teachers = load([str(folder), str(wrong_folder)], dataset)
+    loss = DistillationLoss(unlabeled_weighting="site", weighting_temperature=0.5)
+    right, wrong = measured_weights(loss, teachers, dataset, "cpu")
+    plain = SliceDataset(cases[:1], preprocessing, tmp_path / "prepared")
+    taught = TaughtSlices(plain, teachers)
+    sample = default_collate([taught[index] for index in range(4)])
+    del sample["seed"]
+    answers = teachers.answer(Batch(sample["image"], sample["label"], sample, 0.0), LOSS.answer)
+    good, bad = teacher_dice_losses([answer.logits for answer in answers], sample["label"]).tolist()
+    assert torch.equal(answers[0].logits, sample["answers"]["nnunet"]["probs"].clamp(min=1e-6).log())
+    assert right / wrong == pytest.approx(math.exp((bad - good) / 0.5), rel=1e-4)
+    assert right > wrong
 
 
 def test_kinds_answer_together_in_the_order_of_the_option(folder, load, slices, make_teacher):
