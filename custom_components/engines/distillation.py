@@ -41,7 +41,8 @@ class DistillationTrainer(SupervisedTrainer):
         kwargs: arguments of ``SupervisedTrainer``.
 
     Raises:
-        InputError: if no teacher has what the distilling terms compare.
+        InputError: if no teacher has what the distilling terms compare, or the loss has an option for slices without a
+            mask and there are none.
         NotFiniteError: if a term is not finite; the message names the term, the case and the slice.
     """
 
@@ -76,8 +77,8 @@ class DistillationTrainer(SupervisedTrainer):
         student = Output(student_logits, self.student_taps.collect(self.student_taps.keys))
         batch = Batch(image, target, self.state.batch, self.optimizer.param_groups[0]["lr"])
         answers = self.teachers.answer(batch, self.distillation_loss.answer)
-        self._tell_missing_features(answers)
         has_mask = self.state.batch["has_mask"].to(target.device)
+        self._check_first_batch(answers, has_mask)
         result = self.distillation_loss.compare(student, target, answers, has_mask)
         if not result.loss.isfinite():
             tensors = [("image", image, MEND)]
@@ -96,24 +97,29 @@ class DistillationTrainer(SupervisedTrainer):
         }
         return result.loss
 
-    def _tell_missing_features(self, answers: Sequence[Answer]) -> None:
-        """Say once which terms leave out which teachers.
+    def _check_first_batch(self, answers: Sequence[Answer], has_mask: Tensor) -> None:
+        """Say once which terms leave out which teachers, and refuse options that have nothing to work on.
 
         Raises:
-            InputError: if no distilling term is left.
+            InputError: if the student would learn nothing from its teachers, or all slices have masks and the loss has
+                an option for slices without.
         """
-        terms = self.distillation_loss.terms_of_features
-        if self.state.iteration > 1 or not terms:
+        if self.state.iteration > 1:
             return
+        loss, of_features = self.distillation_loss, self.distillation_loss.terms_of_features
+        labels_instead = loss.options["pseudo_labels"]
+        if labels_instead and has_mask.all():
+            raise InputError("all slices have a mask", "loss::pseudo_labels", "give --unlabeled True")
         without = [name for name, answer in zip(self.teachers.names, answers, strict=True) if not answer.summaries]
-        if len(without) == len(answers) and not self.distillation_loss.parts.keys() & DISTILLING.keys() - terms.keys():
+        others = loss.parts.keys() & DISTILLING.keys() - of_features.keys()
+        if of_features and len(without) == len(answers) and not others and not labels_instead:
             raise InputError(
                 f"{', '.join(without)}: has no features, and no other distilling term has a weight",
                 "teachers",
                 "give --loss::beta 1",
             )
-        if without:
-            logger.info(f"{', '.join(without)}: no features, so {', '.join(terms)} leave them out")
+        if of_features and without:
+            logger.info(f"{', '.join(without)}: no features, so {', '.join(of_features)} leave them out")
 
     def _gradient_norms(self, weighted_terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The gradient norms of the first batch of an epoch; empty for all other batches."""

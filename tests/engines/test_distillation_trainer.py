@@ -77,6 +77,12 @@ def test_a_loss_of_features_alone_needs_a_teacher_with_features(make_distillatio
         run.trainer.run()
 
 
+def test_labels_for_slices_without_a_mask_need_such_slices(make_distillation, tiny):
+    run = make_distillation([tiny], loss={"pseudo_labels": "all"})
+    with pytest.raises(InputError, match=r"\Aloss::pseudo_labels: all slices have a mask; give --unlabeled True"):
+        run.trainer.run()
+
+
 def test_the_only_terms_gradient_is_that_of_the_step(make_distillation, tiny):
     run = make_distillation(
         [tiny], loss={"alpha": 0.0, "beta": 0.0, "terms": {"lovasz": {"weight": 0.0}}}, batch_size=2
