@@ -45,9 +45,11 @@ def answer_bytes(rows: Iterable[Row], inputs: Inputs) -> int:
             continue
         student = read_bundle(row.bundle, SHIPPED_BUNDLES)
         views = row.settings.get("augmentation_views") or 1
-        slices = sum(depths[case["case"]] for case in read_json(inputs.datalist(row))["training"])
+        split = read_json(inputs.datalist(row))
+        cases = split["training"] + (split.get("unlabeled", []) if row.settings.get("unlabeled") else [])
+        slices = sum(depths[case["case"]] for case in cases)
         for teacher in row.teachers:
-            answers = (teacher, tuple(student.taps), views, inputs.datalist(row))
+            answers = (teacher, tuple(student.taps), views, inputs.datalist(row), len(cases))
             sizes[answers] = slices * views * bytes_of_answer(student, inputs.plan.image_size)
     return sum(sizes.values())
 

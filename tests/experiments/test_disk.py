@@ -1,5 +1,6 @@
 """The forecast of the disk space that cached teachers take."""
 
+import json
 import shutil
 from dataclasses import replace
 from types import SimpleNamespace
@@ -61,6 +62,17 @@ def test_rows_with_the_same_answers_share_them(inputs):
     assert answer_bytes(ROWS, inputs) == one + 4 * one
     two = replace(by_name["enet"], teachers=("big", "other"))
     assert answer_bytes([two], inputs) == 2 * one
+
+
+def test_images_without_masks_count_where_a_row_learns_from_them(inputs):
+    file = inputs.all_cases(ROWS[0])
+    split = read_json(file)
+    moved = split["training"].pop()
+    file.write_text(json.dumps({**split, "unlabeled": [moved]}))
+    row = replace(ROWS[1], settings={**CACHED, "unlabeled": True})
+    depths = {case["case"]: case["shape"][2] for case in read_dataset(inputs.dataset)["cases"]}
+    more = depths[moved["case"]] * bytes_of_answer(read_bundle("enet", SHIPPED_BUNDLES), 32)
+    assert answer_bytes([row], inputs) == answer_bytes([ROWS[1]], inputs) + more
 
 
 def test_the_line_names_the_space_and_a_full_disk_is_refused(inputs, monkeypatch):
