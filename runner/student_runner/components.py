@@ -1,0 +1,95 @@
+"""The largest component of a mask, computed from runs: stretches of voxels along one axis.
+
+A mask has far fewer runs than voxels, and all steps work on whole arrays, so that numpy alone is fast enough.
+"""
+
+import numpy as np
+
+# From one line of voxels to those lines that come after it and touch it, at faces, edges or corners.
+LATER_LINES = ((0, 1), (1, -1), (1, 0), (1, 1))
+
+
+def largest_component(mask: np.ndarray) -> np.ndarray:
+    """Keep the component with the most voxels, as MONAI's ``KeepLargestConnectedComponent``.
+
+    Two voxels belong together if they touch at faces, edges or corners. Of two components of one size, the one stays
+    whose first voxel comes later in the order of the array.
+
+    Args:
+        mask: 0 and 1, (H, W, D).
+
+    Returns:
+        uint8 0 and 1 (H, W, D).
+
+    >>> largest_component(np.array([[[1, 1, 0, 1]]])).tolist()
+    [[[1, 1, 0, 0]]]
+    """
+    if not mask.any():
+        return np.zeros(mask.shape, np.uint8)
+    planes = mask.astype(bool).transpose(2, 0, 1)  # (D, H, W), with the runs along W
+    lines, starts, ends = _runs(planes)
+    labels = _joined(len(lines), *_touching(lines, starts, ends, planes.shape))
+    sizes = np.bincount(labels, ends - starts)
+    plane, row = np.divmod(lines, planes.shape[1])
+    places = (row * planes.shape[2] + starts) * planes.shape[0] + plane
+    first_places = np.full(len(sizes), mask.size)
+    np.minimum.at(first_places, labels, places)
+    largest = np.flatnonzero(sizes == sizes.max())
+    kept = labels == largest[first_places[largest].argmax()]
+    return _filled(lines[kept], starts[kept], ends[kept], planes.shape).transpose(1, 2, 0)
+
+
+def _runs(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The line, the start and the end of each run, sorted; the end is the first voxel after the run."""
+    width = planes.shape[2]
+    padded = np.pad(planes.reshape(-1, width), ((0, 0), (1, 1))).view(np.int8)
+    steps = np.diff(padded, axis=1).ravel()
+    lines, starts = np.divmod(np.flatnonzero(steps == 1), width + 1)
+    ends = np.flatnonzero(steps == -1) % (width + 1)
+    return lines, starts, ends
+
+
+def _touching(
+    lines: np.ndarray, starts: np.ndarray, ends: np.ndarray, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of runs that touch: the indices of the first runs and those of the second."""
+    depth, height, width = shape
+    plane, row = np.divmod(lines, height)
+    # Numbers by which runs are sorted over all lines; one line's are all below those of the next.
+    stride = width + 2
+    sorted_starts, sorted_ends = lines * stride + starts, lines * stride + ends
+    ones, others = [], []
+    for planes_on, rows_on in LATER_LINES:
+        inside = (plane + planes_on < depth) & (row + rows_on >= 0) & (row + rows_on < height)
+        runs = np.flatnonzero(inside)
+        line = lines[runs] + planes_on * height + rows_on
+        first = np.searchsorted(sorted_ends, line * stride + starts[runs], "left")
+        after = np.searchsorted(sorted_starts, line * stride + ends[runs], "right")
+        counts = np.maximum(after - first, 0)
+        ones.append(np.repeat(runs, counts))
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        others.append(np.repeat(first, counts) + within)
+    return np.concatenate(ones), np.concatenate(others)
+
+
+def _joined(count: int, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """A label for each run; runs that are joined by pairs have the same."""
+    labels = np.arange(count)
+    while True:
+        before = labels.copy()
+        low = np.minimum(labels[ones], labels[others])
+        # The label of a label takes the lower one, so that all runs of this label follow.
+        np.minimum.at(labels, before[ones], low)
+        np.minimum.at(labels, before[others], low)
+        while not np.array_equal(labels, further := labels[labels]):
+            labels = further
+        if np.array_equal(labels, before):
+            return labels
+
+
+def _filled(lines: np.ndarray, starts: np.ndarray, ends: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    depth, height, width = shape
+    steps = np.zeros((depth * height, width + 1), np.int8)
+    steps[lines, starts] = 1
+    steps[lines, ends] -= 1
+    return np.cumsum(steps[:, :-1], axis=1, dtype=np.int8).astype(np.uint8).reshape(shape)
