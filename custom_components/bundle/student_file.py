@@ -94,13 +94,13 @@ def _difference(bundle: Bundle, image_size: int, field_of_view: float | None, fi
     """The mean difference in probability on a volume that the window cuts in one direction and not in the other."""
     pixel_mm = (field_of_view or image_size) / image_size
     volume = _bright_ball(image_size)
-    affine = np.diag([0.8 * pixel_mm, 1.1 * pixel_mm, 3, 1])
+    affine = np.diag([0.8 * pixel_mm, 1.1 * pixel_mm, 3, 1.0])
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder, "volume.nii.gz")
         nibabel.save(nibabel.Nifti1Image(volume, affine), image)
         expected = Segmenting(open_bundle(bundle.path), Path(folder), "cpu", keep_probs=True)(image).probs[1].numpy()
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    inputs = {"volume": volume, "spacing": np.diag(affine)[:3].copy()}
+    inputs = {"volume": volume, "affine": affine}
     (probability,) = session.run(["probability"], {one.name: inputs[one.name] for one in session.get_inputs()})
     difference = float(np.abs(probability - expected).mean())
     # "difference > MEAN_TOLERANCE" would accept NaN.

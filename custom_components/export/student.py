@@ -24,8 +24,8 @@ def export_student(
 ) -> None:
     """Write one ONNX file that segments a raw volume.
 
-    Inputs: ``volume`` (H, W, D), float32, in RAS orientation; with a field of view also ``spacing`` (3), float64, the
-    size of a voxel in mm. Outputs on the volume's grid: ``mask`` (H, W, D), uint8, 0 or 1, of which the program that
+    Inputs: ``volume`` (H, W, D), float32, in RAS orientation; with a field of view also its ``affine`` (4, 4), float64,
+    from voxel indices to mm. Outputs on the volume's grid: ``mask`` (H, W, D), uint8, 0 or 1, of which the program that
     runs the file keeps the largest component; ``probability`` (H, W, D), float32; with a field of view also
     ``to_window`` (2, 2), float64: for rows and for columns, factor and offset that turn a voxel's index into its place
     in the window, in pixels of the network's slices.
@@ -51,9 +51,10 @@ def export_student(
     if field_of_view is not None:
         settings["field_of_view"] = np.array(field_of_view, np.float64)
     _fix_inputs(model.graph, settings)
-    _insert_network(model.graph, inner.graph)
+    body = _insert_network(model.graph, inner.graph)
+    _use_leaky_relu(body)
+    _drop_unused(body)
     for graph in graphs_of(model.graph):
-        _use_leaky_relu(graph)
         del graph.value_info[:]
     outputs = [helper.make_tensor_value_info(one.name, *OUTPUTS[one.name]) for one in model.graph.output]
     del model.graph.output[:]
@@ -80,19 +81,23 @@ def _fix_inputs(graph: GraphProto, settings: Mapping[str, np.ndarray]) -> None:
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in settings.items())
 
 
-def _insert_network(graph: GraphProto, network: GraphProto) -> None:
-    """Put the network's nodes and weights in the place of the node that stands for them."""
+def _insert_network(graph: GraphProto, network: GraphProto) -> GraphProto:
+    """Put the network's nodes and weights in the place of the node that stands for them; give the loop's body there."""
     inner = onnx.compose.add_prefix_graph(network, PREFIX)
-    for body in graphs_of(graph):
-        for place, node in enumerate(body.node):
-            if node.domain == volume_graph.NETWORK.domain:
-                enter = helper.make_node("Identity", node.input, [inner.input[0].name])
-                leave = helper.make_node("Identity", [inner.output[0].name], node.output)
-                nodes = [*body.node[:place], enter, *inner.node, leave, *body.node[place + 1 :]]
-                del body.node[:]
-                body.node.extend(nodes)
-                body.initializer.extend(inner.initializer)
-                return
+    body, place = next(
+        (body, place)
+        for body in graphs_of(graph)
+        for place, node in enumerate(body.node)
+        if node.domain == volume_graph.NETWORK.domain
+    )
+    node = body.node[place]
+    enter = helper.make_node("Identity", node.input, [inner.input[0].name])
+    leave = helper.make_node("Identity", [inner.output[0].name], node.output)
+    nodes = [*body.node[:place], enter, *inner.node, leave, *body.node[place + 1 :]]
+    del body.node[:]
+    body.node.extend(nodes)
+    body.initializer.extend(inner.initializer)
+    return body
 
 
 def _use_leaky_relu(graph: GraphProto) -> None:
@@ -107,6 +112,21 @@ def _use_leaky_relu(graph: GraphProto) -> None:
             if slope is not None and slope.size == 1:
                 leaky = helper.make_node("LeakyRelu", node.input[:1], node.output, alpha=float(slope.ravel()[0]))
                 node.CopyFrom(leaky)
+
+
+def _drop_unused(graph: GraphProto) -> None:
+    """Take out the slopes, and what leads to them, that no node needs any more; ONNX Runtime warns of them."""
+    needed = {one.name for one in graph.output}
+    kept = []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            kept.append(node)
+            needed.update(node.input)
+    kept.reverse()
+    weights = [one for one in graph.initializer if one.name in needed]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(kept)
+    graph.initializer.extend(weights)
 
 
 def _weight(name: str, weights: Mapping[str, TensorProto], makers: Mapping[str, NodeProto]) -> np.ndarray | None:

@@ -65,32 +65,44 @@ def whole_image(length, size):
 
 
 @script(OWN, default_opset=op)
-def window(length, spacing, size, field_of_view):
-    """The matrices of one axis of the window in the image's middle: MONAI's ``Spacing`` to half pixels,
+def grid_of(edge, beside, length, half_pixel):
+    """One axis of the grid of MONAI's ``Spacing``: the voxel's size in its pixels, and its number of pixels.
+
+    ``edge`` is the voxel's size in mm. ``beside`` is by how much in mm the other axes are not at right angles to this
+    one, over the whole volume: nearly 0, but a length of half a pixel is rounded up or down by it.
+    """
+    # MONAI keeps a size that is this near.
+    near = op.Abs(edge - half_pixel) <= op.Cast(1.0, to=11) / op.Cast(1000.0, to=11)
+    pixel = op.Where(near, edge, half_pixel)
+    last = op.Cast(length - 1, to=11)
+    return edge / pixel, op.Cast(op.Round((last * edge + beside) / pixel + 1.0), to=7)
+
+
+@script(OWN, default_opset=op)
+def window(length, ratio, count, is_upright, size):
+    """The matrices of one axis of the window in the image's middle: MONAI's ``Spacing`` to a grid of half pixels,
     ``ResizeWithPadOrCrop``, ``Resize``; and back. The third result holds the factor and the offset in pixels from a
     voxel's index to its place in the window.
+
+    ``ratio`` and ``count`` are of :func:`grid_of`. The grid of an upright volume begins at its first voxel; MONAI puts
+    any other grid over the middle of the volume.
     """
     double_size = 2 * size
-    half_pixel = field_of_view / op.Cast(double_size, to=11)
-    # MONAI keeps a size that is this near.
-    near = op.Abs(spacing - half_pixel) <= op.Cast(1.0, to=11) / op.Cast(1000.0, to=11)
-    grid = op.Where(near, spacing, half_pixel)
-    ratio = spacing / grid
-    last = op.Cast(length - 1, to=11)
-    count = op.Cast(op.Round(last * ratio + 1.0), to=7)
+    voxels, pixels = op.Cast(length, to=11), op.Cast(count, to=11)
+    shift = op.Where(is_upright, op.Cast(0.0, to=11), (pixels - voxels * ratio) / 2.0)
     half_rounded_up = op.Div(count + 1, 2)
     first = op.Where(count > double_size, op.Div(count, 2), half_rounded_up) - size
 
     places = op.Cast(op.Range(first, first + double_size, 1), to=11)
-    inside = op.And(places >= 0.0, places <= op.Cast(count - 1, to=11))
-    matrix = interpolation(op.Clip(places / ratio, op.Cast(0.0, to=11), last), 0, length)
+    inside = op.And(places >= 0.0, places < pixels)
+    in_volume = op.Clip((places - shift) / ratio, op.Cast(0.0, to=11), voxels - 1.0)
+    matrix = interpolation(in_volume, 0, length)
     to_window = op.Where(op.Unsqueeze(inside, [1]), matrix, 0.0)
 
-    voxels = op.Cast(op.Range(0, length, 1), to=11) * ratio
-    grid_places = op.Min(voxels, op.Cast(count - 1, to=11))
-    from_window = interpolation(grid_places, first, double_size)
+    in_grid = op.Cast(op.Range(0, length, 1), to=11) * ratio + shift
+    from_window = interpolation(op.Clip(in_grid, op.Cast(0.0, to=11), pixels - 1.0), first, double_size)
     step = op.Reshape(ratio / 2.0, [1])
-    offset = op.Reshape((0.5 - op.Cast(first, to=11)) / 2.0 - 0.5, [1])
+    offset = op.Reshape((shift + 0.5 - op.Cast(first, to=11)) / 2.0 - 0.5, [1])
     return (
         op.MatMul(shrinking(double_size, size), to_window),
         op.MatMul(from_window, resizing(size, double_size)),
@@ -185,11 +197,33 @@ def whole_images(volume: VOLUME, image_size: INT64):
 
 
 @script(default_opset=op)
-def windows(volume: VOLUME, spacing: DOUBLE[3], image_size: INT64, field_of_view: DOUBLE):
+def windows(volume: VOLUME, affine: DOUBLE[4, 4], image_size: INT64, field_of_view: DOUBLE):
     """The graph of a bundle that sees the window in the image's middle."""
-    height, width = op.Squeeze(op.Shape(volume, start=0, end=1)), op.Squeeze(op.Shape(volume, start=1, end=2))
-    to_rows, from_rows, row_window = window(height, op.Gather(spacing, 0), image_size, field_of_view)
-    to_columns, from_columns, column_window = window(width, op.Gather(spacing, 1), image_size, field_of_view)
+    height, width, depth = op.Split(op.Shape(volume), num_outputs=3)
+    height, width = op.Squeeze(height), op.Squeeze(width)
+    column_steps, slice_steps = op.Cast(width - 1, to=11), op.Cast(op.Squeeze(depth) - 1, to=11)
+    # The voxel's edges as columns, and their products. By them the affine is a rotation times an upper triangle, whose
+    # entries are named by row and column.
+    edges = op.Slice(affine, [0, 0], [3, 3])
+    products = op.MatMul(op.Transpose(edges, perm=[1, 0]), edges)
+    rr = op.Sqrt(op.GatherND(products, [0, 0]))
+    rc = op.GatherND(products, [0, 1]) / rr
+    rs = op.GatherND(products, [0, 2]) / rr
+    column_edge = op.Sqrt(op.GatherND(products, [1, 1]))
+    cc = op.Sqrt(op.GatherND(products, [1, 1]) - rc * rc)
+    cs = (op.GatherND(products, [1, 2]) - rc * rs) / cc
+
+    half_pixel = field_of_view / op.Cast(2 * image_size, to=11)
+    row_ratio, rows = grid_of(rr, op.Abs(rc) * column_steps + op.Abs(rs) * slice_steps, height, half_pixel)
+    column_ratio, columns = grid_of(
+        column_edge, (cc - column_edge) * column_steps + op.Abs(cs) * slice_steps, width, half_pixel
+    )
+    # MONAI takes a volume for upright if its first voxel lies in a corner of the grid, within 1e-8 pixels.
+    lowest = op.Min(op.Min(rc * column_steps, rs * slice_steps) / half_pixel, cs * slice_steps / half_pixel)
+    is_upright = lowest >= op.Cast(-1.0, to=11) / op.Cast(1e8, to=11)
+
+    to_rows, from_rows, row_window = window(height, row_ratio, rows, is_upright, image_size)
+    to_columns, from_columns, column_window = window(width, column_ratio, columns, is_upright, image_size)
     mask, probability = segmented(volume, to_rows, to_columns, from_rows, from_columns)
     to_window = op.Concat(op.Unsqueeze(row_window, [0]), op.Unsqueeze(column_window, [0]), axis=0)
     return mask, probability, to_window

@@ -56,7 +56,7 @@ def write_results(
     with tempfile.TemporaryDirectory(prefix=".partial_", dir=folder) as partial:
         seg.save_as(Path(partial, SEG_FILE))
         report.save_as(Path(partial, REPORT_FILE))
-        Image.fromarray(outlined_slices(image.voxels, mask)).save(Path(partial, PICTURE_FILE))
+        Image.fromarray(outlined_slices(image.voxels, mask)).save(Path(partial, PICTURE_FILE), compress_level=1)
         for path in sorted(Path(partial).iterdir()):
             os.replace(path, folder / path.name)
     density = "" if psa_ng_per_ml is None else f", PSA density {psa_ng_per_ml / volume_ml:.3f} ng/ml/cm3"

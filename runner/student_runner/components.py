@@ -44,8 +44,8 @@ def _runs(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     width = planes.shape[2]
     padded = np.pad(planes.reshape(-1, width), ((0, 0), (1, 1))).view(np.int8)
     steps = np.diff(padded, axis=1).ravel()
-    lines, starts = np.divmod(np.flatnonzero(steps == 1), width + 1)
-    ends = np.flatnonzero(steps == -1) % (width + 1)
+    lines, starts = np.divmod(np.flatnonzero(steps == 1).astype(np.int32), width + 1)
+    ends = np.flatnonzero(steps == -1).astype(np.int32) % (width + 1)
     return lines, starts, ends
 
 
@@ -55,26 +55,36 @@ def _touching(
     """The pairs of runs that touch: the indices of the first runs and those of the second."""
     depth, height, width = shape
     plane, row = np.divmod(lines, height)
-    # Numbers by which runs are sorted over all lines; one line's are all below those of the next.
+    # The number of runs that start, or end, before a place; one line has width + 2 places.
     stride = width + 2
-    sorted_starts, sorted_ends = lines * stride + starts, lines * stride + ends
+    started = _counts_before(lines * stride + starts, depth * height * stride)
+    ended = _counts_before(lines * stride + ends, depth * height * stride)
     ones, others = [], []
     for planes_on, rows_on in LATER_LINES:
         inside = (plane + planes_on < depth) & (row + rows_on >= 0) & (row + rows_on < height)
-        runs = np.flatnonzero(inside)
+        runs = np.flatnonzero(inside).astype(np.int32)
         line = lines[runs] + planes_on * height + rows_on
-        first = np.searchsorted(sorted_ends, line * stride + starts[runs], "left")
-        after = np.searchsorted(sorted_starts, line * stride + ends[runs], "right")
-        counts = np.maximum(after - first, 0)
+        first = ended[line * stride + starts[runs]]
+        counts = started[line * stride + ends[runs] + 1] - first
         ones.append(np.repeat(runs, counts))
-        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        others.append(np.repeat(first, counts) + within)
+        # first, first + 1, ... for each run
+        others.append(
+            np.arange(counts.sum(), dtype=np.int32)
+            + np.repeat(first + counts - np.cumsum(counts, dtype=np.int32), counts)
+        )
     return np.concatenate(ones), np.concatenate(others)
+
+
+def _counts_before(places: np.ndarray, length: int) -> np.ndarray:
+    """For each place up to ``length``, the number of ``places`` before it."""
+    marks = np.zeros(length + 1, np.int32)
+    marks[places + 1] = 1
+    return np.cumsum(marks, dtype=np.int32)
 
 
 def _joined(count: int, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
     """A label for each run; runs that are joined by pairs have the same."""
-    labels = np.arange(count)
+    labels = np.arange(count, dtype=np.int32)
     while True:
         before = labels.copy()
         low = np.minimum(labels[ones], labels[others])

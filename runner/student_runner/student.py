@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from nibabel.affines import voxel_sizes
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 
 from custom_components.foundation.errors import InputError
@@ -15,6 +14,7 @@ from custom_components.foundation.nifti import Volume
 from custom_components.foundation.threads import usable_cores
 from custom_components.foundation.window import window_warning
 from student_runner.components import largest_component
+from student_runner.grid import affine_for
 
 FORMAT = "prostate-student 1"
 ONLY_ERRORS = 3
@@ -71,7 +71,7 @@ class Student:
         outputs = ["mask"]
         if self._field_of_view is not None:
             affine = volume.affine @ inv_ornt_aff(turn, volume.voxels.shape)
-            inputs["spacing"] = spacing_of(affine, voxels.shape)
+            inputs["affine"] = affine_for(affine, voxels.shape, self._field_of_view / (2 * self._image_size))
             outputs.append("to_window")
         mask, *places = self._session.run(outputs, inputs)
         back = ornt_transform(axcodes2ornt("RAS"), turn)
@@ -85,21 +85,3 @@ class Student:
         for axis, (factor, offset) in enumerate(places):
             to_window[axis, axis], to_window[axis, 3] = factor, offset
         return window_warning(mask, to_window, (self._image_size, self._image_size), self._field_of_view)
-
-
-def spacing_of(affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """The size of a voxel in mm, so that the volume's grid is as long as it is for MONAI's ``Spacing``.
-
-    MONAI measures a grid between its corners, along axes at right angles. Headers are rounded, so an oblique grid is
-    never quite upright, and its length differs in the seventh digit from the voxels'. A length of 192.5 pixels is
-    rounded up or down by this digit.
-
-    Args:
-        affine: 4 x 4, of the volume in RAS.
-        shape: H, W, D.
-    """
-    axes = affine[:3, :3]
-    upper = np.linalg.cholesky(axes.T @ axes).T
-    steps = np.maximum(np.array(shape) - 1, 1)
-    beside = np.abs(np.triu(upper, 1)) @ (np.array(shape) - 1)
-    return np.where(beside > 0, np.diag(upper) + beside / steps, voxel_sizes(affine))
