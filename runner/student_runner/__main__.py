@@ -52,6 +52,8 @@ def _run(options: argparse.Namespace) -> None:
         from student_runner.niftis import segment_folder
 
         segment_folder(student, source, out)
+    elif not any(path.is_file() for path in source.rglob("*")):
+        raise InputError("holds neither a NIfTI volume nor a DICOM image", source, "check the path")
     else:
         from student_runner.studies import segment_study
 

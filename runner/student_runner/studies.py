@@ -12,8 +12,9 @@ from student_runner.student import Student
 try:
     from data_prep.dicom import SeriesChoice, pick_series, read_series
 except ModuleNotFoundError as error:
+    package = (error.name or "").partition(".")[0]
     raise InputError(
-        f"a DICOM study needs the package {error.name}; install the runner with its extra: pip install '.[dicom]'"
+        f"a DICOM study needs the package {package}; install the runner with its extra: pip install '.[dicom]'"
     ) from error
 
 
