@@ -137,7 +137,7 @@ def run(way: Way, scratch: Path) -> dict[str, float]:
     done = subprocess.run([str(one) for one in launch], cwd=scratch, env=environment, check=True, capture_output=True)
     status, taken = json.loads(done.stdout)
     if status:
-        raise InputError(f"{way.name}: its process failed: {log.read_text()[-500:]}")
+        raise InputError(f"{way.name}: its process failed: {log.read_text().strip()[-500:]}")
     return taken
 
 
