@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from custom_components.foundation.errors import InputError
+from custom_components.foundation.nifti import is_nifti_name
 from student_runner.student import Student
 
 try:
@@ -34,8 +35,15 @@ def segment_study(
     Raises:
         InputError: if there is not one such series, if the student finds no prostate, or if an option is wrong.
     """
-    # Each of these modules is loaded when its turn comes: a wrong study is told at once.
+    if is_nifti_name(out):
+        raise InputError("is the name of a NIfTI", out, "a study becomes DICOM files; give a folder")
     choice = SeriesChoice(series, tie)
+    psa_ng_per_ml = None
+    if psa is not None:
+        # highdicom, which this module loads, takes long: without a PSA a wrong study is told before.
+        from data_prep.dicom.result_files import read_psa
+
+        psa_ng_per_ml = read_psa(psa, "--psa ")
     picked = pick_series(folder, choice)
     print(f"series {picked.name}")
     image = read_series(picked)
@@ -44,9 +52,8 @@ def segment_study(
     segmented = student.segment(image)
     if segmented.warning:
         print(f"warning: {segmented.warning}", file=sys.stderr)
-    from data_prep.dicom.result_files import read_psa, write_results
+    from data_prep.dicom.result_files import write_results
     from data_prep.dicom.results import Algorithm
 
     algorithm = Algorithm(student.name, student.version)
-    psa_ng_per_ml = read_psa(psa, "--psa ") if psa else None
     print(write_results(segmented.mask, picked, image, algorithm, psa_ng_per_ml, out))

@@ -86,6 +86,11 @@ def test_no_axial_series_no_image_and_two_studies(student, segment, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_a_study_is_no_nifti(student, segment, study, tmp_path):
+    line = error_of(segment(student, study, tmp_path / "mask.nii.gz"))
+    assert line == f"{tmp_path}/mask.nii.gz: is the name of a NIfTI; a study becomes DICOM files; give a folder"
+
+
 def test_a_real_study(student, segment, real_data, tmp_path):
     code, said, _ = segment(student, real_data / "dicom_prostatex" / "ProstateX-0000", tmp_path / "out")
     assert (code, said.splitlines()[0]) == (0, "series 4 t2_tse_tra")
