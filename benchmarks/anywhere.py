@@ -1,11 +1,11 @@
 """Each way to use a student, from the start of its program to its results, on one core: seconds, memory, disk space.
 
-    python -m benchmarks.anywhere --out docs/results --study <folder> --deploy .venv-deploy/bin/python
+    python -m benchmarks.anywhere --out docs/results --study <folder of a DICOM study>
     python -m benchmarks.anywhere --quick
 
 The runner is installed into an environment of its own, as a user would install it. Every run is a new process, bound to
-one core; the ways take turns, so that other work on the machine slows all of them. The weights are random: time and
-memory do not depend on them.
+one core; the ways take turns, so that other work on the machine slows all of them. The weights are random, so masks are
+noise: the largest component of a true mask takes less time and memory. MONAI Deploy is measured where .venv-deploy is.
 """
 
 import argparse
@@ -96,7 +96,7 @@ def install_runner(folder: Path, extra: str = "") -> Path:
     return packages
 
 
-def ways(scratch: Path, size: int, slices: int, study: Path | None, deploy: Path | None) -> Iterator[Way]:
+def ways(scratch: Path, size: int, slices: int, study: Path | None, deploy: Path) -> Iterator[Way]:
     """All ways for a volume, and for a study if there is one."""
     volumes, out = scratch / "volumes", scratch / "out"
     volumes.mkdir()
@@ -119,7 +119,7 @@ def ways(scratch: Path, size: int, slices: int, study: Path | None, deploy: Path
         return
     packages = install_runner(scratch / "runner_dicom", "[dicom]")
     yield Way("study: ENet, runner", [scratch / "runner_dicom" / "bin" / "segment", student, study, out], {}, packages)
-    if deploy is not None:
+    if deploy.exists():
         script = bundles[STUDENT].model_file.with_name("model.ts")
         export_torchscript(bundles[STUDENT], script)
         (packages,) = deploy.parents[1].glob("lib/python*/site-packages")
@@ -141,7 +141,7 @@ def run(way: Way, scratch: Path) -> dict[str, float]:
     return taken
 
 
-def measure(scratch: Path, size: int, slices: int, rounds: int, study: Path | None, deploy: Path | None) -> list[dict]:
+def measure(scratch: Path, size: int, slices: int, rounds: int, study: Path | None, deploy: Path) -> list[dict]:
     """The medians of each way; the first round, in which files are read from the disk, is not counted."""
     all_ways = list(ways(scratch, size, slices, study, deploy))
     taken = [[run(way, scratch) for way in all_ways] for _ in range(rounds + 1)][1:]
@@ -200,13 +200,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="run with tiny sizes, only to test that it works")
     parser.add_argument("--out", type=Path, help="folder of anywhere.md and anywhere.json")
     parser.add_argument("--study", type=Path, help="folder of a DICOM study")
-    parser.add_argument("--deploy", type=Path, help="python of the environment of MONAI Deploy")
+    default = REPOSITORY / ".venv-deploy" / "bin" / "python"
+    parser.add_argument("--deploy", type=Path, default=default, help="python of the environment of MONAI Deploy")
     options = parser.parse_args(arguments)
     machine = describe_machine()
     size, slices, rounds = (32, 4, 1) if options.quick else (384, 24, 3)
-    study, deploy = (path and path.absolute() for path in (options.study, options.deploy))
+    study = options.study and options.study.absolute()
     with tempfile.TemporaryDirectory() as scratch:
-        rows = measure(Path(scratch), size, slices, rounds, study, deploy)
+        rows = measure(Path(scratch), size, slices, rounds, study, options.deploy.absolute())
     page = render(rows, machine, size, slices, rounds)
     print(page)
     if options.out:

@@ -28,7 +28,7 @@ def largest_component(mask: np.ndarray) -> np.ndarray:
         return np.zeros(mask.shape, np.uint8)
     planes = mask.astype(bool).transpose(2, 0, 1)  # (D, H, W), with the runs along W
     lines, starts, ends = _runs(planes)
-    labels = _joined(len(lines), *_touching(lines, starts, ends, planes.shape))
+    labels = _joined(len(lines), _touching(lines, starts, ends, planes.shape))
     sizes = np.bincount(labels, ends - starts)
     plane, row = np.divmod(lines, planes.shape[1])
     places = (row * planes.shape[2] + starts) * planes.shape[0] + plane
@@ -51,28 +51,26 @@ def _runs(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _touching(
     lines: np.ndarray, starts: np.ndarray, ends: np.ndarray, shape: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs of runs that touch: the indices of the first runs and those of the second."""
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The pairs of runs that touch, for each of ``LATER_LINES``: the first runs' indices and the second runs'."""
     depth, height, width = shape
     plane, row = np.divmod(lines, height)
     # The number of runs that start, or end, before a place; one line has width + 2 places.
     stride = width + 2
     started = _counts_before(lines * stride + starts, depth * height * stride)
     ended = _counts_before(lines * stride + ends, depth * height * stride)
-    ones, others = [], []
+    pairs = []
     for planes_on, rows_on in LATER_LINES:
         inside = (plane + planes_on < depth) & (row + rows_on >= 0) & (row + rows_on < height)
         runs = np.flatnonzero(inside).astype(np.int32)
         line = lines[runs] + planes_on * height + rows_on
         first = ended[line * stride + starts[runs]]
         counts = started[line * stride + ends[runs] + 1] - first
-        ones.append(np.repeat(runs, counts))
         # first, first + 1, ... for each run
-        others.append(
-            np.arange(counts.sum(), dtype=np.int32)
-            + np.repeat(first + counts - np.cumsum(counts, dtype=np.int32), counts)
-        )
-    return np.concatenate(ones), np.concatenate(others)
+        others = np.arange(counts.sum(), dtype=np.int32)
+        others += np.repeat(first + counts - np.cumsum(counts, dtype=np.int32), counts)
+        pairs.append((np.repeat(runs, counts), others))
+    return pairs
 
 
 def _counts_before(places: np.ndarray, length: int) -> np.ndarray:
@@ -82,15 +80,17 @@ def _counts_before(places: np.ndarray, length: int) -> np.ndarray:
     return np.cumsum(marks, dtype=np.int32)
 
 
-def _joined(count: int, ones: np.ndarray, others: np.ndarray) -> np.ndarray:
+def _joined(count: int, pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """A label for each run; runs that are joined by pairs have the same."""
     labels = np.arange(count, dtype=np.int32)
     while True:
         before = labels.copy()
-        low = np.minimum(labels[ones], labels[others])
-        # The label of a label takes the lower one, so that all runs of this label follow.
-        np.minimum.at(labels, before[ones], low)
-        np.minimum.at(labels, before[others], low)
+        for ones, others in pairs:
+            mine, theirs = before[ones], before[others]
+            low = np.minimum(mine, theirs)
+            # The label of a label takes the lower one, so that all runs of this label follow.
+            np.minimum.at(labels, mine, low)
+            np.minimum.at(labels, theirs, low)
         while not np.array_equal(labels, further := labels[labels]):
             labels = further
         if np.array_equal(labels, before):

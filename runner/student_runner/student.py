@@ -21,7 +21,7 @@ ONLY_ERRORS = 3
 
 
 @dataclass(frozen=True)
-class Segmented:
+class StudentMask:
     """The segmentation of a volume.
 
     Attributes:
@@ -63,7 +63,7 @@ class Student:
         self._field_of_view = json.loads(notes["field_of_view"])
         self._image_size = int(notes["image_size"])
 
-    def segment(self, volume: Volume) -> Segmented:
+    def segment(self, volume: Volume) -> StudentMask:
         """Segment a volume in any orientation, and keep the largest component."""
         turn = io_orientation(volume.affine)  # to RAS
         voxels = apply_orientation(volume.voxels, turn).astype(np.float32)
@@ -76,7 +76,7 @@ class Student:
         mask, *places = self._session.run(outputs, inputs)
         back = ornt_transform(axcodes2ornt("RAS"), turn)
         kept = largest_component(apply_orientation(mask, back))
-        return Segmented(kept, self._warning(apply_orientation(kept, turn), *places))
+        return StudentMask(kept, self._warning(apply_orientation(kept, turn), *places))
 
     def _warning(self, mask: np.ndarray, places: np.ndarray | None = None) -> str | None:
         if places is None:
