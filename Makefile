@@ -8,7 +8,7 @@ READY := $(VENV)/ready
 DATASET ?=
 SIZE ?=
 EPOCHS ?=
-# The paper's pairs of sites, for the phantom.
+# The phantom has the paper's pairs of sites.
 PAIRS := RUNMC,BMC I2CVB,UCL BIDMC,HK
 SITES ?= $(if $(DATASET),,$(PAIRS))
 SEEDS ?=
@@ -25,7 +25,7 @@ include variables.mk
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
-venv: $(READY)  ## make .venv with everything in it
+venv: $(READY)  ## make .venv with all packages that the project and its tests need
 
 # torch is pinned and installed first, so that no other package installs another build of it.
 $(READY): requirements.txt tests/requirements.txt pyproject.toml
@@ -51,8 +51,8 @@ demo: $(READY)  ## run the main job: three limited teachers, a baseline, a disti
 	$(PY) -m experiments run --plan demo --dataset "$$out/dataset" --out "$$out" --jobs "$$JOBS" \
 		$(if $(SIZE),--size "$$SIZE") $(if $(EPOCHS),--epochs "$$EPOCHS") "$$@"
 
-# make complexity [EXPORTED=enet]: with EXPORTED, also for the ONNX files that make export has written for this bundle
-complexity: $(READY)  ## parameters, operations and CPU time of all networks, compared with the paper's Table 1 (6 minutes)
+# make complexity [EXPORTED=enet]: with EXPORTED, also measure the ONNX files that make export has written for this bundle
+complexity: $(READY)  ## count the parameters and operations and measure the CPU time of all networks (6 minutes)
 	$(PY) -m experiments complexity $(if $(EXPORTED),--exported "$$EXPORTED")
 
 # make benchmarks [IN=<DICOM study>]
@@ -64,7 +64,7 @@ benchmarks: $(READY)  ## compare the fast parts with their alternatives and writ
 pictures: $(READY)  ## draw the pictures of docs/explanation again
 	$(PY) docs/explanation/pictures.py
 
-test: $(READY)  ## run the tests, within 12 minutes on 2 cores
+test: $(READY)  ## run the tests, within 8 minutes on 2 cores
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 
 fuzz: $(READY)  ## run validate and import on 2,000 damaged files

@@ -1,4 +1,4 @@
-"""Measure, print, write: ``python -m benchmarks [--quick] [--out docs/results] [--only NAME ...]``."""
+"""Run benchmarks and write their figures: ``python -m benchmarks [--quick] [--out docs/results] [--only NAME ...]``."""
 
 import argparse
 import sys
@@ -18,7 +18,7 @@ BENCHMARKS = ("distillation_step", "augmentation", "neighbour", "lovasz", "loss_
 
 def main(arguments: list[str] | None = None) -> None:
     """Run all benchmarks, or the benchmarks that ``--only`` names."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure what is claimed to be fast.")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition(":")[0])
     parser.add_argument(
         "--only", nargs="+", choices=BENCHMARKS, default=BENCHMARKS, metavar="NAME", help=", ".join(BENCHMARKS)
     )

@@ -23,7 +23,7 @@ BATCH = 8
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """Time of ENet's steps with reading and random transforms / without both, on the CPU and on a GPU if present."""
+    """Measure ENet's steps with reading and random transforms, divided by the steps without both."""
     devices = [torch.device("cpu")] + [torch.device("cuda")] * torch.cuda.is_available()
     with tempfile.TemporaryDirectory() as folder:
         make_phantom(Path(folder, "raw"), cases_per_site=1, matrix=64, slices=16)
@@ -57,7 +57,7 @@ def _compare(folder: Path, size: int, device: torch.device, rounds: int) -> Figu
             f"{what}, s": statistics.median(seconds)
             for what, seconds in zip(("step with reading and random transforms", "bare step"), times, strict=True)
         },
-        note="read and transformed in the training process, without a loader's workers",
+        note="the training process reads and transforms the slices itself, without a loader's workers",
     )
 
 

@@ -16,11 +16,11 @@ from custom_components.teachers import Taps, Teacher, TeacherEnsemble
 
 TEACHERS = {"PSPNet": ["pspnet"], "three teachers": ["deeplabv3plus", "pspnet", "fcn_resnet101"]}
 SMALL = {"ESPNet": ["espnet"], "two teachers": ["espnet", "mobilenetv2"]}  # for --quick
-STEPS = 1000  # more than needed: the first batch of an epoch, the warm-up, also measures gradients
+STEPS = 1000  # one long epoch, because the first batch of an epoch also measures gradients
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """Step time / (teachers' forward under no_grad + supervised step), on the CPU and on a GPU if there is one."""
+    """Measure a step, divided by the sum of the teachers' forward pass and a supervised step."""
     devices = [torch.device("cpu")] + [torch.device("cuda")] * torch.cuda.is_available()
     teachers = SMALL if quick else TEACHERS
     return [_compare(label, names, device, quick) for device in devices for label, names in teachers.items()]
@@ -52,7 +52,7 @@ def _compare(label: str, names: list[str], device: torch.device, quick: bool) ->
     steps, forwards, supervised_steps = in_turn(
         2 if quick else {"cpu": 3, "cuda": 20}[device.type],
         stepper(distillation),
-        lambda: teachers(image, []),
+        lambda: teachers(image),
         stepper(supervised),
         device=device,
     )

@@ -33,7 +33,7 @@ from experiments.complexity import describe_machine, render_machine
 
 STUDENT, TEACHER = "enet", "pspnet"
 COLUMNS = ("variant", "file to mask", "ratio", "network", "ratio", "peak memory", "ratio")
-# label: bundle, file of its models
+# The label of each variant, its bundle, and the file in the bundle's models.
 VARIANTS = {
     "ENet, MONAI bundle": (STUDENT, "model.pt"),
     "ENet, TorchScript": (STUDENT, "model.ts"),
@@ -111,8 +111,8 @@ def render(rows: Sequence[Mapping[str, Any]], machine: Mapping[str, Any], size: 
 
 Each variant segments one volume of {size}x{size}x{slices} by the bundle's `inference.json`. "file to mask" is the time
 from the NIfTI file to the mask, without the start of the program; "network" is the time of the forward passes. Each
-variant runs in a process of its own, and the variants take turns. Each time is the median of {rounds} rounds; each
-ratio is that to the first row. `python -m benchmarks.inference --out docs/results` writes this page.
+variant runs in a process of its own, and the variants take turns. Each time is the median of {rounds} rounds. Each
+ratio divides by the first row. `python -m benchmarks.inference --out docs/results` writes this page.
 
 {markdown_table(COLUMNS, cells, aligned=True)}
 

@@ -16,7 +16,7 @@ from custom_components.teachers import Taps
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """Peak memory of the loss's forward and backward pass / memory of the tapped features of student and teachers."""
+    """Measure the peak memory of the loss's forward and backward pass, divided by the memory of all tapped features."""
     return [_of(label, names, quick) for label, names in (SMALL if quick else TEACHERS).items()]
 
 
@@ -33,7 +33,7 @@ def _of(label: str, names: list[str], quick: bool) -> Figure:
     # The features are leaves of a new graph, so that the network's backward pass is not counted.
     logits = student(image).detach().requires_grad_()
     features = [tap.detach().requires_grad_() for tap in taps.collect(taps.keys)]
-    teacher_logits, teacher_features = random_teachers(names, list(taps.keys)).to(device)(image, [])
+    teacher_logits, teacher_features = random_teachers(names, list(taps.keys)).to(device)(image)
     loss = DistillationLoss()
 
     def forward_and_backward() -> None:

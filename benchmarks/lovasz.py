@@ -11,7 +11,7 @@ from custom_components.losses import LovaszSoftmaxLoss
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """kornia's time / this project's time, with options that make both losses equal.
+    """Measure kornia's time, divided by this project's time, with options that make both losses equal.
 
     Raises:
         AssertionError: if the two differ in value or gradient.

@@ -19,7 +19,7 @@ import custom_components
 from custom_components.losses import SegmentationLoss
 from benchmarks.distillation_step import random_batch, untrained_enet
 
-learner, batch, loss = untrained_enet(torch.device("cpu")), random_batch(8, 64), SegmentationLoss()
+learner, batch, loss = untrained_enet(torch.device("cpu")), random_batch(int(sys.argv[1]), 64), SegmentationLoss()
 network, optimizer = learner["network"], learner["optimizer"]
 print(torch.get_num_threads(), flush=True)
 for steps in map(int, sys.stdin):
@@ -33,16 +33,16 @@ for steps in map(int, sys.stdin):
 
 
 def measure(quick: bool = False) -> list[Figure]:
-    """Measure in each round some steps without the busy process, then as many steps beside it."""
-    rounds, steps = (1, 1) if quick else (5, 6)
-    with _started(TRAINING) as training:
+    """Measure some steps without the busy process in each round, and then the same number of steps beside it."""
+    rounds, steps, batch_size = (1, 1, 1) if quick else (5, 6, 8)
+    with _started(TRAINING, batch_size) as training:
         own = [_quiet_and_beside(training, steps) for _ in range(rounds)]
-    with _started(TRAINING, **SPINNING) as training:
+    with _started(TRAINING, batch_size, **SPINNING) as training:
         spinning = _quiet_and_beside(training, 1)
     quiet, beside = zip(*own, strict=True)
     return [
         Figure(
-            "training with 2 threads on 2 cores, ENet, 8x1x64x64: beside a busy process / quiet",
+            f"training with 2 threads on 2 cores, ENet, {batch_size}x1x64x64: beside a busy process / quiet",
             ratios(beside, quiet),
             3.0,
             parts={
@@ -68,14 +68,14 @@ def _seconds(training: subprocess.Popen, steps: int) -> float:
 
 
 @contextmanager
-def _started(program: str, **environment: str) -> Iterator[subprocess.Popen]:
+def _started(program: str, *arguments: object, **environment: str) -> Iterator[subprocess.Popen]:
     """Start a program on two cores, with its default number of threads.
 
     A training takes its first step before it is timed.
     """
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
     process = subprocess.Popen(
-        [sys.executable, "-c", BIND + program],
+        [sys.executable, "-c", BIND + program, *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -88,7 +88,7 @@ def measure(quick: bool = False) -> list[Figure]:
             5.0,
             at_least=True,
             parts=rate | {"SliceDataset without a loader, slices/s": alone},
-            note="what a loader's workers hand to the training process bounds SliceDataset",
+            note="the transfer from the loader's workers to the training process limits SliceDataset",
         ),
         Figure(f"{slices}: SliceDataset / CacheDataset", ratios(cache, own), 0.8, at_least=True, parts=rate),
         Figure(
@@ -103,7 +103,7 @@ def measure(quick: bool = False) -> list[Figure]:
             10.0,
             unit="s",
             parts={"raw files, MB": raw / 1e6},
-            note=f"files of their own, with the contents of {len(cases)}",
+            note=f"each case has files of its own, with the contents of one of {len(cases)} cases",
         ),
     ]
 

@@ -20,7 +20,7 @@ def write_checkpoint(file: str | Path, content: Any) -> None:
     is.
 
     Raises:
-        OSError: if it cannot be written.
+        OSError: if the file cannot be written.
     """
     with open(file, "wb") as stream:
         try:

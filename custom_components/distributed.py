@@ -53,7 +53,7 @@ def start(device: torch.device | str) -> None:
 
 
 def is_not_first() -> bool:
-    """Whether this process is one of several and not the first, so that another writes and prints."""
+    """Whether this process is one of several and not the first; then the first process writes and prints."""
     return distributed.is_initialized() and distributed.get_rank() > 0
 
 
@@ -96,7 +96,7 @@ def progress_bar(items: Iterable, what: str, unit: str, total: int | None = None
 
 
 class OfEveryProcess:
-    """A stateful object of which every process has its own; its state dict holds the states of all, in order of rank.
+    """A stateful object that exists once in each process. Its state dict holds the states of all processes, by rank.
 
     Args:
         own: the object of this process.

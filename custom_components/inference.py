@@ -1,4 +1,4 @@
-"""The start of an inference: whether all is there that it needs, and how many slices it takes at once."""
+"""The start of an inference: a check of weights and volumes, and the number of slices that run together."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from custom_components.foundation.volumes import require_volumes
 
 
 def check_inference(ckpt_path: str | Path, dataset_dir: str | Path, datalist: Sequence[str | Path]) -> None:
-    """See that an inference has weights and volumes, and that no mask would replace another.
+    """Check that an inference has weights and volumes, and that no two masks would get the same file.
 
     Args:
         ckpt_path: file of the weights.

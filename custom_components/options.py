@@ -20,6 +20,7 @@ from monai.bundle.config_parser import ConfigParser
 from monai.bundle.reference_resolver import ReferenceResolver
 
 from custom_components.foundation.errors import InputError
+from custom_components.option_names import check_names
 
 # The kind of each option, by the last part of the option's id.
 TEXT = frozenset(
@@ -59,6 +60,7 @@ FLAGS = frozenset(
         "keep_probs",
         "online",
         "per_image",
+        "predictions_saw_test_cases",
         "resume",
         "scale_by_t2",
     ]
@@ -76,7 +78,7 @@ WHOLE_NUMBERS = frozenset(
         "val_interval",
     ]
 )
-NUMBERS = frozenset(["augmentation", "base_lr", "field_of_view", "learning_rate", "max_lr"])
+NUMBERS = frozenset(["augmentation", "base_lr", "ema_decay", "field_of_view", "learning_rate", "max_lr"])
 
 WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 # Fire reads a word of this form as an option's name and not as a value.
@@ -118,7 +120,7 @@ def as_meant(option: str, value: Any, typed: Mapping[str, str]) -> Any:
     if name in TEXT:
         return _text(option, value, words)
     if name in TEXTS:
-        return value if words is None else _texts(option, value, words)
+        return value if words is None or _holds_a_table(value) else _texts(option, value, words)
     if words == "None" or value is None:
         return None
     if name == "device":
@@ -148,12 +150,16 @@ def flag(option: str, value: object) -> bool:
 def _text(option: str, value: Any, words: str | None) -> Any:
     if words is None:
         if value is True:
-            raise InputError(f"--{option}: has no value; one that starts with - needs a =, --{option}=-name")
+            raise InputError(f"--{option}: has no value; a value that starts with - needs a =, --{option}=-name")
         if isinstance(value, bool | int | float):
             raise InputError(f"--{option} {value}: not a name or a path; in a file, write it in quotes")
         return value
     # The option accepts null because null is its default.
     return None if words == "None" and value is None else words
+
+
+def _holds_a_table(value: Any) -> bool:
+    return isinstance(value, dict) or (isinstance(value, list | tuple) and any(isinstance(one, dict) for one in value))
 
 
 def _texts(option: str, value: Any, words: str) -> list[str]:
@@ -183,7 +189,7 @@ def _device(option: str, value: Any) -> Any:
 
 
 def _number(option: str, value: Any, whole: bool) -> Any:
-    """The number, also where a host hands it over as text, or a whole one as 3.0."""
+    """The number. A host may give a number as text, or a whole number as 3.0."""
     try:
         number = float(value) if isinstance(value, str) else value
         is_number = not isinstance(value, bool) and math.isfinite(number) and (not whole or number == int(number))
@@ -201,13 +207,20 @@ def _of_this_program() -> dict[str, str]:
 
 @functools.cache  # runs once in a process
 def read_options_as_meant() -> None:
-    """Give every config that MONAI reads in this process its options as typed on the command line, in their kinds."""
+    """Make MONAI read every option in this process as the user typed it, and convert it to the option's kind."""
     typed = _of_this_program()
     resolve_item = ReferenceResolver._resolve_one_item
     fill_in = ReferenceResolver.update_config_with_refs.__func__
     resolve_relative_ids = ConfigParser.resolve_relative_ids.__func__
 
+    @functools.cache
+    def check_names_once() -> None:
+        # This check runs late, because it loads components of this package, and so the package must be loaded first.
+        if "config_file" in typed:
+            check_names(typed, _texts("config_file", None, typed["config_file"]))
+
     def _resolve_one_item(self: ReferenceResolver, id: str, waiting_list: set[str] | None = None, **kwargs: Any) -> Any:
+        check_names_once()
         # A name may start with a character that makes MONAI look up another item, or run the name as code.
         id = self.normalize_id(id)
         item, name = self.items.get(id), id.rpartition("::")[2]
@@ -217,7 +230,7 @@ def read_options_as_meant() -> None:
 
     def update_config_with_refs(cls: type, config: Any, id: str, refs: dict | None = None) -> Any:
         if isinstance(config, str) and config.startswith(EXPRESSION):
-            return fill_in(cls, config, id, refs)  # still to be run
+            return fill_in(cls, config, id, refs)  # MONAI has not run the expression yet
         plain = isinstance(config, str) and not config.startswith(REFERENCE)
         if plain and "::" in config and typed and id not in typed and id.rpartition("::")[2] in TEXT:
             # MONAI had read the config before this function was installed.

@@ -1,4 +1,4 @@
-"""The words for a precision, of teachers and of a training's forward pass."""
+"""The precision of a training's forward pass, and a check of the words for a precision."""
 
 import functools
 from collections.abc import Iterable
@@ -15,7 +15,16 @@ PRECISIONS = ("float32", "bfloat16", "auto", "float16")
 
 
 def check_precision(option: str, precision: str, words: Iterable[str]) -> None:
-    """Raises InputError unless the value of an option is one of its words."""
+    """Refuse a precision that an option does not know.
+
+    Args:
+        option: name of the option, for the message.
+        precision: value of the option.
+        words: the values that the option may have.
+
+    Raises:
+        InputError: if ``precision`` is not one of ``words``.
+    """
     if precision not in words:
         raise InputError(f"{option}: {precision!r} is none of {', '.join(words)}")
 
@@ -23,12 +32,13 @@ def check_precision(option: str, precision: str, words: Iterable[str]) -> None:
 class PrecisionInferer(SimpleInferer):
     """A ``SimpleInferer`` that runs the network under autocast, on a CPU or a GPU.
 
-    Weights, losses and the optimizer stay in float32. bfloat16 has the range of float32; float16 has not, so that its
-    gradients must be scaled. MONAI's trainer does both if its ``amp`` is on, as it is in the bundles with float16.
+    Weights, losses and the optimizer stay in float32. bfloat16 has the range of float32. float16 has a smaller range,
+    so its gradients must be scaled. The bundles switch on ``amp`` of MONAI's trainer for float16: then the trainer runs
+    the network under autocast and scales the gradients, and this class does nothing.
 
     Args:
-        precision: ``"float32"``, ``"bfloat16"``, ``"auto"``: bfloat16 where the device has instructions for it, or
-            ``"float16"``: left to the trainer, and for GPUs only.
+        precision: ``"float32"``, ``"bfloat16"``, ``"float16"`` (for GPUs only), or ``"auto"``: bfloat16 if the device
+            has instructions for it, otherwise float32.
 
     Raises:
         InputError: on another precision, or at the first batch with float16 on a CPU.

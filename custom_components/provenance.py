@@ -24,7 +24,7 @@ from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import file_sha256, read_json
 from custom_components.run_identity import case_identities, run_identity
 from custom_components.run_settings import Settings
-from custom_components.teachers import OnlineTeachers, TeacherEnsemble
+from custom_components.teachers import OnlineTeachers, Teachers
 
 CASE_KEYS = ("case", "site", "patient", "voxel_sha256", "label_sha256")
 # Only these keys are made public. Others may hold private text, such as paths and user names in the command.
@@ -37,6 +37,7 @@ PUBLIC = (
     "federation",
     "split",
     "teachers",
+    "predicted_teachers",
     "seed",
     "git_revision",
     "versions",
@@ -52,7 +53,7 @@ def provenance(
     preprocessing: Compose,
     training: Iterable[PreparedCase],
     validation: Iterable[PreparedCase],
-    teachers: TeacherEnsemble | OnlineTeachers | None = None,
+    teachers: Teachers | None = None,
     pretrained: str | Path | None = None,
     settings: Settings | None = None,
 ) -> dict[str, Any]:
@@ -71,7 +72,7 @@ def provenance(
             None; then the record has the network of the bundle's file, and no identity for resuming.
 
     Returns:
-        The record. Its ``run`` is the :func:`run_identity`.
+        The record. Its ``run`` is the :func:`run_identity`; ``predicted_teachers`` is :attr:`Teachers.seen`.
     """
     bundle = read_bundle(str(bundle_dir))
     training, validation = list(training), list(validation)
@@ -85,6 +86,7 @@ def provenance(
         "split": _split(datalist, [*training, *validation]),
         "cases": {"training": _cases(training), "validation": _cases(validation)},
         "teachers": dict(zip(teachers.names, teachers.weights_sha256, strict=True)) if teachers else {},
+        "predicted_teachers": {name: dict(told) for name, told in teachers.seen.items()} if teachers else {},
         "pretrained": pretrained_sha256,
         "online": isinstance(teachers, OnlineTeachers),
         "seed": monai.utils.get_seed(),
@@ -99,8 +101,9 @@ def provenance(
 def public_provenance(provenance: dict[str, Any]) -> dict[str, Any]:
     """The part of a provenance that a receiver needs, without names of cases, patients, users and folders.
 
-    Each case keeps its site and the hash of its voxels, sorted. By the hash a distillation finds whether a teacher has
-    seen the student's test cases. Only someone who has the image can compute the hash.
+    Each case keeps its site and the hash of its voxels; the cases are sorted. A distillation compares the hashes with
+    its test cases, and so finds a teacher that was trained on one of them. Only someone who has the image can compute
+    its hash.
     """
     cases = {
         part: sorted(
@@ -123,7 +126,7 @@ def _identity(
     bundle: Bundle,
     training: Sequence[PreparedCase],
     validation: Sequence[PreparedCase],
-    teachers: TeacherEnsemble | OnlineTeachers | None,
+    teachers: Teachers | None,
     pretrained_sha256: str | None,
 ) -> dict[str, Any]:
     cases = {"training": case_identities(training), "validation": case_identities(validation)}

@@ -31,12 +31,14 @@ MAY_DIFFER = {
         "*::output_dir",
         "online_teachers::folder",
     ),
-    "files and bundles, of which the content is compared instead": (
+    "names of files and bundles; their content is compared instead": (
         "initial_network::file",
         "online_teachers::teachers",
         "pretrained",
         "student",
         "student_bundle::*",
+        "chosen_teachers::teachers",
+        "predicted_teachers::teachers",
         "teacher_ensemble::teachers",
         "teachers",
         "test_cases::*",
@@ -45,7 +47,7 @@ MAY_DIFFER = {
         "validate::dataset::data",
         "validate::dataset::data::*",
     ),
-    "how long, and whether to go on": ("resume", "train::trainer::max_epochs"),
+    "length of the training, and whether to resume": ("resume", "train::trainer::max_epochs"),
     "device and workers": (
         "device",
         "*::device",
@@ -55,7 +57,9 @@ MAY_DIFFER = {
         "*::pin_memory",
         "*::prefetch_factor",
     ),
-    "what is written and printed": (
+    "outputs and records": (
+        "predictions_saw_test_cases",
+        "predicted_teachers::saw_test_cases",
         "best_model::models_dir",
         "checkpoint::*",
         "experiment_name",
@@ -67,7 +71,7 @@ MAY_DIFFER = {
         "tracking_uri",
         "training_log::*",
     ),
-    "what is loaded and called, and what only others ask of the bundle": (
+    "parts that load or call other parts, and keys for MONAI and hosts alone": (
         "_meta_",
         "taps::*",
         "_meta_::*",
@@ -99,7 +103,8 @@ OUTPUT_HANDLERS = (
 
 @dataclass(frozen=True)
 class Settings:
-    """
+    """The settings of a run.
+
     Attributes:
         values: plain JSON values by key, such as ``optimizer::lr``. An object, such as a network, has the config's text
             as its value; everything that this text refers to has a key of its own.

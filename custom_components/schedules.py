@@ -11,8 +11,8 @@ class Cycle(NamedTuple):
     """The numbers of batches in which the learning rate rises and falls, as torch's ``CyclicLR`` takes it.
 
     Attributes:
-        up: of the rise.
-        down: of the fall; None is as long as the rise, also where a user sets that.
+        up: number of batches of the rise.
+        down: number of batches of the fall. None makes the fall as long as the rise, even if a user changes the rise.
     """
 
     up: int
@@ -23,13 +23,17 @@ def cycle(schedule: str, epochs: int, batches: int) -> Cycle:
     """The cycle of a schedule.
 
     Args:
-        schedule: ``"paper"`` rises for 2000 batches and falls for 2000, again and again, however long the training is.
-            ``"one_cycle"`` rises over the first third of the training and falls over the rest.
-        epochs: of the training.
-        batches: of an epoch.
+        schedule: with ``"paper"``, the learning rate rises for 2000 batches and falls for 2000 batches, again and
+            again until the training ends. With ``"one_cycle"``, it rises over the first third of the training and falls
+            over the rest.
+        epochs: number of epochs of the training.
+        batches: number of batches in an epoch.
 
     Raises:
-        InputError: on another schedule.
+        InputError: if there is no such schedule.
+
+    >>> cycle("one_cycle", epochs=30, batches=10)
+    Cycle(up=100, down=200)
     """
     if schedule not in SCHEDULES:
         raise InputError(f"schedule: {schedule!r} is none of {', '.join(SCHEDULES)}")

@@ -13,7 +13,7 @@ def pixdim(field_of_view: float | None, pixels: int) -> list[float]:
 
     Args:
         field_of_view: the side of the window in mm; None is the whole image, whose pixels stay as they are.
-        pixels: along a side of the window.
+        pixels: number of pixels along a side of the window.
     """
     size = -1 if field_of_view is None else field_of_view / pixels
     return [size, size, -1]

@@ -8,12 +8,12 @@ import numpy as np
 
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import require_readable
+from custom_components.foundation.grids import grid_difference, on_grid_of
 from custom_components.foundation.nifti import Volume
 from data_prep.findings import Finding, findings_of
 from data_prep.mask_values import in_words, whole_labels
 from data_prep.parallel import Late
 from data_prep.sources.case import SourceCase
-from data_prep.volumes import grid_difference, on_grid_of
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,14 @@ from custom_components.foundation.errors import InputError
 
 
 def voxel_sha256(voxels: np.ndarray) -> str:
-    """SHA-256 of shape and voxel values. It does not depend on the stored type (int16 or float32) or on compression."""
+    """SHA-256 of shape and voxel values. It does not depend on the stored type (int16 or float32) or on compression.
+
+    >>> voxels = np.arange(8).reshape(2, 2, 2)
+    >>> voxel_sha256(voxels.astype(np.int16)) == voxel_sha256(voxels.astype(np.float32))
+    True
+    >>> voxel_sha256(voxels) == voxel_sha256(voxels.reshape(2, 4, 1))
+    False
+    """
     digest = hashlib.sha256(repr(tuple(int(n) for n in voxels.shape)).encode())
     digest.update(np.ascontiguousarray(voxels, dtype="<f4").data)
     return digest.hexdigest()

@@ -17,7 +17,7 @@ class Finding:
     Attributes:
         file: the file's path, for the screen only.
         problem: a fixed sentence, which may hold numbers, but no word from a path, a tag or a library.
-        advice: a fixed sentence too.
+        advice: a fixed sentence that says what to do.
         detail: other text that helps the user; it may hold the names of patients.
     """
 
@@ -48,7 +48,7 @@ class FindingsError(InputError):
 
 
 def findings_of(error: InputError, file: Path) -> list[Finding]:
-    """The findings that an error tells.
+    """Turn an error into findings.
 
     Args:
         error: the finding gets the error's fields. If the error has no ``where``, its sentence may hold private names,

@@ -152,7 +152,7 @@ class _Walk:
                 self.tree.findings.append(unreadable(path, error))
 
     def _is_to_read(self, folder: Path, through_link: bool) -> bool:
-        """Whether to read a folder; the walk remembers it.
+        """Whether to read a folder. The walk remembers the folder, so that it is read only once.
 
         Without links no folder is reached twice, even if a network disk gives two folders the same number.
         """

@@ -7,9 +7,9 @@ import numpy as np
 
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import require_readable
+from custom_components.foundation.grids import LPS_TO_RAS
 from custom_components.foundation.nifti import Volume, require_sane_affine, require_sane_shape
 from custom_components.foundation.terminal import is_text
-from data_prep.volumes import LPS_TO_RAS
 
 
 def read_itk_volume(path: Path) -> Volume:

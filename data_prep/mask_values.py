@@ -10,12 +10,16 @@ from collections.abc import Sequence
 import numpy as np
 
 ROUNDING = 1e-3
-# most values that a message lists
+# A message lists at most this number of values.
 SHOWN = 5
 
 
 def whole_labels(voxels: np.ndarray) -> np.ndarray:
-    """Round every voxel that is nearly a whole number; a mask of integers is returned unchanged."""
+    """Round every voxel (of any shape) that is nearly a whole number; a mask of integers is returned unchanged.
+
+    >>> whole_labels(np.array([0.0, 0.9999999, 0.5]))
+    array([0. , 1. , 0.5])
+    """
     if voxels.dtype.kind in "iu":
         return voxels
     with np.errstate(invalid="ignore"):
@@ -24,7 +28,11 @@ def whole_labels(voxels: np.ndarray) -> np.ndarray:
 
 
 def in_words(values: Sequence[np.number]) -> str:
-    """The first values of an array in words, each with all digits that it needs: 3, 0.5, 1.0012."""
+    """The first values of an array in words, each with all digits that it needs: 3, 0.5, 1.0012.
+
+    >>> in_words(np.array([3.0, 0.5, 1.0012]))
+    '3, 0.5, 1.0012'
+    """
     shown = ", ".join(_in_words(value) for value in values[:SHOWN])
     return shown + (", ..." if len(values) > SHOWN else "")
 

@@ -17,6 +17,9 @@ def is_no_study(name: str) -> bool:
     """Whether a file or folder of this name cannot be part of a study.
 
     Hidden names count too, such as ``._*`` of a Mac.
+
+    >>> [name for name in ("Thumbs.db", "._Case07.nii", "DICOMDIR;1", "IM000001") if not is_no_study(name)]
+    ['IM000001']
     """
     # A mounted CD may show ISO 9660's version number: DICOMDIR;1
     plain = name.casefold().partition(";")[0].rstrip(".")

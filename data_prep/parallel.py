@@ -77,8 +77,8 @@ def in_processes(
 ) -> Iterator[tuple[Item, Result | Late | None]]:
     """Yield every item and its result ``function(item)``, in order.
 
-    The result is None if the item's process died (a crash in C, a kill). It is :attr:`Late.LATE` if the item took too
-    long; its process is ended.
+    The result is None if the item's process died (a crash in C, a kill). The result is :attr:`Late.LATE` if the item
+    took too long; then its process is ended.
 
     Args:
         function: a picklable function; its errors are raised here.
@@ -86,6 +86,9 @@ def in_processes(
         jobs: number of worker processes. 0 means this process, without protection from crashes and without a time
             limit.
         limit_s: most seconds that one item may take; None for no limit.
+
+    >>> list(in_processes(abs, [-3, 2], jobs=0))
+    [(-3, 3), (2, 2)]
     """
     if jobs == 0:
         yield from ((item, function(item)) for item in items)

@@ -33,7 +33,7 @@ class Pseudonyms:
 
     @property
     def scheme(self) -> str:
-        """A name of the kind of ids: ``kept``, or a short name of the key. Two datasets fit only if it is equal."""
+        """A name of the kind of ids: ``kept``, or a short name of the key. Only datasets with the same scheme fit."""
         return "kept" if self.key is None else f"hmac-sha256 {self._hash('key')[:8]}"
 
     def case_id(self, case: SourceCase) -> str:

@@ -1,6 +1,7 @@
 """``quarantine.json``: the cases that were not imported into a dataset, with the reasons.
 
-The screen shows a finding with file and detail. The dataset keeps the finding only under the case's name there.
+The screen shows a finding with its file and its detail. ``quarantine.json`` names the case as the dataset does, and no
+file.
 """
 
 from pathlib import Path
@@ -54,7 +55,7 @@ def read_quarantine(dataset: Path) -> list[dict[str, str]]:
     """Read the rows of a dataset's ``quarantine.json``; none if there is no such file.
 
     Raises:
-        InputError: if the file holds something else.
+        InputError: if the file does not hold a list of findings.
     """
     path = dataset / "quarantine.json"
     if not path.exists():

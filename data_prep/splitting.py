@@ -48,6 +48,7 @@ def split_dataset(
     seed: int = 0,
     leave_out: str | None = None,
     folder: Path | None = None,
+    fold: tuple[int, int] | None = None,
 ) -> list[dict]:
     """Write ``all.json`` and one file for each group of sites, as MSD datalists.
 
@@ -58,6 +59,8 @@ def split_dataset(
         seed: decides the list of each patient.
         leave_out: a site whose cases are the test cases; the other sites' patients are for training and validation.
         folder: folder of the split files; by default ``splits`` in the dataset.
+        fold: the number k and the count K of a cross-validation, 1 <= k <= K: the test patients are those of the k-th
+            of K parts. Each patient is in one part, and each site is spread evenly over the parts.
 
     Returns:
         The written splits, all.json first.
@@ -74,7 +77,9 @@ def split_dataset(
         raise InputError(f"--leave-out {leave_out}: unknown site; the dataset has {', '.join(sites)}")
     site_groups = _site_groups(groups, sites)
 
-    lists = _split_cases(cases, shares, seed, leave_out)
+    if fold and leave_out:
+        raise InputError("--folds and --leave-out: both decide the test cases; give one of them")
+    lists = _split_cases(cases, shares, seed, leave_out, fold)
     splits = [_split("all", sites, lists, seed, shares)]
     for group in site_groups:
         own = {key: [item for item in lists[key] if item["site"] in group] for key in ("training", "validation")}
@@ -123,7 +128,11 @@ def _site_groups(groups: Sequence[str], sites: Sequence[str]) -> list[list[str]]
 
 
 def _split_cases(
-    cases: Sequence[dict], shares: Sequence[float], seed: int, leave_out: str | None
+    cases: Sequence[dict],
+    shares: Sequence[float],
+    seed: int,
+    leave_out: str | None,
+    fold: tuple[int, int] | None,
 ) -> dict[str, list[dict]]:
     patients: dict[str, set[str]] = {}
     for case in cases:
@@ -135,9 +144,16 @@ def _split_cases(
         order = sorted(patients[site] - place.keys())
         # The seed contains the site's name, so that the other sites do not change the assignment of a site's patients.
         random.Random(f"{seed} {site}").shuffle(order)
-        validation, test = _counts(len(order), shares) if leave_out is None else _left_in(len(order), shares)
-        if site == leave_out:
+        if fold:
+            # The parts go round over all sites, so that they differ by one patient at most.
+            number, count = fold
+            tested = [patient for turn, patient in enumerate(order, len(place)) if turn % count == number - 1]
+            order = tested + [patient for patient in order if patient not in tested]
+            validation, test = _left_in(len(order) - len(tested), shares)[0], len(tested)
+        elif site == leave_out:
             validation, test = 0, len(order)
+        else:
+            validation, test = _counts(len(order), shares) if leave_out is None else _left_in(len(order), shares)
         for position, patient in enumerate(order):
             place[patient] = "test" if position < test else "validation" if position < test + validation else "training"
     lists: dict[str, list[dict]] = {key: [] for key in LISTS}

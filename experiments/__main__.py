@@ -16,11 +16,13 @@ from custom_components.foundation.errors import InputError, OneLineError
 from data_prep.dataset_file import read_dataset
 from experiments import complexity
 from experiments.describe import keep_description
+from experiments.disk import say_disk_use
 from experiments.lock import lock_study
-from experiments.plan import load_plan
+from experiments.plan import Plan, load_plan
 from experiments.report import load_study, render_table, write_report
+from experiments.report.comparison import smallest_difference
 from experiments.runner import StudyRunner
-from experiments.splits import write_splits
+from experiments.splits import read_splits, write_splits
 from experiments.status import render_status
 
 SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -55,13 +57,19 @@ def run(options: argparse.Namespace) -> None:
         image_size=options.size,
         epochs=options.epochs,
         leave_out=options.leave_out,
+        folds=options.folds,
     )
     rows = plan.with_teachers(options.only) if options.only else plan.rows
     _interrupt_on_signals()
     with lock_study(out) as lock:
         write_splits(plan, dataset, out)
         keep_description(plan, dataset, out)
-        complete = StudyRunner(plan, dataset, out, lock).run(rows, options.jobs, options.time_budget)
+        if line := _power(plan, out):
+            print(line)
+        study = StudyRunner(plan, dataset, out, lock)
+        if line := say_disk_use(rows, study.inputs):
+            print(line)
+        complete = study.run(rows, options.jobs, options.time_budget)
         report(options)
     if not complete:
         print("the time is over; the same command goes on from here")
@@ -91,6 +99,18 @@ def measure_complexity(options: argparse.Namespace) -> None:
     print("written:", page, data)
 
 
+def _power(plan: Plan, out: Path) -> str | None:
+    """The smallest difference that the study can tell; None if the plan states no spread."""
+    if plan.expected_spread is None:
+        return None
+    cases = sum(len(split[plan.scored_on]) for split in read_splits(plan, out).values())
+    least = smallest_difference(plan.expected_spread, cases)
+    return (
+        f"{cases} {plan.scored_on} cases: with differences that spread by {plan.expected_spread:g} Dice points, the "
+        f"study can tell a difference of {least:.1f} points"
+    )
+
+
 def _interrupt_on_signals() -> None:
     """Make a kill or a closed terminal stop the trainings as Ctrl-C does; signals that nohup ignores stay ignored."""
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -103,6 +123,8 @@ def _interrupt_on_signals() -> None:
 def _check_numbers(options: argparse.Namespace) -> None:
     if options.jobs < 1 or (options.epochs is not None and options.epochs < 1):
         raise InputError("--jobs and --epochs must be at least 1")
+    if options.folds is not None and options.folds < 2:
+        raise InputError(f"--folds {options.folds}: give at least 2")
     if options.size is not None and (options.size < 8 or options.size % 8):
         raise InputError(f"--size {options.size}: give a multiple of 8, such as 96")
 
@@ -125,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     run_.add_argument("--size", type=int, help="image size in pixels")
     run_.add_argument("--epochs", type=int, help="epochs of every training")
     run_.add_argument("--leave-out", metavar="SITE", help="train on the other sites, test on this one")
+    run_.add_argument("--folds", type=int, metavar="K", help="cross-validation: every case is a test case once")
     run_.add_argument("--only", nargs="*", default=[], metavar="ROW", help="these rows (enet_*) and their teachers")
     run_.add_argument("--jobs", type=int, default=1, help="number of trainings at the same time")
     run_.add_argument("--time-budget", type=_duration, default=float("inf"), metavar="9m", help="stop after this time")

@@ -8,10 +8,11 @@ from experiments.plan import DISTILLATION, Row
 
 def training(row: Row, bundles: Path, dataset: Path, datalist: Path) -> list[str]:
     """``monai.bundle run training`` for the row's bundle, or for the distillation bundle that writes into it."""
-    bundle = bundles / (DISTILLATION if row.teachers else row.name)
+    bundle = bundles / (DISTILLATION if row.is_distilled else row.name)
     options = {"dataset_dir": dataset, "datalist": datalist, "seed": row.seed, "resume": True, **row.settings}
-    if row.teachers:
-        options |= {"student": bundles / row.name, "teachers": [bundles / teacher for teacher in row.teachers]}
+    if row.is_distilled:
+        teachers = [*(bundles / teacher for teacher in row.teachers), *map(dict, row.predictions)]
+        options |= {"student": bundles / row.name, "teachers": teachers}
     return run_command("training", bundle / "configs" / "train.json", options)
 
 

@@ -16,6 +16,7 @@ from custom_components.foundation.files import read_json, sha256_of, write_json
 from custom_components.run_identity import flat, in_one_line, setting_differences
 from data_prep.splitting import LISTS
 from experiments.plan import Plan, Row
+from experiments.splits import cases_sha256, read_splits
 
 
 def keep_description(plan: Plan, dataset: Path, out: Path) -> None:
@@ -31,7 +32,7 @@ def keep_description(plan: Plan, dataset: Path, out: Path) -> None:
         InputError: if the folder holds another study; the message names the first difference.
     """
     file = out / "study.json"
-    study = json.loads(json.dumps(_describe(plan, dataset, read_json(out / "splits" / "all.json"))))
+    study = json.loads(json.dumps(_describe(plan, dataset, read_splits(plan, out))))
     if file.is_file():
         former = read_json(file)
         _require_same(former, study, out)
@@ -41,16 +42,11 @@ def keep_description(plan: Plan, dataset: Path, out: Path) -> None:
     write_json(file, study)
 
 
-def _describe(plan: Plan, dataset: Path, split: dict[str, Any]) -> dict[str, Any]:
+def _describe(plan: Plan, dataset: Path, splits: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "title": plan.title,
         "dataset": str(dataset),
-        "split": {
-            "name": split["name"],
-            "sha256": split["sha256"],
-            "cases_sha256": cases_sha256(split),
-            "counts": {part: len(split[part]) for part in ("training", "validation", "test")},
-        },
+        "split": _one_split(splits[""]) if "" in splits else _cross_validation(splits),
         "settings": {
             **plan.image,
             "scored_on": plan.scored_on,
@@ -61,22 +57,33 @@ def _describe(plan: Plan, dataset: Path, split: dict[str, Any]) -> dict[str, Any
     }
 
 
+def _one_split(split: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "name": split["name"],
+        "sha256": split["sha256"],
+        "cases_sha256": cases_sha256(split),
+        "counts": {part: len(split[part]) for part in LISTS},
+    }
+
+
+def _cross_validation(splits: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The splits of all folds as one record; every case is a test case once."""
+    folds = {fold: split["sha256"] for fold, split in splits.items()}
+    return {
+        "name": f"{len(splits)} folds",
+        "sha256": sha256_of(folds),
+        "cases_sha256": sha256_of([cases_sha256(split) for split in splits.values()]),
+        "counts": {"test": sum(len(split["test"]) for split in splits.values())},
+        "folds": folds,
+    }
+
+
 def former_rows(folder: Path) -> list[Row]:
     """The rows in a study's ``study.json``; none without the file."""
     file = folder / "study.json"
     rows = read_json(file)["rows"] if file.is_file() else []
-    return [Row(**{field.name: row[field.name] for field in fields(Row)}) for row in rows]
-
-
-def cases_sha256(split: Mapping[str, Any]) -> str:
-    """A hash of the cases in each list of a split; it does not depend on images and masks."""
-    return sha256_of(_without_hashes({part: split[part] for part in LISTS}))
-
-
-def _without_hashes(content: Any) -> Any:
-    if isinstance(content, Mapping):
-        return {key: _without_hashes(value) for key, value in content.items() if not key.endswith("sha256")}
-    return [_without_hashes(item) for item in content] if isinstance(content, list) else content
+    known = [field.name for field in fields(Row)]
+    return [Row(**{name: row[name] for name in known if name in row}) for row in rows]
 
 
 def machine() -> dict[str, Any]:

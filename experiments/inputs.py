@@ -7,7 +7,7 @@ from typing import Any
 from custom_components.bundle import SHIPPED_BUNDLES, read_bundle
 from custom_components.data import load_datalist
 from custom_components.data.file_hashes import FileHashes
-from custom_components.foundation.files import file_sha256, read_json
+from custom_components.foundation.files import file_sha256, read_json, sha256_of
 from custom_components.run_identity import differences, in_one_line, is_comparable, run_identity
 from custom_components.run_settings import Settings, settings_of
 from experiments.plan import DISTILLATION, EPOCHS, Plan, Row
@@ -35,28 +35,28 @@ class Inputs:
         # Trainings keep these hashes too, so that each file is read only once.
         self._hashes = FileHashes(dataset / "prepared" / "hashes.json")
 
-    @property
-    def all_cases(self) -> Path:
-        """The split file of all sites; every row is scored on its cases."""
-        return self.folder / "splits" / "all.json"
+    def all_cases(self, row: Row) -> Path:
+        """The split file of all sites; the row is scored on its cases."""
+        return self.folder / "splits" / row.fold / "all.json"
 
     def datalist(self, row: Row) -> Path:
         """The split file of a row's sites."""
-        return self.folder / "splits" / f"{'+'.join(row.sites)}.json" if row.sites else self.all_cases
+        return self.all_cases(row).with_name(f"{'+'.join(row.sites)}.json") if row.sites else self.all_cases(row)
 
     def of(self, row: Row) -> dict[str, Any]:
         """The inputs ``trained``, ``scored`` and ``epochs`` of a row."""
         parts = {part: self._cases(self.datalist(row), part) for part in ("training", "validation")}
-        scored = {"scored": self._cases(self.all_cases, self.plan.scored_on)}
+        scored = {"scored": self._cases(self.all_cases(row), self.plan.scored_on)}
         settings = {**row.settings, "seed": row.seed}
         pretrained = Path(str(row.settings.get("pretrained") or ""))
         return {
             "trained": run_identity(
-                self._settings(DISTILLATION if row.teachers else row.bundle, "train", settings),
+                self._settings(DISTILLATION if row.is_distilled else row.bundle, "train", settings),
                 parts,
                 file_sha256(pretrained) if pretrained.is_file() else None,
-                read_bundle(row.bundle, SHIPPED_BUNDLES).identity if row.teachers else None,
-                {teacher: self._teacher(teacher) for teacher in row.teachers},
+                read_bundle(row.bundle, SHIPPED_BUNDLES).identity if row.is_distilled else None,
+                {teacher: self._teacher(teacher) for teacher in row.teachers}
+                | {str(number): _predictions(table) for number, table in enumerate(row.predictions)},
             ),
             "scored": run_identity(self._settings(row.bundle, "evaluate", {"part": self.plan.scored_on}), scored),
             "epochs": row.settings[EPOCHS],
@@ -76,6 +76,14 @@ class Inputs:
         model = self.folder / "bundles" / name / "models" / "model.pt"
         weights_sha256 = file_sha256(model) if model.is_file() else None
         return {**read_bundle(self._by_name[name].bundle, SHIPPED_BUNDLES).identity, "weights_sha256": weights_sha256}
+
+
+def _predictions(table: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a folder of predictions, and a hash of its files."""
+    folder = Path(table["predictions"])
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    content = sha256_of({str(file.relative_to(folder)): file_sha256(file) for file in files})
+    return {**{key: value for key, value in table.items() if key != "predictions"}, "files_sha256": content}
 
 
 def what_changed(was: Mapping[str, Any], now: Mapping[str, Any], kinds: Iterable[str] = ("trained", "scored")) -> str:

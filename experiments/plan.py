@@ -32,6 +32,8 @@ class Row:
         teachers: names of the rows that are the teachers.
         seed: seed of the training.
         settings: values that replace those of the bundle's train.json.
+        fold: the part of a cross-validation that the row is tested on, such as ``fold1``; empty without one.
+        predictions: teachers that are folders of predictions, as tables of the option ``teachers``, after the rows.
     """
 
     name: str
@@ -42,6 +44,13 @@ class Row:
     teachers: tuple[str, ...] = ()
     seed: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
+    fold: str = ""
+    predictions: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def is_distilled(self) -> bool:
+        """Whether the row has teachers."""
+        return bool(self.teachers or self.predictions)
 
 
 @dataclass(frozen=True)
@@ -57,7 +66,10 @@ class Plan:
         scored_on: the list whose cases are scored: ``test``, or ``validation`` for a plan that compares settings.
         leave_out: the site whose cases are the test cases.
         groups: the sites of each limited teacher.
+        folds: the parts of a cross-validation, ``fold1`` and so on; empty without one.
         rows: the rows in the order of the table.
+        expected_spread: the expected standard deviation, over the cases, of the difference between a student and its
+            baseline, in Dice points; a former study shows it. None if unknown.
     """
 
     title: str
@@ -69,6 +81,8 @@ class Plan:
     leave_out: str | None
     groups: tuple[tuple[str, ...], ...]
     rows: tuple[Row, ...]
+    folds: tuple[str, ...] = ()
+    expected_spread: float | None = None
 
     @property
     def image(self) -> dict[str, Any]:
@@ -76,16 +90,16 @@ class Plan:
         return {"image_size": self.image_size, "field_of_view": self.field_of_view}
 
     def with_teachers(self, patterns: Sequence[str]) -> list[Row]:
-        """The rows whose name matches a pattern (``enet_*``), and the rows of their teachers.
+        """The rows whose name, or name without fold, matches a pattern (``enet_*``), and the rows of their teachers.
 
         Raises:
             InputError: if a pattern matches no row.
         """
         for pattern in patterns:
-            if not any(fnmatch(row.name, pattern) for row in self.rows):
+            if not any(_matches(row, pattern) for row in self.rows):
                 names = ", ".join(row.name for row in self.rows)
                 raise InputError(f"--only {pattern}: no such row; the plan has {names}")
-        wanted = {row.name for row in self.rows if any(fnmatch(row.name, pattern) for pattern in patterns)}
+        wanted = {row.name for row in self.rows if any(_matches(row, pattern) for pattern in patterns)}
         wanted |= {teacher for row in self.rows if row.name in wanted for teacher in row.teachers}
         return [row for row in self.rows if row.name in wanted]
 
@@ -98,6 +112,7 @@ def load_plan(
     image_size: int | None = None,
     epochs: int | None = None,
     leave_out: str | None = None,
+    folds: int | None = None,
 ) -> Plan:
     """Read a plan and adapt it to a dataset.
 
@@ -110,6 +125,7 @@ def load_plan(
         image_size: size of the images in pixels, instead of the plan's size.
         epochs: number of epochs of every row, instead of the plan's numbers.
         leave_out: a site whose cases are the test cases; no row is trained on this site.
+        folds: number of the parts of a cross-validation, in place of one split.
 
     Raises:
         InputError: if there is no such plan, or it does not fit the dataset.
@@ -120,7 +136,7 @@ def load_plan(
         raise InputError(f"{name_or_path}: no such plan; give a YAML file or one of: {shipped}")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return _fit(content, path.name, sites, groups, seeds, image_size, epochs, leave_out)
+        return _fit(content, path.name, sites, groups, seeds, image_size, epochs, leave_out, folds)
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not a YAML file ({str(error).splitlines()[0]})") from None
     except (KeyError, TypeError) as error:
@@ -136,6 +152,7 @@ def _fit(
     image_size: int | None,
     epochs: int | None,
     leave_out: str | None,
+    folds: int | None,
 ) -> Plan:
     wanted = 1 + max((row["group"] for row in content["rows"] if "group" in row), default=-1)
     groups = tuple(tuple(group) for group in groups) or _spread(sorted(sites), wanted)
@@ -146,8 +163,9 @@ def _fit(
     entries = [entry for entry in content["rows"] if "group" not in entry or groups[entry["group"]]]
     gone = {entry["name"] for entry in content["rows"]} - {entry["name"] for entry in entries}
     seeds = tuple(seeds or content.get("seeds", [0]))
+    parts = tuple(f"fold{number}" for number in range(1, (folds or content.get("folds", 0)) + 1))
     rows = []
-    for entry in entries:
+    for fold, entry in itertools.product(parts or [""], entries):
         settings = {**content.get("settings", {}), **entry.get("settings", {})}
         if epochs is not None:
             settings[EPOCHS] = epochs
@@ -156,14 +174,16 @@ def _fit(
         for seed in seeds if entry["role"] != "teacher" else seeds[:1]:
             rows.append(
                 Row(
-                    name=entry["name"] + (f"_seed{seed}" if seed != seeds[0] else ""),
+                    name=_in_fold(entry["name"], fold) + (f"_seed{seed}" if seed != seeds[0] else ""),
                     label=entry["label"],
                     role=entry["role"],
                     bundle=entry["bundle"],
                     sites=groups[entry["group"]] if "group" in entry else (),
-                    teachers=tuple(teacher for teacher in entry.get("teachers", ()) if teacher not in gone),
+                    teachers=tuple(_in_fold(one, fold) for one in entry.get("teachers", ()) if one not in gone),
                     seed=seed,
                     settings=settings,
+                    fold=fold,
+                    predictions=tuple(entry.get("predictions", ())),
                 )
             )
     _check(rows, name)
@@ -180,7 +200,17 @@ def _fit(
         leave_out=leave_out,
         groups=tuple(group for group in groups if group),
         rows=tuple(rows),
+        folds=parts,
+        expected_spread=content.get("expected_spread"),
     )
+
+
+def _in_fold(name: str, fold: str) -> str:
+    return f"{name}_{fold}" if fold else name
+
+
+def _matches(row: Row, pattern: str) -> bool:
+    return fnmatch(row.name, pattern) or fnmatch(row.name.replace(f"_{row.fold}", ""), pattern)
 
 
 def _check(rows: Sequence[Row], plan: str) -> None:
@@ -194,7 +224,7 @@ def _check(rows: Sequence[Row], plan: str) -> None:
             raise InputError(f"{plan}: row {row.name}: role '{row.role}' is none of {', '.join(ROLES)}")
         if unknown := set(row.teachers) - set(counts):
             raise InputError(f"{plan}: row {row.name}: no row is called {', '.join(sorted(unknown))}")
-        if row.role == "student" and not row.teachers:
+        if row.role == "student" and not row.is_distilled:
             raise InputError(f"{plan}: row {row.name}: a student needs teachers")
         if EPOCHS not in row.settings:
             raise InputError(f"{plan}: row {row.name}: no {EPOCHS} in its settings or the plan's")

@@ -142,7 +142,7 @@ class Job:
             ("training", commands.training(row, *where, study.inputs.datalist(row))),
             (
                 "evaluating",
-                commands.evaluating(row, *where, study.inputs.all_cases, study.plan.scored_on),
+                commands.evaluating(row, *where, study.inputs.all_cases(row), study.plan.scored_on),
             ),
         ]
         self._next()

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from custom_components.foundation.tables import text_lines
 from experiments.plan import EPOCHS
-from experiments.report.study import RunRecord, load_study
+from experiments.report.run_record import RunRecord
+from experiments.report.study import load_study
 
 
 def render_status(folder: Path) -> str:
@@ -14,7 +15,7 @@ def render_status(folder: Path) -> str:
     Raises:
         InputError: if ``folder`` holds no study.
     """
-    rows = load_study(folder).rows
+    rows = load_study(folder).runs
     lines = text_lines([[row.name, _state(row), _best(row)] for row in rows], texts=3)
     done = sum(row.evaluation is not None for row in rows)
     return "\n".join([*lines, f"{done} of {len(rows)} rows done"])

@@ -31,7 +31,7 @@ label-given:
 	@test -n "$$STUDIES" -a -n "$$MODELS" || \
 		{ echo 'error: give studies and bundles, for example STUDIES=/data/t2 MODELS="enet espnet"' >&2; exit 1; }
 
-test-label: $(LABEL_READY)  ## the tests of the MONAI Label server (3 minutes)
+test-label: $(LABEL_READY)  ## run the tests of the MONAI Label server (3 minutes)
 	OMP_NUM_THREADS=1 $(LABEL_PY) -m pytest tests/hosts/label
 
 # ---- MONAI Deploy
@@ -76,7 +76,7 @@ deploy-app: bundle-given out-given $(DEPLOY_READY)  ## write the input of 'monai
 	echo "$(HOLOSCAN)" >> "$$OUT/app/requirements.txt" && \
 	cp "$$script" "$$OUT/models/model"
 
-test-deploy: $(DEPLOY_READY)  ## the tests of the MONAI Deploy application (3 minutes)
+test-deploy: $(DEPLOY_READY)  ## run the tests of the MONAI Deploy application (3 minutes)
 	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check -r tests/hosts/deploy/requirements.txt
 	OMP_NUM_THREADS=1 HOLOSCAN_LOG_LEVEL=OFF PYTHONPATH=.:integrations/monai_deploy:tests/data_prep:tests \
 		$(DEPLOY_PY) -m pytest -W 'ignore:Current stack size' --confcutdir=tests/hosts/deploy tests/hosts/deploy
@@ -91,7 +91,8 @@ out-given:
 
 FLARE := .venv-flare
 FLARE_PY := $(FLARE)/bin/python
-# make flare: the output folder, two hospitals, and the distilling site. Each training has one cycle of the learning rate.
+# For make flare: the output folder, two hospitals, and the distilling site. Every training there has one cycle of the
+# learning rate.
 FEDERATION := runs/flare
 HOSPITALS := RUNMC BMC
 DISTILLER := UCL
@@ -104,7 +105,7 @@ $(FLARE)/ready: integrations/flare/requirements.txt requirements.txt tests/requi
 	$(FLARE_PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-flare: $(FLARE)/ready $(FEDERATION)/data  ## two hospitals with phantoms: a common student, then a teacher each and a student distilled from both
+flare: $(FLARE)/ready $(FEDERATION)/data  ## let two hospitals with phantoms train one student, then a teacher each, and distil a student from both teachers
 	$(FLARE_PY) -m integrations.flare student --bundle enet --rounds 5 --epochs 4 --size 64 --out $(FEDERATION) \
 		--set lr_scheduler::step_size_up=90 learning_rate=0.005 \
 		--hospitals $(foreach name,$(HOSPITALS),$(name)=$(FEDERATION)/data/$(name))
@@ -129,5 +130,5 @@ $(FEDERATION)/data: | $(FLARE)/ready
 		$(FLARE_PY) -m data_prep split $@.part/$$name --fractions 60 20 20 || exit; done
 	mv $@.part $@
 
-test-flare: $(FLARE)/ready  ## the tests of integrations/flare, in an environment of its own (2 minutes)
+test-flare: $(FLARE)/ready  ## run the tests of NVIDIA FLARE, in an environment of their own (2 minutes)
 	OMP_NUM_THREADS=1 $(FLARE_PY) -m pytest tests/hosts/flare

@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 from reporting.blocks import Block, Section
 from reporting.plots import png
 
-CSS_PIXELS_PER_INCH = 96  # by definition; a picture of this width shows its letters in the size that they were drawn in
+CSS_PIXELS_PER_INCH = 96  # CSS defines this; it gives the letters of a picture the size in which they were drawn
 
 
 def html_page(title: str, summary: str, sections: Sequence[Section]) -> str:
-    """A report as HTML; the file holds its pictures.
+    """A report as HTML that holds its pictures.
 
     Args:
-        title: of the report.
+        title: title of the report.
         summary: the line below the title.
         sections: the parts of the report, in their order.
     """

@@ -10,7 +10,7 @@ def markdown_page(title: str, summary: str, sections: Sequence[Section]) -> str:
     """A report as Markdown. A section whose only content is pictures is left out.
 
     Args:
-        title: of the report.
+        title: title of the report.
         summary: the line below the title.
         sections: the parts of the report, in their order.
     """

@@ -45,7 +45,7 @@ def show(axes: Axes, image: AxialSlice, view: tuple[float, float, float] | None 
     """Draws a slice.
 
     Args:
-        axes: to draw on.
+        axes: the axes to draw on.
         image: the slice.
         view: centre (row, column) and width, in mm, of the square to show; None shows the whole slice.
     """
@@ -63,7 +63,7 @@ def show(axes: Axes, image: AxialSlice, view: tuple[float, float, float] | None 
 
 
 def outline(axes: Axes, mask: AxialSlice, colour: str, width: float = 1.7) -> None:
-    """Draws the border of a mask; ``width`` is that of the line in points."""
+    """Draws the border of a mask; ``width`` is the width of the line in points."""
     if (mask.pixels > 0).any():
         (rows, columns), (height, width) = mask.pixels.shape, mask.pixel_mm
         # A border of background closes the outline of a mask that touches the edge of the image.

@@ -15,7 +15,7 @@ class Line:
     Attributes:
         cells: one text for each column.
         kind: the role of the line's model (``teacher``, ``baseline``, ``student``), which the HTML page shows as a
-            colour; empty without one.
+            colour; empty if the line is not about a model.
     """
 
     cells: Sequence[str]

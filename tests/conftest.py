@@ -1,4 +1,4 @@
-"""What many tests share: a tiny dataset, and copies of the bundles, so that no test writes into the checkout."""
+"""Fixtures of many tests: a tiny dataset, and copies of the bundles, so that no test writes into the checkout."""
 
 import functools
 import logging
@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,26 @@ torch.set_num_threads(1)
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 SIZE = 32
-# Neither the voxel order nor the in-plane size is what the networks see.
+# The networks see another order and another in-plane size of the voxels, so preprocessing must change both.
 AFFINE = np.array([[-1.25, 0, 0, 40], [0, -1.25, 0, 30], [0, 0, 3.6, -20], [0, 0, 0, 1]])
+
+
+# Files that take a worker a minute, and whose names come last. They come first, so that both workers end together.
+LONG_FILES = ("test_wheel.py", "test_extending.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONG_FILES)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def fork_server() -> None:
+    """Start the server of ``forked_python`` before the first test, if a collected test uses it.
+
+    A process has one fork server. If an import started its own one first, the forks of the tests would lack MONAI.
+    """
+    if "forked_python" in sys.modules:
+        forkserver.ensure_running()
 
 
 @pytest.fixture(scope="session")
@@ -91,12 +110,12 @@ def checked_in_preprocessing() -> Callable[..., Compose]:
 
 @pytest.fixture(scope="session")
 def random_transforms() -> Callable[[], RandomTransforms]:
-    """``random_transforms()``: those of ENet's checked-in config, new, and all of them in every slice."""
+    """``random_transforms()`` makes new transforms of ENet's checked-in config, all of which act on every slice."""
     return lambda: checked_in("train#random_transforms", "train", image_size=SIZE, augmentation=1.0)
 
 
 def checked_in(key: str, config: str, **changes: Any) -> Any:
-    """What is under a key of one of ENet's checked-in configs."""
+    """The value of a key in one of ENet's checked-in configs."""
     parser = ConfigParser()
     parser.read_config(REPOSITORY / "bundles" / "enet" / "configs" / f"{config}.json")
     for name, value in changes.items():
@@ -144,7 +163,7 @@ def slices(dataset_dir, checked_in_preprocessing, tmp_path_factory) -> Callable[
 
 @pytest.fixture(scope="session")
 def make_trained(dataset_dir, checked_in_preprocessing, slices, tmp_path_factory) -> Callable[..., Bundle]:
-    """``make_trained("enet", image_size=64)``: a bundle as a training leaves it, with random weights instead.
+    """``make_trained("enet", image_size=64)`` makes a bundle as after a training, but with random weights.
 
     Each call gives a copy of its own of the one bundle that is built.
     """
@@ -193,11 +212,11 @@ def workflow(dataset_dir, monkeypatch) -> Callable[..., ConfigWorkflow]:
 
 @pytest.fixture
 def one_error_line(capsys) -> Callable[[Callable[[], Any]], str]:
-    """``one_error_line(run)``: what a user sees on stderr if ``run()`` ends the program."""
+    """``one_error_line(run)`` returns the line that a user sees on stderr if ``run()`` ends the program."""
 
     def fail(run: Callable[[], Any]) -> str:
         capsys.readouterr()
-        with pytest.raises(Exception) as caught:  # noqa: PT011 - MONAI wraps the error; what is shown is the point
+        with pytest.raises(Exception) as caught:  # noqa: PT011 - MONAI wraps the error; the test is about the shown line
             run()
         capsys.readouterr()
         sys.excepthook(caught.type, caught.value, caught.tb)

@@ -19,7 +19,7 @@ def test_no_flipped_bit_goes_unseen(tmp_path):
             found = read_checkpoint(file)
         except InputError:
             continue
-        # The rest is padding.
+        # Damage that is not found lies in the padding, and the content is unchanged.
         assert torch.equal(found["weight"], content["weight"])
         assert found["epoch"] == 3
 

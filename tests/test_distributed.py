@@ -46,7 +46,7 @@ class Number:
 
 
 def talk(rank: int) -> dict[str, Any]:
-    """The results on which two processes agree: the means of their values, and the states of both, loaded again."""
+    """Compute the common results of two processes: the means of their values, and the states of both after loading."""
     values = ({"loss": 1.0, "weight@UCL": 0.25}, {"loss": 3.0, "weight@HK": 0.5})[rank]
     state, loaded = OfEveryProcess(Number(4 + rank)).state_dict(), Number(0)
     OfEveryProcess(loaded).load_state_dict(state)

@@ -1,4 +1,4 @@
-"""Every example in a docstring gives what stands below it."""
+"""Every example in a docstring gives the result that stands below it."""
 
 import doctest
 from importlib import import_module

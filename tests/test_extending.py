@@ -1,20 +1,20 @@
-"""The recipes of docs/extending.md, followed to the letter in a copy of the repository."""
+"""These tests follow the recipes of docs/extending.md exactly, in a copy of the repository."""
 
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from forked_python import run_forked
 
 COPIED = ("bundles", "custom_components", "data_prep", "tests", "docs", "LICENSE", "pyproject.toml", "requirements.txt")
 NOT_COPIED = shutil.ignore_patterns("models", "output", "__pycache__", "hosts", "*.npz", "*.png")
 
 
 class Recipe:
-    """A section of the page: its blocks of code, each below the name of its file, put into a copy of the repository."""
+    """A section of the page. Its blocks of code, each with a file name, are put into a copy of the repository."""
 
     def __init__(self, page: str, heading: str, copy: Path) -> None:
         section = page.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
@@ -29,7 +29,7 @@ class Recipe:
                 (self.copy / file).write_text(code)
 
     def add_line(self, file: str, before: str) -> None:
-        """Put the one line of this file into the copy, before the line that begins so."""
+        """Put the only line for a file into the copy, in front of the line that begins with ``before``."""
         (line,) = self.text[Path(file)].splitlines()
         text = (self.copy / file).read_text()
         assert text.count(f"\n{before}") == 1
@@ -50,13 +50,12 @@ def copy(repository, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(copy) -> Callable[..., str]:
-    """``python("-m", "pytest", ...)`` runs in the copy, on the copy's code, and gives what it printed."""
+    """``python("-m", "pytest", ...)`` runs in the copy, on the copy's code, and returns its output."""
 
     def run(*arguments: str) -> str:
-        command = [sys.executable, *arguments]
         environment = {"PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1", "PATH": ""}
-        done = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
+        done = run_forked([sys.executable, *arguments], copy, environment)
+        assert done.returncode == 0, done.stdout
         return done.stdout
 
     return run
@@ -64,7 +63,7 @@ def python(copy) -> Callable[..., str]:
 
 @pytest.fixture
 def recipe(repository, copy) -> Callable[[str], Recipe]:
-    """``recipe("A network")``: the section of this heading."""
+    """``recipe("A network")`` gives the section with this heading."""
     return lambda heading: Recipe((repository / "docs" / "extending.md").read_text(), heading, copy)
 
 
@@ -93,7 +92,7 @@ def test_a_network_is_three_files_and_its_tests_come_by_themselves(recipe, pytho
     assert passed(report) > 20
 
 
-def test_a_loss_term_is_two_files(recipe, python):
+def test_a_loss_term_is_two_files(recipe, python, copy):
     term = recipe("A loss term")
     table = "custom_components/loss_terms.py"
     assert [str(file) for file in term.text] == ["custom_components/losses/focal.py", table]
@@ -101,12 +100,12 @@ def test_a_loss_term_is_two_files(recipe, python):
     term.add_line(table, "}\n# These terms compare the student with its teachers.")
     files = ["tests/losses/test_sum_of_terms.py", "tests/test_docstrings.py"]
     assert passed(python("-m", "pytest", "-vv", "-p", "no:cacheprovider", *files, "-k", "focal")) >= 2
-    use = """
+    (copy / "use.py").write_text("""
 import torch
 from custom_components.losses import SegmentationLoss
 from torch.nn.functional import cross_entropy
 logits, mask = torch.randn(2, 2, 8, 8), torch.randint(2, (2, 1, 8, 8))
 loss = SegmentationLoss(terms={"focal": {"weight": 0.5, "gamma": 0}})
 assert torch.allclose(loss.terms(logits, mask)["focal"], cross_entropy(logits, mask[:, 0]))
-"""
-    python("-c", use)
+""")
+    python("-m", "use")

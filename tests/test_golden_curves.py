@@ -1,6 +1,7 @@
 """The loss of every step of a short training, for each preset of the distillation loss and for a training alone.
 
-``python tests/test_golden_curves.py`` writes the curves again. A change that moves one says why, in its commit message.
+``python tests/test_golden_curves.py`` writes the curves again. If a change moves a curve, its commit message gives the
+reason.
 """
 
 import json
@@ -21,7 +22,7 @@ CURVES = ["alone", *PRESETS]
 
 
 def curve(name: str) -> list[float]:
-    """An ENet learns six steps on two slices, alone or from two untrained ESPNets, in float64."""
+    """The losses of six steps of an ENet on two slices, alone or from two untrained ESPNets, in float64."""
     torch.manual_seed(0)
     student = ENet().double()
     teachers = [ESPNet().double().eval() for _ in range(2)]

@@ -1,6 +1,6 @@
-"""The variables of ``make`` reach the programs as they were typed, or are refused before anything is done.
+"""The variables of ``make`` reach the programs as the user typed them, or make refuses them before it runs a program.
 
-The programs are stood in for by a script that writes down its arguments.
+A script that writes down its arguments replaces the programs.
 """
 
 import json
@@ -32,7 +32,7 @@ if "import" in sys.argv:
 
 @pytest.fixture
 def make(tmp_path) -> Callable[..., tuple[list[list[str]], subprocess.CompletedProcess]]:
-    """``make("demo", OUT="x")``: the arguments of the programs that were started, and what make said."""
+    """``make("demo", OUT="x")`` returns the arguments of the programs that it started, and the output of make."""
     for name in (
         "Makefile",
         "variables.mk",
@@ -89,7 +89,7 @@ def test_the_phantom(make, tmp_path):
     assert calls[0] == ["-m", "data_prep", "phantom", raw]
     assert calls[1] == ["-m", "data_prep", "import", raw, "--out", "runs/demo/dataset", "--keep-ids"]
     assert calls[2][-4:] == ["--groups", "RUNMC,BMC", "I2CVB,UCL", "BIDMC,HK"]
-    assert len(make("demo")[0]) == 1  # the dataset is there
+    assert len(make("demo")[0]) == 1  # the dataset exists already, so only the study runs
 
 
 def test_a_study_of_other_data_is_refused(make):
@@ -147,7 +147,7 @@ def test_a_deployment(make, tmp_path, name):
         "--filepath",
     ]
     assert calls[0][8] == f"{bundle}/models/model.ts.part"
-    assert done.returncode == 2  # the stand-in has written none
+    assert done.returncode == 2  # the script has not written the expected file
 
 
 def test_a_bundle_without_weights(make, tmp_path):

@@ -1,4 +1,4 @@
-"""Options arrive as typed and as meant, from the command line of MONAI."""
+"""MONAI's command line gives every option the text that the user typed, in the option's kind."""
 
 import ast
 import json
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked_python import run_forked
 from monai.bundle import ConfigParser
 
 from custom_components.foundation.errors import InputError
@@ -15,7 +16,7 @@ from custom_components.options import FLAGS, NUMBERS, TEXT, TEXTS, WHOLE_NUMBERS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(REPOSITORY.glob("bundles/*/configs/*.json"))
-RUN = [sys.executable, "-W", "ignore", "-m", "monai.bundle", "run"]
+RUN = [sys.executable, "-m", "monai.bundle", "run"]
 
 AS_TYPED = {
     "dataset_dir": "2024",
@@ -45,7 +46,7 @@ AS_MEANT = {
 
 
 def test_the_command_line_of_monai(tmp_path):
-    """Texts are what was typed, letter by letter; true, false and None mean what they say."""
+    """Texts stay as they were typed, letter by letter. true, false and None are values, not texts."""
     defaults = dict.fromkeys([*AS_TYPED, *AS_MEANT], "default") | {"seed": 0, "field_of_view": 128, "pretrained": None}
     config = {key: value for key, value in defaults.items() if "::" not in key}
     config["nested"] = {"_target_": "dict", "file": "f", "folder": "d", "amp": True}
@@ -55,7 +56,8 @@ def test_the_command_line_of_monai(tmp_path):
     words = [f"--config_file={tmp_path / 'config.json'}"]
     for key, value in {**AS_TYPED, **{key: words for key, (words, _) in AS_MEANT.items()}}.items():
         words += [f"--{key.replace('::', '#')}", value]
-    done = subprocess.run([*RUN, *words], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    done = run_forked([*RUN, *words], cwd=REPOSITORY)
+    assert done.returncode == 0, done.stdout
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("{"))
     found = ast.literal_eval(line)
     nested = found.pop("nested")
@@ -63,13 +65,20 @@ def test_the_command_line_of_monai(tmp_path):
     assert found == {**AS_TYPED, **{key: meant for key, (_, meant) in AS_MEANT.items()}, "seed": 0}
 
 
-def test_a_wrong_option_ends_the_program_with_one_line(tmp_path):
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--device", "gpu"], "error: --device gpu: no device; use cpu, cuda or cuda:<number>"),
+        (["--devise=cpu"], "error: --devise: the config has no such option; similar ones: --device"),
+    ],
+)
+def test_a_wrong_option_ends_the_program_with_one_line(tmp_path, words, line):
     config = {"imports": ["$import custom_components"], "device": "cpu", "run": ["$print(@device)"]}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    words = ["--config_file", str(tmp_path / "config.json"), "--device", "gpu"]
+    words = ["--config_file", str(tmp_path / "config.json"), *words]
     done = subprocess.run([*RUN, *words], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "error: --device gpu: no device; use cpu, cuda or cuda:<number>"
+    assert done.stderr.splitlines()[-1] == line
     assert "Traceback" not in done.stderr
 
 
@@ -134,7 +143,7 @@ def test_off(value):
 
 @pytest.mark.parametrize("value", ["on please", "", None, 2, "ture"])
 def test_what_may_mean_either_is_refused(value):
-    with pytest.raises(InputError, match=f"--resume {value}: neither True nor False"):
+    with pytest.raises(InputError, match=rf"\A--resume {value}: neither True nor False"):
         flag("resume", value)
 
 

@@ -50,7 +50,7 @@ def test_float16_is_left_to_the_trainer_and_refused_on_a_cpu(network):
     with pytest.raises(InputError, match=r"\Aprecision: float16 is for GPUs; use --precision bfloat16, or auto\Z"):
         PrecisionInferer("float16")(IMAGES, network)
     logits = PrecisionInferer("float16")(IMAGES.to("meta"), network.to("meta"))
-    assert logits.dtype == torch.float32  # no autocast of its own
+    assert logits.dtype == torch.float32  # the inferer used no autocast
 
 
 @pytest.mark.parametrize(

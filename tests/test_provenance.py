@@ -40,7 +40,7 @@ def test_says_how_to_repeat_the_run(record, dataset_dir):
 
 
 def test_tells_the_run_and_not_the_file(copy_bundles, workflow):
-    """A network that the command line changed, cases that a host brought, and no path among the settings."""
+    """The record has the network that the command line changed and the cases of a host. Its settings hold no path."""
     bundle, espnet = copy_bundles("mobilenetv2") / "mobilenetv2", "custom_components.networks.ESPNet"
     run = workflow(bundle, "train", **{"network_def::_target_": espnet, "optimizer::weight_decay": 0.1})
     record = run.parser.get_parsed_content("provenance")
@@ -67,10 +67,12 @@ def test_a_host_that_has_no_datalist(cases, preprocessing, repository, tmp_path)
 
 
 def test_teachers_are_named_with_their_weights(cases, preprocessing, dataset_dir, repository):
-    teachers = SimpleNamespace(names=["pspnet", "fcn"], weights_sha256=["aa", "bb"])
+    seen = {"nnunet": {"saw_test_cases": False, "by": "the user's word"}}
+    teachers = SimpleNamespace(names=["pspnet", "fcn", "nnunet"], weights_sha256=["aa", "bb", None], seen=seen)
     split = dataset_dir / "splits" / "all.json"
     record = provenance(repository / "bundles" / "enet", split, preprocessing, [], [], teachers)
-    assert record["teachers"] == {"pspnet": "aa", "fcn": "bb"}
+    assert record["teachers"] == {"pspnet": "aa", "fcn": "bb", "nnunet": None}
+    assert record["predicted_teachers"] == public_provenance(record)["predicted_teachers"] == seen
 
 
 def test_the_git_revision_tells_of_changes(tmp_path):

@@ -1,4 +1,4 @@
-"""Two runs are the same if they mean the same; what differs is told in words."""
+"""Two runs with the same meaning have the same identity. A difference is described in words."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The settings of a run are every key of its config but those of one list, with the values that the run takes."""
+"""The settings of a run are all keys of its config except the keys in one list, with the values that the run uses."""
 
 import json
 from fnmatch import fnmatchcase
@@ -26,7 +26,7 @@ def in_use(**config):
 
 
 def keys_of(content, key="") -> set[str]:
-    """The path of every leaf, found in another way than by the module."""
+    """The path of every leaf, by code that is independent of the module."""
     if isinstance(content, dict) and content:
         return set().union(*(keys_of(item, f"{key}::{name}") for name, item in content.items()))
     if isinstance(content, list) and any(isinstance(item, dict | list) for item in content):
@@ -49,7 +49,7 @@ def test_no_key_of_a_training_is_forgotten(config, multi):
 
 
 def test_every_exemption_is_of_a_key_that_exists():
-    """But for those that hosts, MONAI's tracking and its data loaders bring."""
+    """Hosts, MONAI's tracking and MONAI's data loaders add the keys of the other exemptions to a config."""
     contents = [json.loads(file.read_text()) for path in TRAIN for file in path.parent.glob("*.json")]
     keys = set().union(*map(keys_of, contents))
     brought = {"_meta_", "_meta_::*", "experiment_name", "tracking", "tracking_uri", "train::dataset::data"}
@@ -115,5 +115,5 @@ def test_the_values_below_a_key():
 
 
 def test_outside_of_a_config_there_are_none():
-    with pytest.raises(RuntimeError, match=r"not called from a config of MONAI\Z"):
+    with pytest.raises(RuntimeError, match=r"\Asettings_in_use: not called from a config of MONAI\Z"):
         settings_in_use()

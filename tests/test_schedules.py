@@ -1,4 +1,4 @@
-"""The batches in which the learning rate rises and falls, against hand-computed numbers, alone and in ENet's config."""
+"""The numbers of batches in which the learning rate rises and falls, compared with numbers computed by hand."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""A name means one thing: no two classes of the project share a name, and no module has a name that says nothing."""
+"""A name means one thing: no two classes of the project share a name, and no module has a noise word as its name."""
 
 import ast
 from collections import defaultdict

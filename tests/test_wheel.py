@@ -1,4 +1,4 @@
-"""The project works installed from a wheel, where no checkout is."""
+"""The project works when it is installed from a wheel, without a checkout."""
 
 import os
 import shutil
@@ -49,7 +49,7 @@ def wheel(repository, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(wheel, tmp_path_factory):
-    """``installed("-m", "data_prep", ...)`` runs Python where the wheel and its requirements are, and no checkout."""
+    """``installed("-m", "data_prep", ...)`` runs Python with the wheel and its requirements, but without a checkout."""
     site, elsewhere = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("elsewhere")
     install = ["install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
     subprocess.run([sys.executable, "-m", "pip", *install], check=True)

@@ -1,4 +1,4 @@
-"""A mask that touches the border of the window is told; one inside is not, whatever the sizes of voxels and pixels."""
+"""A mask that touches the border of the window gives a warning, with any sizes of voxels and pixels."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def volumes(box_mm, voxel_mm=1.0, pixels=60, flip=False):
 
 def test_the_pixels_of_a_window():
     assert pixdim(128, 256) == [0.5, 0.5, -1]
-    assert pixdim(None, 256) == [-1, -1, -1]  # as they are
+    assert pixdim(None, 256) == [-1, -1, -1]  # -1 keeps the pixel size
 
 
 @pytest.mark.parametrize("flip", [False, True])

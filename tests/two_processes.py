@@ -1,17 +1,17 @@
-"""A function in two processes that talk to each other, as torchrun starts them."""
+"""Running of a function in two processes of one group, as under torchrun."""
 
 from collections.abc import Callable
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import ignite.distributed as idist
 import torch
+from forked_python import SERVER
 
 
 def in_two_processes(function: Callable[[int], Any], folder: Path) -> list[Any]:
     """The results of ``function(rank)`` in two processes of one gloo group, which share ``folder``."""
-    with get_context("spawn").Pool(2) as pool:
+    with SERVER.Pool(2) as pool:
         return pool.starmap(_join, [(function, rank, folder) for rank in range(2)], chunksize=1)
 
 

@@ -1,4 +1,4 @@
-"""``python -m custom_components.bundle build | card | copy | export | package``.
+"""``python -m custom_components.bundle build | card | copy | export | package | predict``.
 
 Exit codes: 0 done; 1 not done, the line on stderr says why; 2 wrong usage.
 """
@@ -56,6 +56,18 @@ def package(options: argparse.Namespace) -> int:
     return 0
 
 
+def predict(options: argparse.Namespace) -> int:
+    """Write a model's probabilities for the cases of a dataset, to teach a student with them."""
+    from custom_components.predictions.predicting import images_to_predict, predict
+    from custom_components.predictions.predictors import open_predictor
+
+    images = images_to_predict(options.dataset, options.datalist, options.part or ())
+    model = open_predictor(options.model, options.preprocessing_of, options.run_code_of, options.device)
+    count = predict(model, images, options.out)
+    print(f"{options.out}: {count} cases predicted by {model.name}, {len(images) - count} were there")
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code."""
     options = _parser().parse_args(arguments)
@@ -97,6 +109,23 @@ def _parser() -> argparse.ArgumentParser:
     package_ = add(package)
     package_.add_argument("bundle", help="name or folder of a trained bundle")
     package_.add_argument("--out", type=Path, default=Path("dist"), help="folder of the zip (dist)")
+    predict_ = add(predict)
+    predict_.add_argument("model", help="name or folder of a trained MONAI bundle, or a TorchScript file")
+    predict_.add_argument("--dataset", type=Path, required=True, help="folder of dataset.json")
+    predict_.add_argument("--out", type=Path, required=True, help="folder of the predictions")
+    predict_.add_argument(
+        "--datalist", type=Path, help="split whose cases are predicted (default: all of dataset.json)"
+    )
+    predict_.add_argument("--part", action="append", help="list of the split, such as training; may be repeated (all)")
+    predict_.add_argument(
+        "--preprocessing-of", metavar="BUNDLE", help="bundle whose preprocessing and inferer a TorchScript file takes"
+    )
+    predict_.add_argument(
+        "--run-code-of",
+        metavar="NAME",
+        help="name of a bundle of another project, whose code may run; give it only if you trust the bundle",
+    )
+    predict_.add_argument("--device", help="cpu, cuda or cuda:<number> (default: the config's)")
     return parser
 
 

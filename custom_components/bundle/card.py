@@ -10,17 +10,18 @@ from custom_components.evaluation_table import EVALUATION_COLUMNS, evaluation_ro
 from custom_components.foundation.tables import markdown_table
 
 TEMPLATE = SHIPPED_BUNDLES / "_base" / "README.md"
-NO_WEIGHTS = "No weights are part of this repository: train it on your own cases."
-NOT_EVALUATED = "None yet: no evaluation is on record."
+NO_WEIGHTS = "The repository holds no weights. Train the bundle on your own cases."
+NOT_EVALUATED = "There are no figures yet: no evaluation of this bundle is on record."
 
 IN_AND_OUT = (
-    "A T2-weighted axial MRI volume (NIfTI) goes in slice by slice: {}. The network gives logits of background and "
-    "prostate for every slice. The mask (0 background, 1 prostate) comes back on the input volume's own grid, as its "
-    "largest connected component, and is saved under the volume's name in `predictions/` of the output folder."
+    "The input is a T2-weighted axial MRI volume (NIfTI). First the volume is preprocessed: {}. Then the network takes "
+    "one slice at a time and gives logits of background and prostate. The mask (0 background, 1 prostate) lies on the "
+    "input volume's own grid and keeps only the largest connected component. Inference saves the mask under the "
+    "volume's name in `predictions/` of the output folder."
 )
 WINDOW = (
-    "- It sees the central {0:g} mm of a slice: what reaches beyond is cut. Inference warns when a mask touches that "
-    "border.\n"
+    "- The network sees only the central {0:g} mm of a slice. Inference warns when a mask touches the border of this "
+    "square, because the gland may then be cut.\n"
 )
 
 
@@ -81,9 +82,9 @@ sha256sum -c SHA256SUMS
 
 {_shell(".", {}, has_weights=True)}
 
-Its weights can teach: in the project's repository, name this folder in `--teachers` of the distillation bundle. Of the
-cases that it was trained on, `models/provenance.json` keeps site and hash only; by the hash, a distillation refuses to
-be tested on them."""
+The bundle can be a teacher: in the project's repository, name this folder in `--teachers` of the distillation bundle.
+For each case of the training, `models/provenance.json` keeps only the site and a hash. A distillation compares the
+hashes with its own test cases, and refuses a teacher that was trained on one of them."""
 
 
 def _shell(folder: str, options: dict[str, str], has_weights: bool) -> str:
@@ -132,7 +133,8 @@ def _figures(evaluation: dict[str, Any]) -> str:
         "",
         markdown_table(EVALUATION_COLUMNS, evaluation_rows(summary, all_sites="**all**")),
         "",
-        "Scores per volume, mean ± standard deviation over the cases. Where no prostate was found, the diagonal of the",
-        "image counts as its distance. A case is missed if its mask has no voxel in common with the prostate.",
+        "The scores are computed per volume; the table shows the mean ± standard deviation over the cases. If the",
+        "network finds no prostate, the diagonal of the image counts as the distance. A case is missed if the mask of",
+        "the network has no voxel in common with the prostate.",
     ]
     return "\n".join(lines)

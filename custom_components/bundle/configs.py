@@ -33,7 +33,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def lay_over(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """Return ``config`` with ``changes`` applied; a key ``a::b`` reaches into mappings and, by number, into lists."""
+    """Return ``config`` with ``changes`` applied; a key ``a::b`` reaches into mappings and, by number, into lists.
+
+    >>> lay_over({"train": {"lr": 0.1, "steps": ["read", "flip"]}}, {"train::steps::1": "scale", "seed": 7})
+    {'train': {'lr': 0.1, 'steps': ['read', 'scale']}, 'seed': 7}
+    """
     config = copy.deepcopy(config)
     for path, value in changes.items():
         *parents, last = path.split("::")
@@ -45,7 +49,7 @@ def lay_over(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def generated_files(bundle: Path, bundles: Path = SHIPPED_BUNDLES) -> dict[Path, str]:
-    """The generated files of one bundle: their texts by path below the bundle.
+    """The texts of the generated files of one bundle, by path below the bundle.
 
     Args:
         bundle: folder with a ``bundle.yaml``.

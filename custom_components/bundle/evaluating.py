@@ -1,4 +1,4 @@
-"""The scores of a bundle: those that its own evaluation wrote, and those with another network in place of its own."""
+"""The scores of a bundle: reading its last evaluation, and evaluating it with another network."""
 
 import tempfile
 from pathlib import Path
@@ -12,12 +12,15 @@ from custom_components.foundation.files import read_json
 
 
 def evaluation_file(bundle: Path) -> Path:
-    """Where the ``evaluate.json`` of a bundle writes its scores."""
+    """The file into which the ``evaluate.json`` of a bundle writes its scores."""
     return bundle / "output" / "evaluation.json"
 
 
 def read_evaluation(bundle: Path, weights_sha256: str) -> dict[str, Any] | None:
-    """The last evaluation of a bundle on test cases; None if there is none, or it scored other weights."""
+    """Read the last evaluation of a bundle on test cases.
+
+    The result is None if there is no such evaluation, or if it scored other weights.
+    """
     file = evaluation_file(bundle)
     report = read_json(file) if file.is_file() else {}
     return report if report.get("weights_sha256") == weights_sha256 and report.get("part") == "test" else None

@@ -37,7 +37,7 @@ def fitting_provenance(trained: Bundle, configs: Path) -> dict[str, Any]:
 
     Raises:
         InputError: as :func:`read_provenance`, or if the configs have another network or another preprocessing than
-            those that were trained with.
+            the training had.
     """
     provenance = read_provenance(trained)
     inference = read_json(configs / "inference.json")

@@ -1,21 +1,17 @@
 """The preprocessing of a run in words, for its model card."""
 
 import json
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from custom_components.bundle.parsing import parse_config
 from custom_components.data.describe import describe
 
-# MONAI logs that an optional decoder (DICOM on a GPU) is missing, each time it makes an image reader.
-logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
-
 Described = Mapping[str, Any]
 
 
 def described_preprocessing(inference: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The transforms of a config in the form of a provenance; ``config`` is the content of the config's file."""
+    """The preprocessing of ``inference.json`` as a provenance records it; ``inference`` is the content of this file."""
     parser = parse_config(inference, {})
     return describe(parser.get_parsed_content("preprocessing").transforms)
 
@@ -26,6 +22,10 @@ def in_words(transforms: Sequence[Described]) -> str:
     Args:
         transforms: as :func:`custom_components.data.describe.describe` gives them. A transform without words in this
             module is shown by its name and settings.
+
+    >>> turned = {"transform": "Orientationd", "ornt_transform": {"axcodes": "LPS"}}
+    >>> in_words([turned, {"transform": "Flipd", "axis": 0}])
+    'turned to LPS, Flipd {"axis": 0}'
     """
     return ", ".join(filter(None, (WORDS.get(step["transform"], _by_its_settings)(step) for step in transforms)))
 

@@ -1,4 +1,4 @@
-"""Reading of a bundle folder from an unknown source: it gives plain data, and none of its code is run.
+"""Reading of a bundle folder from an unknown source as plain data; no code of the folder runs.
 
 This module reads only ``network_def``, ``taps`` and the provenance. It evaluates no ``$`` expression, and the network
 must be a class of this project (compare MONAI's advisory GHSA-873f-pvrv-4x83: a config can run any code).
@@ -36,7 +36,7 @@ class Bundle:
 
     @property
     def out_channels(self) -> int:
-        """The number of classes, which a network has where its bundle gives none too."""
+        """The number of classes C: that of ``network_def`` or, without one, the networks' own default."""
         return self.network_def.get("out_channels", 2)
 
     @property
@@ -78,7 +78,7 @@ class Bundle:
 
 
 def weights_file(bundle: Path) -> Path:
-    """Where the trained weights of a bundle are, once it is trained."""
+    """The file of a bundle's trained weights; a training writes it."""
     return bundle / "models" / "model.pt"
 
 
@@ -97,17 +97,18 @@ def find_bundle(name_or_path: str, bundles_dir: str | Path) -> Path:
     is_name = here.name == name_or_path != ".."
     wanted, other = (named, here) if is_name else (here, None)
     hint = f"for that of the working directory give ./{name_or_path}"
-    if _is_bundle(wanted):
-        if other and _is_bundle(other) and not other.samefile(wanted):
+    if is_bundle(wanted):
+        if other and is_bundle(other) and not other.samefile(wanted):
             logger.warning(f"two bundles '{name_or_path}': {wanted.resolve()} is used; {hint}")
         return wanted.resolve()
-    if other and _is_bundle(other):
+    if other and is_bundle(other):
         raise InputError(f"no bundle '{name_or_path}' in {bundles_dir}; {hint}")
     looked = f"neither {here} nor {named} has" if is_name else f"{here} has no"
     raise InputError(f"no bundle '{name_or_path}': {looked} configs/train.json; give a bundle's name or folder")
 
 
-def _is_bundle(folder: Path) -> bool:
+def is_bundle(folder: Path) -> bool:
+    """Whether a folder is a bundle that can be trained."""
     return (folder / "configs" / "train.json").is_file()
 
 
@@ -115,7 +116,7 @@ def read_bundle(name_or_path: str, bundles_dir: str | Path = ".") -> Bundle:
     """Read the bundle that :func:`find_bundle` finds.
 
     Raises:
-        InputError: if its train.json is not JSON or lacks ``network_def`` or ``taps``.
+        InputError: if there is no such bundle, or its train.json is not JSON or lacks ``network_def`` or ``taps``.
     """
     path = find_bundle(name_or_path, bundles_dir)
     config = read_json(path / "configs" / "train.json")

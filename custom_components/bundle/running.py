@@ -8,13 +8,13 @@ from typing import Any
 
 
 def run_command(run_id: str, config: str | Path, options: Mapping[str, Any]) -> list[str]:
-    """The words of ``python -m monai.bundle run``, for :mod:`subprocess`; no shell takes them apart.
+    """The words of a command ``python -m monai.bundle run``, for :mod:`subprocess` without a shell.
 
     Args:
         run_id: which part of the config runs: ``training``, ``evaluating``, ``inference`` or ``preprocessing``.
         config: file of the bundle's config.
         options: values by their ids in the config, such as ``train::trainer::max_epochs``. A list may hold any names
-            and paths: :mod:`custom_components.options` reads each as it is given here.
+            and paths: :mod:`custom_components.options` reads each item exactly as it is given here.
 
     >>> run_command("training", "enet/configs/train.json", {"seed": 1, "teachers": ["north", "it's #2"]})[2:]
     ... # doctest: +NORMALIZE_WHITESPACE

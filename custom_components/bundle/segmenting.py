@@ -1,4 +1,4 @@
-"""One volume through a trained bundle: its folder, or the ``model.ts`` that was exported from it.
+"""Segmentation of one volume by a trained bundle, which is a folder or its exported ``model.ts``.
 
 The steps are the preprocessing, the inferer and the postprocessing of ``inference.json``, one after the other. MONAI's
 evaluator does the same, but it needs ignite, which a host such as MONAI Deploy does not bring.
@@ -49,7 +49,7 @@ class Segmented:
 
     Attributes:
         mask: NIfTI file, uint8 0/1 on the volume's grid.
-        probs: (C, H, W, D) on the volume's grid, if they were asked for.
+        probs: probabilities (C, H, W, D) on the volume's grid; None unless the caller asked for them.
         warning: one line if the window that the network sees may have cut the gland, else None.
     """
 
@@ -59,12 +59,13 @@ class Segmented:
 
 
 def open_bundle(folder: Path) -> TrainedBundle:
-    """A bundle with the weights that are in its folder now.
+    """Open a bundle with the weights that are in its folder now.
 
-    Its configs are run, not only read: open bundles that are trusted, or guests by :mod:`custom_components.teachers`.
+    This function runs the bundle's configs, so use it only for bundles that you trust. Open other bundles with
+    :mod:`custom_components.teachers`, which runs no code of a bundle.
 
     Raises:
-        InputError: if it is not trained, or its weights are of another network.
+        InputError: if the bundle is not trained, or if its weights are those of another network.
     """
     weights = require_weights(weights_file(folder))
     inference, metadata = (read_json(folder / "configs" / name) for name in (CONFIG, "metadata.json"))
@@ -73,17 +74,18 @@ def open_bundle(folder: Path) -> TrainedBundle:
 
 
 def open_exported(model_file: Path) -> TrainedBundle:
-    """A bundle exported with ``monai.bundle ckpt_export``.
+    """Open a bundle that ``monai.bundle ckpt_export`` has exported.
 
     Args:
-        model_file: ``model.ts``.
+        model_file: the exported ``model.ts``.
 
     Raises:
-        InputError: if it is no TorchScript, or was exported without the bundle's inference config or metadata.
+        InputError: if the file is not a TorchScript, or if the export left out the bundle's inference config or
+            metadata.
     """
     try:
         network, metadata, extra = load_net_with_metadata(model_file, torch.device("cpu"), (CONFIG,))
-    except json.JSONDecodeError:  # a TorchScript in which there is no text of metadata
+    except json.JSONDecodeError:  # a TorchScript without metadata
         metadata = None
     except (RuntimeError, ValueError) as error:
         raise InputError(f"{model_file}: is no TorchScript model; export the bundle again") from error
@@ -97,9 +99,9 @@ class Segmenting:
 
     Args:
         bundle: from :func:`open_bundle` or :func:`open_exported`.
-        folder: gets the masks, in its ``predictions``.
-        device: by default a GPU where there is one.
-        keep_probs: whether to give the probabilities, too.
+        folder: the masks are written into its sub-folder ``predictions``.
+        device: the device of the network; None takes a GPU if there is one, otherwise the CPU.
+        keep_probs: whether a result also holds the probabilities.
     """
 
     def __init__(
@@ -117,7 +119,7 @@ class Segmenting:
         self._field_of_view = bundle.inference.get("field_of_view")
 
     def __call__(self, image: str | Path) -> Segmented:
-        """Segment one NIfTI volume, which :func:`custom_components.data.check_volumes` finds fit."""
+        """Segment one NIfTI volume that :func:`custom_components.data.check_volumes` has accepted."""
         data = self._preprocess({"image": image})
         with torch.inference_mode():
             logits = self._infer(data["image"][None].to(self._device), self._network)

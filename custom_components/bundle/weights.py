@@ -1,4 +1,4 @@
-"""The trained weights of a bundle, and what its provenance says of them."""
+"""Reading of a bundle's trained weights and of their provenance."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,10 +15,10 @@ from custom_components.state_dict import difference
 
 
 def require_weights(file: str | Path) -> Path:
-    """The file, if it is there.
+    """Return the path of a file of weights, after a check that the file exists.
 
     Raises:
-        InputError: if it is not.
+        InputError: if the file does not exist.
     """
     if not Path(file).is_file():
         raise InputError(f"{file}: no such checkpoint; train the bundle first")
@@ -26,10 +26,11 @@ def require_weights(file: str | Path) -> Path:
 
 
 def load_weights(network: nn.Module, file: str | Path) -> nn.Module:
-    """Load a bare state dict strictly, as tensors only, into ``network``, and give it back.
+    """Load a file with a bare state dict strictly into ``network``, and return the network. No code in the file runs.
 
     Raises:
-        InputError: if the file is missing or no checkpoint, holds code, or is of another network (says which keys).
+        InputError: if the file is missing, is not a checkpoint, or holds more than tensors and plain values; or if the
+            weights are those of another network (the message names the keys).
     """
     state = read_checkpoint(require_weights(file))
     if differing := difference(network.state_dict(), state):
@@ -39,7 +40,7 @@ def load_weights(network: nn.Module, file: str | Path) -> nn.Module:
 
 
 def _trained_as(file: Path) -> str:
-    """The network of the provenance beside weights, in words; empty if it does not tell."""
+    """The network that the provenance beside the weights names, in words; empty if there is no provenance of them."""
     provenance = recorded_provenance(file.parent) or {}
     network_def = provenance.get("network_def")
     if not isinstance(network_def, Mapping) or provenance.get("weights_sha256") != file_sha256(file):
@@ -58,7 +59,7 @@ def read_provenance(trained: Bundle) -> dict[str, Any]:
     """The provenance of the weights that are in a bundle now.
 
     Raises:
-        InputError: if there are no weights or no provenance, or if the weights are others than those of the provenance.
+        InputError: if there are no weights or no provenance, or if the provenance is that of other weights.
     """
     if not trained.model_file.is_file():
         raise InputError(f"{trained.model_file}: no trained weights; train the bundle first")

@@ -14,6 +14,10 @@ def describe(value: Any) -> Any:
     """A transform, or a list of them, as plain JSON: its class and its public settings.
 
     Unlike a hash of a pickle, the description is the same on every machine, and people can read and compare it.
+
+    >>> from monai.transforms import Flipd
+    >>> describe(Flipd(keys="image", spatial_axis=0))["flipper"]
+    {'transform': 'Flip', 'spatial_axis': 0}
     """
     if isinstance(value, Transform):
         # Private attributes may depend on the machine: LoadImaged's readers depend on the installed packages.

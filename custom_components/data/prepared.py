@@ -103,7 +103,7 @@ def prepare_cases(
     hashes = FileHashes(cache_dir / "hashes.json")
 
     def prepare(some: Sequence[Mapping[str, Any]]) -> list[PreparedCase]:
-        return _in_threads(lambda case: _prepare(case, preprocessing, recipe, hashes), some, progress)
+        return in_threads(lambda case: _prepare(case, preprocessing, recipe, hashes), some, progress)
 
     if idist.get_world_size() > 1:
         prepare(cases[idist.get_rank() :: idist.get_world_size()])
@@ -115,8 +115,11 @@ def prepare_cases(
     return prepared
 
 
-def _in_threads(prepare: Callable[[Any], PreparedCase], cases: Sequence[Any], progress: str) -> list[PreparedCase]:
-    """The prepared cases in their order. Threads are enough: unpacking and torch's operations release Python's lock."""
+def in_threads(prepare: Callable[[Any], Any], cases: Sequence[Any], progress: str) -> list[Any]:
+    """The results for all cases, in the order of the cases.
+
+    Threads are enough: unpacking and torch's operations release Python's lock.
+    """
     processes = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     threads = max(1, min(usable_cores() // processes, len(cases)))
     torch_threads = torch.get_num_threads()

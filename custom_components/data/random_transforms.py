@@ -59,18 +59,12 @@ class RandomTransforms:
         Returns:
             New tensors of the same shapes, types and device.
         """
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        drawn = torch.stack([torch.rand(DRAWS, generator=generator) for generator in generators])
-        flipped, moved, adjusted, noisy = (drawn[:, :4] < self.probability).T
-        amounts = drawn[:, 4:]
-        image, label = image.clone(), label.clone()
-        image[flipped], label[flipped] = image[flipped].flip(2), label[flipped].flip(2)
-        if moved.any():
-            maps = self._maps(*(amounts[moved, :4] * 2 - 1).T).to(image)
-            image[moved], label[moved] = _move(image[moved], label[moved], maps)
+        generators, drawn = _draw(seeds)
+        _, _, adjusted, noisy = (drawn[:, :4] < self.probability).T
+        image, label = self._place(drawn, image, label)
         if adjusted.any():
             least, largest = self.gamma
-            exponents = least + (largest - least) * amounts[adjusted, 4]
+            exponents = least + (largest - least) * drawn[adjusted, 8]
             image[adjusted] = _adjust_contrast(image[adjusted], exponents.to(image)[:, None, None, None])
         for place in noisy.nonzero().flatten().tolist():
             noise = torch.randn(image.shape[1:], generator=generators[place]) * torch.rand(
@@ -78,6 +72,35 @@ class RandomTransforms:
             )
             image[place] += (noise * self.noise).to(image)
         return image, label
+
+    def move(self, maps: Tensor, seeds: Iterable[int]) -> Tensor:
+        """Flip and move maps as :meth:`__call__` flips and moves the images of the same seeds: bilinear, without
+        contrast and noise.
+
+        Probabilities that sum to 1 do so afterwards.
+
+        Args:
+            maps: (B, K, H, W), float, such as the classes' probabilities.
+            seeds: B seeds, those of the images.
+
+        Returns:
+            A new tensor of the same shape, type and device.
+        """
+        return self._place(_draw(seeds)[1], maps)[0]
+
+    def _place(self, drawn: Tensor, image: Tensor, label: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """The flipped and moved copies of images (B, K, H, W) and of their labels, if there are labels."""
+        flipped, moved = (drawn[:, :2] < self.probability).T
+        grid = _grid(self._maps(*(drawn[moved, 4:8] * 2 - 1).T).to(image), image.shape[2:]) if moved.any() else None
+
+        def place(pixels: Tensor, mode: str) -> Tensor:
+            pixels = pixels.clone()
+            pixels[flipped] = pixels[flipped].flip(2)
+            if grid is not None:
+                pixels[moved] = _sample(pixels[moved], grid, mode)
+            return pixels
+
+        return place(image, "bilinear"), None if label is None else place(label, "nearest")
 
     def _maps(self, angle: Tensor, stretch: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """Affine maps (B, 2, 3), made from amounts (B,) between -1 and 1.
@@ -92,19 +115,26 @@ class RandomTransforms:
         return torch.cat([turn * scales[:, None], turn @ shift[:, :, None]], dim=2)
 
 
-def _move(image: Tensor, label: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Apply maps (B, 2, 3) to images and labels (B, 1, H, W); a place outside gets the nearest border pixel's value."""
-    height, width = image.shape[2:]
+def _draw(seeds: Iterable[int]) -> tuple[list[torch.Generator], Tensor]:
+    """A generator for each seed, and its first :data:`DRAWS` numbers (B, DRAWS): four that decide which transforms are
+    made, then the amounts of the affine map (four) and of the contrast.
+    """
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    return generators, torch.stack([torch.rand(DRAWS, generator=generator) for generator in generators])
+
+
+def _grid(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """The places (B, H, W, 2) from which maps (B, 2, 3) take the pixels of images of a size (H, W)."""
     # grid_sample takes coordinates from -1 to 1, the column before the row.
-    half = maps.new_tensor([height, width]) / 2
+    half = maps.new_tensor(list(size)) / 2
     theta = torch.cat([maps[:, :, :2] * half, maps[:, :, 2:]], dim=2) / half[:, None]
     theta = torch.cat([theta[:, :, :2].flip(1, 2), theta[:, :, 2:].flip(1)], dim=2)
-    grid = functional.affine_grid(theta, list(image.shape), align_corners=False)
+    return functional.affine_grid(theta, [len(maps), 1, *size], align_corners=False)
 
-    def sample(pixels: Tensor, mode: str) -> Tensor:
-        return functional.grid_sample(pixels, grid, mode, padding_mode="border", align_corners=False)
 
-    return sample(image, "bilinear"), sample(label.to(image), "nearest").to(label)
+def _sample(pixels: Tensor, grid: Tensor, mode: str) -> Tensor:
+    """Images or labels (B, K, H, W) at the places of a grid; a place outside gets the nearest border pixel's value."""
+    return functional.grid_sample(pixels.to(grid), grid, mode, padding_mode="border", align_corners=False).to(pixels)
 
 
 def _adjust_contrast(image: Tensor, exponents: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The trainer of a distillation."""
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,9 +11,14 @@ from monai.utils import CommonKeys, convert_to_tensor
 from torch import Tensor
 
 from custom_components.engines.gradients import gradient_norms
+from custom_components.foundation.errors import InputError
+from custom_components.loss_terms import DISTILLING
 from custom_components.losses import DistillationLoss
+from custom_components.losses.term import Answer, Output
 from custom_components.not_finite import LOWER, MEND, OTHER_TEACHER, not_finite
-from custom_components.teachers import CachedTeachers, OnlineTeachers, Taps, TeacherEnsemble
+from custom_components.teachers import Batch, OnlineTeachers, Taps, Teachers
+
+logger = logging.getLogger(__name__)
 
 
 class DistillationTrainer(SupervisedTrainer):
@@ -28,11 +34,12 @@ class DistillationTrainer(SupervisedTrainer):
 
     Args:
         loss_function: the combined loss.
-        teachers: frozen teachers, their cached outputs, or teachers that learn together with the student.
+        teachers: teachers of any kind.
         student_taps: taps of the unwrapped student; the teachers' taps have the same keys.
         kwargs: arguments of ``SupervisedTrainer``.
 
     Raises:
+        InputError: if no teacher has what the distilling terms compare.
         NotFiniteError: if a term is not finite; the message names the term, the case and the slice.
     """
 
@@ -40,7 +47,7 @@ class DistillationTrainer(SupervisedTrainer):
         self,
         *,
         loss_function: DistillationLoss,
-        teachers: TeacherEnsemble | CachedTeachers | OnlineTeachers,
+        teachers: Teachers,
         student_taps: Taps,
         **kwargs: Any,
     ) -> None:
@@ -50,8 +57,6 @@ class DistillationTrainer(SupervisedTrainer):
         self.student_taps = student_taps
         self.add_event_handler(Events.EPOCH_STARTED, self._tell_progress)
         self.add_event_handler(Events.ITERATION_STARTED, self.student_taps.arm)
-        if isinstance(teachers, CachedTeachers):
-            self.add_event_handler(Events.ITERATION_STARTED, lambda: teachers.prefetch(self._samples()))
         self.online = isinstance(teachers, OnlineTeachers)
         if self.online:
             self.add_event_handler(Events.ITERATION_COMPLETED, teachers.check_weights)
@@ -63,34 +68,46 @@ class DistillationTrainer(SupervisedTrainer):
 
     def _distil(self, student_logits: Tensor, target: Tensor) -> Tensor:
         image = convert_to_tensor(self.state.output[CommonKeys.IMAGE], track_meta=False)
-        student_features = self.student_taps.collect(self.student_taps.keys)
-        teacher_logits, teacher_features = self._ask_teachers(image, target)
-        result = self.distillation_loss(student_logits, target, student_features, teacher_logits, teacher_features)
+        student = Output(student_logits, self.student_taps.collect(self.student_taps.keys))
+        batch = Batch(image, target, self.state.batch, self.optimizer.param_groups[0]["lr"])
+        answers = self.teachers.answer(batch, self.distillation_loss.answer)
+        self._tell_missing_features(answers)
+        result = self.distillation_loss.compare(student, target, answers)
         if not result.loss.isfinite():
             tensors = [("image", image, MEND)]
             advice = LOWER if self.online else OTHER_TEACHER
-            for name, logits, features in zip(self.teachers.names, teacher_logits, teacher_features, strict=True):
-                tensors += [(f"output of teacher {name}", tensor, advice) for tensor in (*features, logits)]
-            tensors += [("student's output", tensor, LOWER) for tensor in (*student_features, student_logits)]
+            for name, answer in zip(self.teachers.names, answers, strict=True):
+                summaries = [tensor for own in answer.summaries.values() for tensor in own]
+                tensors += [(f"output of teacher {name}", tensor, advice) for tensor in (*summaries, answer.logits)]
+            tensors += [("student's output", tensor, LOWER) for tensor in (*student.features, student_logits)]
             terms = {name: term.item() for name, term in {**result.terms, "loss": result.loss}.items()}
             raise not_finite(terms, self.state.epoch, self.state.batch, tensors)
         self.distillation_loss.last_terms = {
             **result.terms,
             **weights_by_site(result.weights, self.teachers.names, self.state.batch["site"]),
-            **(self.teachers.last_losses if self.online else {}),
+            **self.teachers.last_losses,
             **self._gradient_norms(result.weighted_terms),
         }
         return result.loss
 
-    def _ask_teachers(self, image: Tensor, target: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
-        if self.online:
-            return self.teachers.learn(image, target, self.optimizer.param_groups[0]["lr"])
-        return self.teachers(image, self._samples())
+    def _tell_missing_features(self, answers: Sequence[Answer]) -> None:
+        """Say once which terms leave out which teachers.
 
-    def _samples(self) -> list[tuple[str, int, int]]:
-        """The (case, slice, view) of each image of the batch."""
-        batch = self.state.batch
-        return list(zip(batch["case"], batch["slice"].tolist(), batch["view"].tolist(), strict=True))
+        Raises:
+            InputError: if no distilling term is left.
+        """
+        terms = self.distillation_loss.terms_of_features
+        if self.state.iteration > 1 or not terms:
+            return
+        without = [name for name, answer in zip(self.teachers.names, answers, strict=True) if not answer.summaries]
+        if len(without) == len(answers) and not self.distillation_loss.parts.keys() & DISTILLING.keys() - terms.keys():
+            raise InputError(
+                f"{', '.join(without)}: has no features, and no other distilling term has a weight",
+                "teachers",
+                "give --loss::beta 1",
+            )
+        if without:
+            logger.info(f"{', '.join(without)}: no features, so {', '.join(terms)} leave them out")
 
     def _gradient_norms(self, weighted_terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The gradient norms of the first batch of an epoch; empty for all other batches."""

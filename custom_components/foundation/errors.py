@@ -21,7 +21,7 @@ LACKS = {
 
 
 class OneLineError(Exception):
-    """An error of which the user sees the message alone: ``where: what (detail); advice``.
+    """An error that ends the program with one line for the user: ``where: what (detail); advice``.
 
     Args:
         what: what is wrong; or the whole message, when nothing else is given.

@@ -40,7 +40,13 @@ def require_readable(path: str | Path) -> None:
 
 
 def sha256_of(content: Any) -> str:
-    """SHA-256 of a JSON value in canonical form."""
+    """SHA-256 of a JSON value in canonical form.
+
+    The order of the keys and the kind of sequence do not count:
+
+    >>> sha256_of({"lr": 0.01, "size": [96, 96]}) == sha256_of({"size": (96, 96), "lr": 0.01})
+    True
+    """
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

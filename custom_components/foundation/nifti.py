@@ -42,7 +42,11 @@ class Volume:
 
 
 def voxel_mm3(affine: np.ndarray) -> float:
-    """The volume of one voxel in mm³, computed from the 4 x 4 affine in mm."""
+    """The volume of one voxel in mm³, computed from the 4 x 4 affine in mm.
+
+    >>> round(voxel_mm3(np.diag([-0.5, 0.5, 3.0, 1.0])), 3)
+    0.75
+    """
     return abs(float(np.linalg.det(affine[:3, :3])))
 
 
@@ -81,6 +85,19 @@ def read_volume(path: Path, channel: int | None = None, upright: bool = True) ->
     return Volume(voxels.astype(np.float32 if scaled else voxels.dtype.newbyteorder("=")), affine)
 
 
+def stored_shape(path: Path) -> tuple[int, ...]:
+    """The shape that a NIfTI's header tells; no voxel is read.
+
+    Raises:
+        InputError: if the file is missing, unreadable or not NIfTI.
+    """
+    require_readable(path)
+    with _from_nibabel(path):
+        shape = nibabel.load(path).shape
+    require_sane_shape(path, shape)
+    return tuple(map(int, shape))
+
+
 def require_sane_shape(path: Path, shape: tuple[int, ...]) -> None:
     """Refuse a header whose shape is larger than any MRI, before memory is allocated.
 
@@ -102,7 +119,11 @@ def is_nifti_name(path: str | Path) -> bool:
 
 
 def volume_name(path: str | Path) -> str:
-    """A file's name without its folder and without ``.nii`` or ``.nii.gz``, in capital or small letters."""
+    """A file's name without its folder and without ``.nii`` or ``.nii.gz``, in capital or small letters.
+
+    >>> volume_name("RUNMC/Case07.v1.NII.gz")
+    'Case07.v1'
+    """
     return ENDING.sub("", Path(path).name)
 
 

@@ -21,6 +21,9 @@ def as_text(name: str) -> str:
     Latin-1.
 
     Python keeps such bytes as lone surrogates, which cannot be written or drawn.
+
+    >>> as_text("M\\udcfcller"), as_text("Müller")
+    ('Müller', 'Müller')
     """
     return name if is_text(name) else os.fsencode(name).decode("latin-1")
 

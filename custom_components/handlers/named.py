@@ -4,7 +4,10 @@ from typing import Any
 
 
 def named(handler: Any) -> Any:
-    """The handler itself. MONAI's property check and MONAI Label read ``_target_`` of every item of the list, so that a
-    bare reference to a named handler cannot stand there. Handlers that others refer to need a name: their number in the
-    list changes when a host puts its own in front."""
+    """Return the handler itself.
+
+    MONAI's property check and MONAI Label read ``_target_`` of every item of the list, and a bare reference has none. A
+    handler that other parts of the config refer to needs a name, because its number in the list changes when a host
+    puts a handler of its own in front.
+    """
     return handler

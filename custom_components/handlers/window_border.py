@@ -16,7 +16,7 @@ class WindowBorder:
     input's grid) and the prepared ``image``.
 
     Args:
-        field_of_view: the side of the window in mm; None is the whole image, and then nothing can be cut off.
+        field_of_view: the side of the window in mm; None stands for the whole image, of which nothing is cut off.
     """
 
     def __init__(self, field_of_view: float | str | None) -> None:

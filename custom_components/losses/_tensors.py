@@ -5,7 +5,7 @@ Shapes: B batch, C classes, K feature channels, H W rows and columns.
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -36,8 +36,12 @@ def _widen(value: Any) -> Any:
     if isinstance(value, Tensor):
         value = value.as_subclass(Tensor)
         return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(_widen, value))
     if isinstance(value, list | tuple):
         return [_widen(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _widen(item) for key, item in value.items()}
     return value
 
 
@@ -47,6 +51,8 @@ def _tensors(values: Iterable[Any]) -> Iterable[Tensor]:
             yield value
         elif isinstance(value, list | tuple):
             yield from _tensors(value)
+        elif isinstance(value, Mapping):
+            yield from _tensors(value.values())
 
 
 def check_choice(name: str, value: Any, choices: Sequence[str]) -> None:

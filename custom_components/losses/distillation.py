@@ -17,7 +17,7 @@ from custom_components.losses.gates import Gate, check_gate
 from custom_components.losses.prediction import mix_teachers
 from custom_components.losses.presets import EQUATION_5, PRESETS
 from custom_components.losses.sum_of_terms import SumOfTerms, lay_over
-from custom_components.losses.term import Output, SupervisedTerm, Taught
+from custom_components.losses.term import Answer, Output, SupervisedTerm, Taught, Term
 from custom_components.losses.weights import TeacherWeights
 
 
@@ -124,36 +124,114 @@ class DistillationLoss(SumOfTerms):
             raise ValueError(f"logits of {len(teacher_logits)} and features of {len(teacher_features)} teachers given")
         if not needs_features:
             teacher_features = [[] for _ in teacher_logits]
-        labels = segmentation_labels(student_logits, target)
-        weights = self.teacher_weights(teacher_logits, target)
-        gate = self._gate(student_logits, labels, teacher_logits, weights) if self.gate else None
-        student = Output(student_logits, student_features)
+        for features in teacher_features if needs_features else []:
+            check_pairs(student_features, features)
         teachers = [Output(*output) for output in zip(teacher_logits, teacher_features, strict=True)]
-        for teacher in teachers if needs_features else []:
-            check_pairs(student.features, teacher.features)
+        answers = [self.answer(teacher, target) for teacher in teachers]
+        return self.compare(Output(student_logits, student_features), target, answers)
+
+    @in_full_precision
+    @torch.no_grad()
+    def answer(self, teacher: Output, target: Tensor) -> Answer:
+        """Everything that this loss needs from a teacher's output; it does not depend on the student.
+
+        Args:
+            teacher: the teacher's output; without features, the terms that need them leave this teacher out.
+            target: labels (B, 1, H, W).
+        """
+        labels = segmentation_labels(teacher.logits, target)
+        terms = self.terms_of_features if teacher.features else {}
+        return Answer(teacher.logits, {name: term.summary(teacher, labels) for name, term in terms.items()})
+
+    @property
+    def terms_of_features(self) -> dict[str, Term]:
+        """The terms that compare features, by name; each has a summary of its own in every :class:`Answer`."""
+        return {name: term for name, term in self.parts.items() if "features" in term.needs}
+
+    @in_full_precision
+    def compare(
+        self, student: Output, target: Tensor, answers: Sequence[Answer], has_mask: Tensor | None = None
+    ) -> DistillationLossOutput:
+        """Compare the student with the mask and with the teachers' answers.
+
+        Each term is the mean over the samples that have all its inputs: a sample without a mask adds nothing to the
+        terms that need one. A term that no sample has the inputs for is not among the results. In a term that compares
+        features, the sum of equation (6) leaves out the teachers without features, and the other weights stay.
+
+        Args:
+            student: the student's output; its features are used only if a term needs them.
+            target: labels (B, 1, H, W); those of samples without a mask are ignored.
+            answers: the answers of n teachers, from :meth:`answer`.
+            has_mask: whether each sample has a mask, (B,), bool; None means that all have one.
+
+        Raises:
+            ValueError: if shapes, devices or numbers of tensors do not fit.
+            InputError: if a label is not one of 0 to C-1.
+        """
+        if not answers:
+            raise ValueError("no answers of teachers given")
+        labels = segmentation_labels(student.logits, target)
+        rows = None if has_mask is None or has_mask.all() else has_mask.nonzero().flatten()
+        teacher_logits = [answer.logits for answer in answers]
+        weights = self.teacher_weights(teacher_logits, target)
+        gate = self._gate(student.logits, labels, teacher_logits, weights, has_mask) if self.gate else None
         # The view makes autograd add up the gradients of the supervised terms first, as in a training without teachers.
         # Another order would give other rounding.
-        alone = Output(student_logits.view_as(student_logits))
+        alone = student.logits.view_as(student.logits)
         terms = {}
         for name, term in self.parts.items():
             if isinstance(term, SupervisedTerm):
-                terms[name] = term.values(alone, labels).mean()
-                continue
-            with torch.no_grad():
-                summaries = [term.summary(teacher, labels) for teacher in teachers]
-            terms[name] = term.values(student, labels, Taught(summaries, weights, gate)).mean()
+                values = _supervised(term, alone, labels, rows)
+            else:
+                values = _distilled(name, term, student, labels, answers, weights, gate)
+                if values is not None and rows is not None and "mask" in term.needs:
+                    values = values[rows]
+            if values is not None and len(values.flatten()):
+                terms[name] = values.mean()
         weighted_terms = self.weighted(terms)
         return DistillationLossOutput(
-            loss=sum(weighted_terms.values()),
+            # With no term at all, the loss is 0, and a backward pass must be possible.
+            loss=sum(weighted_terms.values()) if terms else alone.sum() * 0,
             terms={name: term.detach() for name, term in terms.items()},
             weighted_terms=weighted_terms,
             weights=weights,
         )
 
     @torch.no_grad()
-    def _gate(self, student: Tensor, labels: Tensor, teachers: Sequence[Tensor], weights: Tensor) -> Gate:
+    def _gate(
+        self, student: Tensor, labels: Tensor, teachers: Sequence[Tensor], weights: Tensor, has_mask: Tensor | None
+    ) -> Gate:
         log_mixture = mix_teachers(teachers, weights)
         if self.gate == "right":
-            return Gate.right(log_mixture, labels)
+            return Gate.right(log_mixture, labels, has_mask)
         losses = self.teacher_weights.judge([log_mixture, student], labels[:, None], per_sample=True)
-        return Gate.better(losses[:, 0], losses[:, 1], labels)
+        return Gate.better(losses[:, 0], losses[:, 1], labels, has_mask)
+
+
+def _supervised(term: Term, logits: Tensor, labels: Tensor, rows: Tensor | None) -> Tensor | None:
+    """A supervised term's values on the samples with a mask; None if there are none."""
+    if rows is None:
+        return term.values(Output(logits), labels)
+    return term.values(Output(logits[rows]), labels[rows]) if len(rows) else None
+
+
+def _distilled(
+    name: str,
+    term: Term,
+    student: Output,
+    labels: Tensor,
+    answers: Sequence[Answer],
+    weights: Tensor,
+    gate: Gate | None,
+) -> Tensor | None:
+    """A distilling term's values on all samples; None if no teacher has what the term compares."""
+    if "features" not in term.needs:
+        with torch.no_grad():
+            summaries = [term.summary(Output(answer.logits), labels) for answer in answers]
+        return term.values(student, labels, Taught(summaries, weights, gate))
+    able = [place for place, answer in enumerate(answers) if name in answer.summaries]
+    if not able:
+        return None
+    summaries = [answers[place].summaries[name] for place in able]
+    own_weights = weights if len(able) == len(answers) else weights[..., able]
+    return term.values(student, labels, Taught(summaries, own_weights, gate))

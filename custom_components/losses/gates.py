@@ -22,36 +22,48 @@ class Gate:
 
     ``"better"``, for each slice: g = 1 where the mixture's loss is below the student's, else 0.
 
+    On a sample without a mask nothing tells where the teachers are right: g = 1.
+
     Args:
         pixels: whether the student follows the teachers, (B, H, W), bool.
         labels: (B, H, W), int64.
         one_sided: whether prediction distillation also requires a teacher that is at least as sure as the student.
+        has_mask: whether each sample has a mask, (B,), bool; None means that all have one.
     """
 
-    def __init__(self, pixels: Tensor, labels: Tensor, one_sided: bool) -> None:
-        self._pixels = pixels
+    def __init__(self, pixels: Tensor, labels: Tensor, one_sided: bool, has_mask: Tensor | None = None) -> None:
+        self._no_mask = None if has_mask is None else ~has_mask[:, None, None]
+        self._pixels = self._open(pixels)
         self._labels = labels
         self._one_sided = one_sided
 
     @classmethod
-    def right(cls, log_mixture: Tensor, labels: Tensor) -> "Gate":
+    def right(cls, log_mixture: Tensor, labels: Tensor, has_mask: Tensor | None = None) -> "Gate":
         """
         Args:
             log_mixture: log p^t (B, C, H, W).
             labels: (B, H, W).
+            has_mask: (B,), bool, or None.
         """
-        return cls(_is_right(log_mixture, labels), labels, one_sided=True)
+        return cls(_is_right(log_mixture, labels), labels, True, has_mask)
 
     @classmethod
-    def better(cls, mixture_losses: Tensor, student_losses: Tensor, labels: Tensor) -> "Gate":
+    def better(
+        cls, mixture_losses: Tensor, student_losses: Tensor, labels: Tensor, has_mask: Tensor | None = None
+    ) -> "Gate":
         """
         Args:
             mixture_losses: the mixture's loss on each slice, (B,).
             student_losses: the student's loss on each slice, (B,).
             labels: (B, H, W).
+            has_mask: (B,), bool, or None.
         """
         pixels = (mixture_losses < student_losses)[:, None, None].expand_as(labels)
-        return cls(pixels, labels, one_sided=False)
+        return cls(pixels, labels, False, has_mask)
+
+    def _open(self, pixels: Tensor) -> Tensor:
+        """Set g = 1 on the samples without a mask."""
+        return pixels if self._no_mask is None else pixels | self._no_mask
 
     @torch.no_grad()
     def of_predictions(self, log_student: Tensor, log_mixture: Tensor) -> Tensor:
@@ -64,7 +76,7 @@ class Gate:
         student, mixture = (
             log_probs.gather(1, self._labels[:, None])[:, 0] for log_probs in (log_student, log_mixture)
         )
-        return _is_right(log_mixture, self._labels) & (mixture >= student)
+        return self._open(_is_right(log_mixture, self._labels) & (mixture >= student))
 
     def of_map(self, size: torch.Size, dtype: torch.dtype) -> Tensor:
         """g (B, h, w) for a map of another size: for each of its pixels, the share of image pixels with g = 1."""

@@ -4,6 +4,7 @@ Sources: attention transfer (Zagoruyko and Komodakis, ICLR 2017) and EMKD (Qin e
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -65,6 +66,9 @@ class ImportanceMapLoss(Term):
         """
         check_pairs(student_features, teacher_features)
         return self._compare(student_features, [self._unit_map(teacher.detach()) for teacher in teacher_features])
+
+    def summary_options(self) -> dict[str, Any]:
+        return {"power": self.power}
 
     def summary(self, teacher: Output, labels: Tensor | None) -> list[Tensor]:
         """The importance map (B, h, w) of each tap."""

@@ -4,6 +4,7 @@ Source: EMKD (Qin et al. 2021, the paper's [4]). The paper's text calls this los
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,6 +72,9 @@ class RegionContrastLoss(Term):
         labels = class_labels(target, student_features[0], self.num_classes)
         masks = self._masks(labels, student_features[0])
         return self._compare(student_features, self._contrasts([f.detach() for f in teacher_features], masks), masks)
+
+    def summary_options(self) -> dict[str, Any]:
+        return {"mask_resize": self.mask_resize, "num_classes": self.num_classes}
 
     def summary(self, teacher: Output, labels: Tensor) -> list[Tensor]:
         """For each tap two tensors (B, pairs of regions): the cosines, and whether each pair counts.

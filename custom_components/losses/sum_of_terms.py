@@ -51,10 +51,11 @@ class SumOfTerms(nn.Module):
         self._shares = {name: table[name].get("anneal", 1.0) for name in self.term_weights}
 
     def weighted(self, terms: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Each term times its present weight w (1 - (1 - anneal) progress)."""
+        """Each of the given terms times its present weight w (1 - (1 - anneal) progress)."""
         return {
             name: weight * (1 - (1 - self._shares[name]) * self.progress) * terms[name]
             for name, weight in self.term_weights.items()
+            if name in terms
         }
 
 

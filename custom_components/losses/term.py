@@ -1,7 +1,8 @@
 """A term of a loss: the base class of all terms in the table of ``loss_terms.py``."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,19 @@ class Output(NamedTuple):
 
     logits: Tensor
     features: Sequence[Tensor] = ()
+
+
+class Answer(NamedTuple):
+    """A teacher's answer for a batch: everything that the loss needs from this teacher, without gradient.
+
+    Attributes:
+        logits: (B, C, H, W).
+        summaries: for each term that needs features, the result of :meth:`Term.summary`. A teacher without features,
+            such as a folder of predictions, has none.
+    """
+
+    logits: Tensor
+    summaries: Mapping[str, Sequence[Tensor]] = MappingProxyType({})
 
 
 class Taught(NamedTuple):
@@ -40,6 +54,10 @@ class Term(nn.Module):
     """
 
     needs: frozenset[str]
+
+    def summary_options(self) -> dict[str, Any]:
+        """The options that :meth:`summary` depends on: summaries with other values are not the same."""
+        return {}
 
     def summary(self, teacher: Output, labels: Tensor | None) -> list[Tensor]:
         """All values that the term needs from a teacher: tensors (B, ...) that do not depend on the student.

@@ -4,6 +4,7 @@ Guo et al., On Calibration of Modern Neural Networks, 2017. Only voxels near the
 pelvis are background that every model recognises, and they would hide the errors.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,24 @@ class Calibration:
                 for count, sure, true in zip(voxels, probability, frequency, strict=True)
             ],
         }
+
+
+def join_calibrations(summaries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """The calibration of several groups of cases together, from their :meth:`Calibration.summary`.
+
+    >>> one = {"ece": 0.1, "bins": [{"voxels": 1, "probability": 0.5, "frequency": 0.6}]}
+    >>> other = {"ece": 0.1, "bins": [{"voxels": 3, "probability": 0.5, "frequency": 0.4}]}
+    >>> join_calibrations([one, other])["bins"]
+    [{'voxels': 4, 'probability': 0.5, 'frequency': 0.45}]
+    """
+    joined = Calibration()
+    for summary in summaries:
+        for one in summary["bins"]:
+            place = min(int(one["probability"] * BINS), BINS - 1)
+            joined.voxels[place] += one["voxels"]
+            joined.probability[place] += one["voxels"] * one["probability"]
+            joined.prostate[place] += one["voxels"] * one["frequency"]
+    return joined.summary()
 
 
 def _near(truth: np.ndarray, spacing_mm: np.ndarray) -> tuple[slice, ...]:

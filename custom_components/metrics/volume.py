@@ -83,6 +83,12 @@ def summarise(cases: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
     Raises:
         ValueError: When there are no cases.
+
+    >>> found = {"dice": 0.8, "hd95_mm": 4.0, "asd_mm": 1.0, "missed": False, "site": "BMC"}
+    >>> lost = {"dice": 0.0, "hd95_mm": 90.0, "asd_mm": 90.0, "missed": True, "site": "HK"}
+    >>> summary = summarise([found, lost])
+    >>> summary["all"]["dice_mean"], summary["all"]["missed"], summary["sites"]["BMC"]["hd95_mm_mean"]
+    (0.4, 1, 4.0)
     """
     cases = list(cases)
     if not cases:

@@ -4,7 +4,7 @@ Paper: Chen et al., "Encoder-Decoder with Atrous Separable Convolution for Seman
 Variant: the DeepLabV3+ of EMKD (github.com/EagleMIT/EMKD): Xception-65 at output stride 8, rates 12, 24 and 36, a 3x3
 convolution to 48 channels on the skip, dense decoder convolutions, dropout 0.5 after ASPP. The distillation paper
 prints the size of this variant, although its text names a ResNet50: ``backbone="resnet50"`` builds the ResNet50
-variant, with the paper's 1x1 convolution on the skip. Deviation: none besides that of the trunk (xception.py); EMKD's
+variant, with the paper's 1x1 convolution on the skip. Deviations: that of the trunk (xception.py), and EMKD's
 unused 1000-class layer is left out. 54,746,962 parameters (ResNet50: 40,341,026).
 
 Tap points: stride2 ``backbone.stem`` (32 channels), stride8 ``backbone.exit_flow`` (2048).
@@ -40,7 +40,7 @@ class ASPP(nn.Module):
         """Map features (B,K,h,w) to (B,256,h,w).
 
         Raises:
-            ValueError: the batch holds one image in training mode.
+            InputError: if the batch holds one image in training mode.
         """
         require_batch_of_two(features, self.training)
         branches = []
@@ -59,7 +59,7 @@ class DeepLabV3Plus(nn.Module):
         backbone: "xception65" or "resnet50".
 
     Raises:
-        ValueError: ``backbone`` is neither.
+        ValueError: if ``backbone`` is another text.
     """
 
     def __init__(self, in_channels: int = 1, out_channels: int = 2, backbone: str = "xception65") -> None:
@@ -85,7 +85,7 @@ class DeepLabV3Plus(nn.Module):
         """Map images (B,in,H,W) of any size to logits (B,C,H,W).
 
         Raises:
-            ValueError: the batch holds one image in training mode.
+            InputError: if the batch holds one image in training mode.
         """
         low, high = self.backbone(x)
         context = F.interpolate(self.aspp(high), size=low.shape[-2:], mode="bilinear", align_corners=True)

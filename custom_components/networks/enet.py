@@ -1,7 +1,7 @@
 """ENet, a student.
 
 Paper: Paszke et al., "ENet: A Deep Neural Network Architecture for Real-Time Semantic Segmentation", 2016.
-Variant: the ENet of EMKD (github.com/EagleMIT/EMKD): the grey image repeated to three channels, one PReLU slope per
+Variant: the ENet of EMKD (github.com/EagleMIT/EMKD): the grey image is repeated to three channels, one PReLU slope per
 layer, a 1x1 projection on the shortcut of the downsampling blocks, dropout 0.1 throughout.
 Deviations: all eight blocks of stage 3 run (EMKD builds its fifth and never calls it); unpooling is a scatter, equal
 bit for bit to ``max_unpool2d``, which neither traces nor exports to ONNX.
@@ -25,6 +25,11 @@ def max_unpool_2x(x: torch.Tensor, indices: torch.Tensor) -> torch.Tensor:
 
     Returns:
         (B,K,2h,2w).
+
+    >>> x = torch.tensor([[[[1.0, 7.0], [2.0, 3.0]]]])
+    >>> max_unpool_2x(*torch.nn.functional.max_pool2d(x, 2, return_indices=True))
+    tensor([[[[0., 7.],
+              [0., 0.]]]])
     """
     batch, channels, height, width = x.shape
     plane = torch.zeros([batch, channels, 4 * height * width], dtype=x.dtype, device=x.device)
@@ -50,7 +55,7 @@ def _bottleneck(in_channels: int, inner: int, out_channels: int, middle: list[nn
 
 
 class InitialBlock(nn.Module):
-    """Halve the image's size: a strided 3x3 convolution and the max-pooled input, concatenated to 16 channels."""
+    """Map (B,in,H,W) to (B,16,H/2,W/2): a strided 3x3 convolution and the max-pooled input, concatenated."""
 
     def __init__(self, in_channels: int) -> None:
         super().__init__()
@@ -64,7 +69,7 @@ class InitialBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Residual block of constant size: a 3x3 convolution, dilated or not, or a 5x1 and a 1x5 one (asymmetric)."""
+    """Residual block for (B,K,h,w): a 3x3 convolution, dilated or not, or a 5x1 and a 1x5 one (asymmetric)."""
 
     def __init__(self, channels: int, inner: int, dilation: int = 1, asymmetric: bool = False) -> None:
         super().__init__()
@@ -83,7 +88,7 @@ class Bottleneck(nn.Module):
 
 
 class DownsamplingBottleneck(nn.Module):
-    """Residual block that halves the size and keeps the positions of the maxima for the decoder."""
+    """Residual block that halves the size, and also returns the positions of the maxima (B,in,h/2,w/2)."""
 
     def __init__(self, in_channels: int, inner: int, out_channels: int) -> None:
         super().__init__()
@@ -98,7 +103,7 @@ class DownsamplingBottleneck(nn.Module):
 
 
 class UpsamplingBottleneck(nn.Module):
-    """Residual block that doubles the size; its shortcut is unpooled to the positions of the encoder's maxima."""
+    """Residual block that doubles the size; its shortcut is unpooled to the encoder's ``indices`` (B,out,h,w)."""
 
     def __init__(self, in_channels: int, inner: int, out_channels: int) -> None:
         super().__init__()
@@ -113,7 +118,7 @@ class UpsamplingBottleneck(nn.Module):
 
 
 def _context_blocks() -> list[nn.Module]:
-    """The eight blocks of stage 2, which stage 3 repeats; their receptive field grows to the size of the image."""
+    """The eight blocks of stage 2, and also of stage 3. Their receptive field grows to the size of the image."""
     return [
         Bottleneck(128, 32),
         Bottleneck(128, 32, dilation=2),
@@ -153,7 +158,7 @@ class ENet(nn.Module):
         """Map images (B,in,H,W) to logits (B,C,H,W).
 
         Raises:
-            ValueError: H or W is not a multiple of 8.
+            InputError: if H or W is not a multiple of 8.
         """
         require_multiple_of_8(x)
         x = self.initial(x.repeat(1, self.repeats, 1, 1))

@@ -2,10 +2,11 @@
 
 Paper: Mehta et al., "ESPNet: Efficient Spatial Pyramid of Dilated Convolutions for Semantic Segmentation", ECCV 2018.
 Variant: the ESPNet of EMKD (github.com/EagleMIT/EMKD): p=2 and q=3 blocks, the grey image repeated to three channels, a
-last ESP block of 5 channels whatever the number of classes. Deviation: a new classifier is plain upsampling, each
-channel the logit of its own class (as in Long et al., "Fully Convolutional Networks for Semantic Segmentation", CVPR
-2015), not random. It has no bias: from a random start, training could turn every channel into evidence for background
-and make the PReLU slopes negative, and then the network would never find a prostate again. 183,725 parameters.
+last ESP block of 5 channels for any number of classes. Deviation: an untrained classifier is plain upsampling instead
+of random weights, so that each channel is the logit of its own class (as in Long et al., "Fully Convolutional Networks
+for Semantic Segmentation", CVPR 2015). The classifier has no bias. With random weights at the start, a training could
+turn every channel into evidence for background and make the PReLU slopes negative. Then the network would never find a
+prostate again. 183,725 parameters.
 
 Tap points: stride2 ``level1`` (16 channels), stride8 ``merge3`` (256).
 """
@@ -31,13 +32,13 @@ def _double(in_channels: int, out_channels: int) -> nn.ConvTranspose2d:
 
 
 class ESPBlock(nn.Module):
-    """Efficient spatial pyramid: reduce to a fifth of the channels, five dilation rates side by side, fuse.
+    """Efficient spatial pyramid: one convolution to a fifth of the channels, then five dilation rates in parallel.
 
     To avoid gridding, the outputs of the dilated convolutions are summed up step by step before they are concatenated
     (hierarchical feature fusion).
 
     Args:
-        in_channels: channels of the input.
+        in_channels: channels of the input (B,in,h,w).
         out_channels: channels of the output; the remainder of the division by five goes to the undilated convolution.
         downsample: whether to halve the size (the reducing convolution is 3x3 with stride 2 instead of 1x1).
         residual: whether to add the input to the output.
@@ -111,7 +112,7 @@ class ESPNet(nn.Module):
         """Map images (B,in,H,W) to logits (B,C,H,W).
 
         Raises:
-            ValueError: H or W is not a multiple of 8.
+            InputError: if H or W is not a multiple of 8.
         """
         require_multiple_of_8(x)
         image = x.repeat(1, self.repeats, 1, 1)

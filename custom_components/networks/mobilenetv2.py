@@ -4,7 +4,8 @@ Paper: Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks",
 EMKD (github.com/EagleMIT/EMKD): stage strides 1, 1, 2, 1, 1, 2, 1 behind a strided stem (output stride 8, no dilation),
 the grey image repeated to three channels, a 1x1 convolution on the 1280 features. Deviations: EMKD's unused linear
 classifier is left out; the 1x1 classifier starts with PyTorch's weights (Kaiming fan-out would make the first logits
-larger than 10). 2,226,434 parameters, in ``features`` named as in torchvision, so that its ImageNet weights fit.
+larger than 10). 2,226,434 parameters. The parameters in ``features`` have torchvision's names, so that torchvision's
+ImageNet weights fit.
 
 Tap points: stride2 ``features.0`` (32 channels), stride8 ``features.18`` (1280).
 """
@@ -38,9 +39,9 @@ def _conv_bn_relu6(
 
 
 class InvertedResidual(nn.Module):
-    """A 1x1 convolution to more channels, a depthwise one, a linear one to fewer.
+    """For features (B,K,h,w): a 1x1 convolution to more channels, a depthwise one, and a 1x1 one to fewer channels.
 
-    There is a shortcut if the shape stays the same.
+    The last convolution has no ReLU6 behind it. There is a shortcut if the shape stays the same.
     """
 
     def __init__(self, in_channels: int, out_channels: int, stride: int, expansion: int) -> None:

@@ -35,8 +35,8 @@ def load_pretrained(network: nn.Module, file: str | Path | None) -> nn.Module:
     """Fill the trunk of ``network`` strictly with ImageNet weights, and return the network.
 
     Every tensor of the trunk is filled, and every tensor of the file is used, except its 1000-class layer. The head
-    keeps its random weights. A stem for grey images (B,1,H,W) takes the sum of the RGB kernels: its output is that of
-    the RGB stem on the grey image replicated to three channels.
+    keeps its random weights. A stem for grey images (B,1,H,W) takes the sum of the RGB kernels. Its output then equals
+    the output of the RGB stem for the grey image repeated to three channels.
 
     Args:
         network: one of this project's networks.

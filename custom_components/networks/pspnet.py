@@ -3,8 +3,9 @@
 Paper: Zhao et al., "Pyramid Scene Parsing Network", CVPR 2017.
 Variant: the PSPNet of EMKD (github.com/EagleMIT/EMKD): deep stem 64-64-128, pyramid bins 1, 2, 3 and 6, no auxiliary
 branch, the grey image repeated to three channels.
-Deviations: batch norms start with bias 0, the head's convolutions with fan-out instead of fan-in Kaiming weights; the
-pyramid's pooling is a matrix product, equal to ``nn.AdaptiveAvgPool2d``, which ONNX has for fixed sizes only.
+Deviations: batch norms start with bias 0; the head's convolutions start with Kaiming weights by fan-out instead of
+fan-in; the pyramid's pooling is a matrix product. The product equals ``nn.AdaptiveAvgPool2d``, which ONNX has for fixed
+sizes only.
 46,706,626 parameters.
 
 Tap points: stride2 ``backbone.act`` (first convolution of the stem, 64 channels), stride8 ``backbone.layer4`` (2048).
@@ -19,7 +20,12 @@ from custom_components.networks.resnet_trunk import ResNetTrunk
 
 
 def bin_averages(bins: int, length: int) -> torch.Tensor:
-    """A matrix (bins, length); row i averages positions floor(i length / bins) to ceil((i+1) length / bins)."""
+    """A matrix (bins, length); row i averages positions floor(i length / bins) to ceil((i+1) length / bins).
+
+    >>> bin_averages(bins=2, length=3)
+    tensor([[0.5000, 0.5000, 0.0000],
+            [0.0000, 0.5000, 0.5000]])
+    """
     edges = torch.arange(bins + 1) * length
     start, end = edges[:-1, None] // bins, (edges[1:, None] + bins - 1) // bins
     position = torch.arange(length)
@@ -54,7 +60,7 @@ class PyramidPooling(nn.Module):
         """Concatenate ``features`` (B,K,h,w) with the four pooled maps, K/4 channels each.
 
         Raises:
-            ValueError: the batch holds one image in training mode.
+            InputError: if the batch holds one image in training mode.
         """
         require_batch_of_two(features, self.training)
         levels = [features]
@@ -85,7 +91,7 @@ class PSPNet(nn.Module):
         """Map images (B,in,H,W) of any size to logits (B,C,H,W).
 
         Raises:
-            ValueError: the batch holds one image in training mode.
+            InputError: if the batch holds one image in training mode.
         """
         _, features = self.backbone(x.repeat(1, self.repeats, 1, 1))
         logits = self.head(features)

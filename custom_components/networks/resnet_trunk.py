@@ -77,7 +77,7 @@ class ResNetTrunk(ResNet):
 def _dilate(stage: nn.Module, dilation: int) -> None:
     """Replace the stride of a stage by dilation.
 
-    Its first 3x3 convolution has the dilation of the stage before, half as much.
+    The first 3x3 convolution of the stage, which had the stride, gets half of ``dilation``, as in the stage before.
     """
     for conv in stage.modules():
         if not isinstance(conv, nn.Conv2d):

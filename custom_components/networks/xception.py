@@ -28,7 +28,7 @@ def _separable_conv(in_channels: int, out_channels: int, stride: int = 1, dilati
 
 
 class XceptionBlock(nn.Module):
-    """Three separable convolutions with a shortcut around them.
+    """Three separable convolutions with a shortcut around them, for features (B,K,h,w).
 
     Args:
         channels: channels before, between and after the three convolutions.

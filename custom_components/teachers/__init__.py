@@ -1,4 +1,4 @@
-"""Teachers: frozen networks, loaded from bundles and checked, or networks that learn together with the student."""
+"""Teachers: networks loaded from bundles and checked, networks that learn beside the student, and predictions."""
 
 from custom_components.bundle.weights import load_weights
 from custom_components.teachers.cache import CachedTeachers
@@ -6,15 +6,25 @@ from custom_components.teachers.choose import choose_teachers
 from custom_components.teachers.ensemble import TeacherEnsemble, load_teachers
 from custom_components.teachers.load import Teacher, load_teacher
 from custom_components.teachers.online import OnlineTeachers
+from custom_components.teachers.predicted import PredictedTeachers, load_predictions
 from custom_components.teachers.taps import Taps
+from custom_components.teachers.taught_slices import TaughtSlices
+from custom_components.teachers.teachers import Batch, Teachers
+from custom_components.teachers.together import TeachersTogether
 
 __all__ = [
+    "Batch",
     "CachedTeachers",
     "OnlineTeachers",
+    "PredictedTeachers",
     "Taps",
+    "TaughtSlices",
     "Teacher",
     "TeacherEnsemble",
+    "Teachers",
+    "TeachersTogether",
     "choose_teachers",
+    "load_predictions",
     "load_teacher",
     "load_teachers",
     "load_weights",

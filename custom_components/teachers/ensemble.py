@@ -12,11 +12,14 @@ from torch import Tensor, nn
 from custom_components.bundle import Bundle
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import sha256_of
+from custom_components.losses.term import Answer, Output
 from custom_components.precision import DTYPES, check_precision
+from custom_components.teachers.kinds import bundles_among
 from custom_components.teachers.load import Teacher, load_teacher
+from custom_components.teachers.teachers import Batch, Summarise, Teachers
 
 
-class TeacherEnsemble(nn.Module):
+class TeacherEnsemble(Teachers):
     """Runs frozen teachers on the student's input.
 
     The ensemble stays in evaluation mode, also after a call of :meth:`train`. It gives no gradient, and it is not part
@@ -54,17 +57,18 @@ class TeacherEnsemble(nn.Module):
         return super().train(False)
 
     @torch.no_grad()
-    def forward(
-        self, image: Tensor, samples: Sequence[tuple[str, int, int]]
-    ) -> tuple[list[Tensor], list[list[Tensor]]]:
+    def forward(self, image: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
         """Logits (B, C, H, W) of each teacher, and its tapped features (B, K, h, w) in the order of the keys: float32.
 
         Args:
             image: (B, 1, H, W).
-            samples: the (case, slice, view) of each image; only :class:`CachedTeachers` uses them.
         """
         outputs = [self.run(index, image) for index in range(len(self.names))]
         return [logits for logits, _ in outputs], [features for _, features in outputs]
+
+    def answer(self, batch: Batch, summarise: Summarise) -> list[Answer]:
+        # One teacher after the other, so that memory holds the features of one teacher at a time.
+        return [summarise(Output(*self.run(place, batch.image)), batch.target) for place in range(len(self.names))]
 
     @torch.no_grad()
     def run(self, index: int, image: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -77,24 +81,23 @@ class TeacherEnsemble(nn.Module):
 
 
 def load_teachers(
-    teachers: str | Sequence[str],
+    teachers: str | Sequence[Any],
     bundles_dir: str | Path,
     keys: Sequence[str],
     preprocessing: Compose,
     held_out: Iterable[Mapping[str, Any]],
     out_channels: int = 2,
     precision: str = "float32",
-) -> TeacherEnsemble:
+) -> TeacherEnsemble | None:
     """Load and check teacher bundles with :func:`load_teacher`, and make an ensemble of them.
 
-    A single teacher may be given as a name instead of a list, as in ``--teachers pspnet``.
+    A single teacher may be given as a name instead of a list, as in ``--teachers pspnet``. Folders of predictions among
+    the teachers are left out; None if all are such folders.
     """
-    held_out = list(held_out)
-    return TeacherEnsemble(
-        [load_teacher(name, bundles_dir, preprocessing, held_out, out_channels) for name in ensure_tuple(teachers)],
-        keys,
-        precision,
-    )
+    require_one(ensure_tuple(teachers))
+    held_out, bundles = list(held_out), bundles_among(teachers, bundles_dir)
+    loaded = [load_teacher(name, bundles_dir, preprocessing, held_out, out_channels) for name in bundles]
+    return TeacherEnsemble(loaded, keys, precision) if loaded else None
 
 
 def require_one(teachers: Sequence[Any]) -> None:

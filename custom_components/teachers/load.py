@@ -59,7 +59,7 @@ def load_teacher(
     check_classes(bundle, out_channels)
     if preprocessing is not None:
         _check_preprocessing(bundle, provenance, describe(preprocessing.transforms))
-    _check_held_out(bundle, provenance, held_out)
+    check_held_out(bundle.provenance_file, provenance.get("cases"), held_out)
 
     network = bundle.build_network()
     load_weights(network, bundle.model_file)
@@ -110,16 +110,25 @@ def _innermost_difference(place: str, own: Any, other: Any) -> tuple[str, Any, A
     return place, own, other
 
 
-def _check_held_out(bundle: Bundle, provenance: Mapping[str, Any], held_out: Iterable[Mapping[str, Any]]) -> None:
-    cases = provenance.get("cases")
+def check_held_out(where: Path, cases: Any, held_out: Iterable[Mapping[str, Any]]) -> None:
+    """Check that a teacher has seen none of the student's test cases.
+
+    Args:
+        where: the file that lists the teacher's cases, for messages.
+        cases: its lists ``training`` and ``validation``; their cases have a ``voxel_sha256`` or a ``patient``.
+        held_out: the student's test cases.
+
+    Raises:
+        InputError: if it has seen one, or the lists do not tell.
+    """
     if not isinstance(cases, Mapping) or not isinstance(cases.get("training"), list):
-        raise InputError(f"{bundle.provenance_file}: does not list the cases trained on; {RETRAIN}")
+        raise InputError(f"{where}: does not list the cases trained on; {RETRAIN}")
     seen = [*cases["training"], *cases.get("validation", [])]
     held_out = list(held_out)
     keys = [key for key in ("voxel_sha256", "patient") if all(case.get(key) for case in [*seen, *held_out])]
     if held_out and not keys:
         raise InputError(
-            f"{bundle.provenance_file}: cannot tell whether the student's test cases were in this teacher's training: "
+            f"{where}: cannot tell whether the student's test cases were in this teacher's training: "
             "not all cases have a voxel_sha256 or patient; write splits with python -m data_prep split"
         )
     for key in keys:
@@ -128,6 +137,6 @@ def _check_held_out(bundle: Bundle, provenance: Mapping[str, Any], held_out: Ite
         if leaked:
             names = ", ".join(leaked[:3]) + (", …" if len(leaked) > 3 else "")
             raise InputError(
-                f"{bundle.provenance_file}: {len(leaked)} of the student's test cases were in this teacher's training "
+                f"{where}: {len(leaked)} of the student's test cases were in this teacher's training "
                 f"(same {key.removesuffix('_sha256')}: {names}); {RETRAIN} on a datalist of the same split"
             )

@@ -14,13 +14,16 @@ from custom_components.checkpoint import write_checkpoint
 from custom_components.foundation.errors import InputError, NotFiniteError
 from custom_components.foundation.files import replace_file
 from custom_components.losses import SegmentationLoss
+from custom_components.losses.term import Answer, Output
 from custom_components.not_finite import LOWER
 from custom_components.teachers.ensemble import require_one, require_taps, unique_names
+from custom_components.teachers.kinds import predictions_among
 from custom_components.teachers.load import check_classes
 from custom_components.teachers.taps import Taps
+from custom_components.teachers.teachers import Batch, Summarise, Teachers
 
 
-class OnlineTeachers(nn.Module):
+class OnlineTeachers(Teachers):
     """Untrained teachers that learn from each batch and give their outputs for it to the student.
 
     Each teacher learns as it would alone: it has its own segmentation loss, and its own Adam with the student's present
@@ -55,6 +58,8 @@ class OnlineTeachers(nn.Module):
         super().__init__()
         if distributed.is_initialized() and distributed.get_world_size() > 1:
             raise InputError("online: teachers learn in one process only; start the training without torchrun")
+        if folders := predictions_among(teachers, bundles_dir):
+            raise InputError(f"online: {folders[0].folder} holds predictions, which cannot learn; give bundles alone")
         bundles = [read_bundle(name, bundles_dir) for name in ensure_tuple(teachers)]
         require_one(bundles)
         for bundle in bundles:
@@ -72,6 +77,11 @@ class OnlineTeachers(nn.Module):
         self._folder = Path(folder)
         self._optimizers = [torch.optim.Adam(network.parameters()) for network in self.networks]
         self._scalers = [torch.amp.GradScaler(enabled=amp) for _ in self.networks]
+
+    def answer(self, batch: Batch, summarise: Summarise) -> list[Answer]:
+        """Train every teacher for one step; the answers are those before the step."""
+        outputs = self.learn(batch.image, batch.target, batch.learning_rate)
+        return [summarise(Output(*output), batch.target) for output in zip(*outputs, strict=True)]
 
     def learn(self, image: Tensor, target: Tensor, learning_rate: float) -> tuple[list[Tensor], list[list[Tensor]]]:
         """Train every teacher for one step.

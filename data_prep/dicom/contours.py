@@ -14,8 +14,8 @@ from skimage.draw import polygon2mask
 from skimage.measure import points_in_poly
 
 from custom_components.foundation.errors import InputError
+from custom_components.foundation.grids import LPS_TO_RAS
 from data_prep.dicom.values import text
-from data_prep.volumes import LPS_TO_RAS
 
 # The second type is not in the standard. Planning systems write it for interpolated contours.
 CLOSED, XOR, POINT = ("CLOSED_PLANAR", "INTERPOLATED_PLANAR"), "CLOSEDPLANAR_XOR", "POINT"

@@ -24,7 +24,11 @@ EMPTY_IF_MISSING = (
 
 @contextmanager
 def deriving_from(series: Series) -> Iterator[None]:
-    """Turn errors into one line: highdicom checks every header that it copies from, with many kinds of error."""
+    """Turn every error into one line. highdicom raises many kinds of error for the headers that it copies from.
+
+    Raises:
+        InputError: for every error of the block.
+    """
     try:
         with quietly():
             yield

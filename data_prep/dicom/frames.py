@@ -15,7 +15,7 @@ from custom_components.foundation.errors import InputError
 from data_prep.dicom.b_values import b_value, vendor_b_value
 from data_prep.dicom.values import number, parts
 
-# Position and values: each attribute is in one group only.
+# Attributes of the position and of the values. Each of them is in one group only.
 OWN_GROUPS = {
     "PlanePositionSequence": ("ImagePositionPatient",),
     "PlaneOrientationSequence": ("ImageOrientationPatient",),
@@ -23,7 +23,7 @@ OWN_GROUPS = {
     "FrameContentSequence": ("StackID",),
     "PixelValueTransformationSequence": ("RescaleSlope", "RescaleIntercept"),
 }
-# Contrast: converters and scanners write these attributes into different public groups.
+# Attributes of the contrast. Converters and scanners write them into different public groups.
 CONTRAST = (
     *("FrameType", "EchoTime", "EffectiveEchoTime", "RepetitionTime", "ScanningSequence", "EchoPulseSequence"),
     *("ScanOptions", "EchoPlanarPulseSequence", "InversionRecovery", "SpectrallySelectedSuppression"),

@@ -7,9 +7,9 @@ InstanceNumber and SliceLocation are not used.
 import numpy as np
 
 from custom_components.foundation.errors import InputError
+from custom_components.foundation.grids import LPS_TO_RAS
 from data_prep.dicom.headers import Slice
 from data_prep.dicom.series import Series
-from data_prep.volumes import LPS_TO_RAS
 
 # Some headers give positions with only two or three decimals.
 POSITION_TOLERANCE_MM = 0.1

@@ -77,7 +77,7 @@ class Slice:
 
 @contextmanager
 def quietly() -> Iterator[None]:
-    """Silence pydicom's warnings: hospital files break many small rules. Faults that change a voxel still raise."""
+    """Silence pydicom's warnings: hospital files break many small rules. Faults that change voxels are still errors."""
     logger = logging.getLogger("pydicom")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -90,7 +90,11 @@ def quietly() -> Iterator[None]:
 
 @contextmanager
 def parsing(path: Path) -> Iterator[None]:
-    """Turn errors into one line about the file: pydicom parses values at access, with many kinds of error."""
+    """Turn every error into one line about the file. pydicom parses a value only when a program reads the value.
+
+    Raises:
+        InputError: for every error of the block.
+    """
     try:
         with quietly():
             yield
@@ -153,7 +157,7 @@ def _is_first_element(start: bytes, byte_order: str) -> bool:
 
 
 def _with_encoding(dataset: Dataset) -> Dataset:
-    """Add the encoding to a header that lacks it: the bytes have shown it, and the pixel decoders need it."""
+    """Add the encoding, which pydicom found in the bytes, to a header that lacks it; the pixel decoders need it."""
     if not dataset.file_meta.get("TransferSyntaxUID"):
         implicit, little_endian = dataset.original_encoding
         explicit = ExplicitVRLittleEndian if little_endian else ExplicitVRBigEndian

@@ -1,8 +1,8 @@
 """The results of a segmented series for a PACS: a DICOM SEG of the prostate, and a report of volume and PSA density.
 
-All hosts write both by this module. Codes come from pydicom's dictionaries of DICOM PS3.16 and highdicom's templates.
-Units are written in UCUM. The UIDs of an algorithm's results are made from the content: a result that is stored again,
-after a failure, is in the PACS once.
+All hosts write both with this module. Codes come from pydicom's dictionaries of DICOM PS3.16 and highdicom's templates.
+Units are UCUM codes. The UIDs of an algorithm's results are made from the content. So a result that is stored again,
+after a failure, is in the PACS only once.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ from data_prep.dicom.series import Series
 MANUFACTURER = "Prostate distillation"
 DEVICE_SERIAL_NUMBER = "none"
 SERIES_DESCRIPTIONS = {"SEG": "Prostate segmentation, research use", "SR": "Prostate volume, research use"}
-# Above those of the scanner.
+# Scanners number their series from 1, so these numbers come after them.
 SERIES_NUMBERS = {"SEG": 9001, "SR": 9002}
 NG_PER_ML = CodedConcept("ng/ml", "UCUM", "nanogram per milliliter")
 NG_PER_ML_PER_CM3 = CodedConcept("ng/ml/cm3", "UCUM", "nanogram per milliliter per cubic centimeter")
@@ -58,15 +58,15 @@ def prostate_seg(
     """A binary SEG with a frame for every slice of the series.
 
     Args:
-        mask: 0 and 1 (columns, rows, slices), on the grid of ``read_series``.
+        mask: values 0 and 1 (columns, rows, slices), on the grid of ``read_series``.
         series: the segmented series.
-        sources: its headers, from :func:`data_prep.dicom.derived.read_source_images`.
-        algorithm: the bundle that drew the mask; None is an annotator.
+        sources: the headers of the series, from :func:`data_prep.dicom.derived.read_source_images`.
+        algorithm: the bundle that drew the mask; None if an annotator drew it.
     """
     if algorithm:
         images = [source.SOPInstanceUID for source in sources]
         content = [algorithm.name, algorithm.version, *images, hashlib.sha256(mask.tobytes()).hexdigest()]
-    else:  # two annotators may draw the same mask, and each has drawn a mask of his own
+    else:  # two annotators may draw equal masks, which are still two results
         content = [generate_uid()]
     prostate = SegmentDescription(
         segment_number=1,
@@ -102,9 +102,9 @@ def volume_report(
     """A measurement report (TID 1500): gland volume and, where the PSA is known, PSA and PSA density.
 
     Args:
-        volume_ml: volume of the mask.
-        psa_ng_per_ml: prostate specific antigen in serum, or None.
-        seg: what was measured.
+        volume_ml: volume of the mask in ml.
+        psa_ng_per_ml: prostate specific antigen in serum in ng/ml; None if it is not known.
+        seg: the SEG of the measured mask.
         sources: headers of the segmented series.
         algorithm: the bundle that drew the mask.
     """

@@ -6,8 +6,8 @@ from pydicom.dataset import Dataset
 
 from custom_components.foundation.errors import InputError
 
-# In voxels, and in the cosine of an angle. The frames may be a part of the grid, so highdicom looks for their place.
-# The tolerance allows for rounded positions.
+# Positions may be rounded, so a frame's place may differ from the grid by this many voxels, and the cosine of an angle
+# by this value. The frames may be a part of the grid, so highdicom looks for their place.
 PLACE_TOLERANCE = 0.02
 
 

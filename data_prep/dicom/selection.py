@@ -54,7 +54,7 @@ class SeriesChoice:
 
     @classmethod
     def from_environment(cls) -> "SeriesChoice":
-        """The choice in the environment variables SERIES and TIE, for hosts, which have no such command line."""
+        """The choice in the environment variables SERIES and TIE, for hosts, which lack ``--series`` and ``--tie``."""
         return cls(os.environ.get("SERIES") or None, os.environ.get("TIE") or None, ("SERIES", "TIE"))
 
     @property

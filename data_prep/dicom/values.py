@@ -59,7 +59,13 @@ def text(header: Dataset, keyword: str) -> str:
 
 
 def number(header: Dataset, keyword: str) -> float | None:
-    """The value as a number, or the first of several numbers; None if there is none."""
+    """The value as a number, or the first of several numbers; None if there is none.
+
+    >>> header = Dataset()
+    >>> header.PixelSpacing, header.EchoTime = [0.5, 0.6], ""
+    >>> number(header, "PixelSpacing"), number(header, "EchoTime"), number(header, "RepetitionTime")
+    (0.5, None, None)
+    """
     return next((float(part) for part in parts(header, keyword) if not is_blank(part)), None)
 
 

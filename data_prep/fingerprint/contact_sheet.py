@@ -20,8 +20,8 @@ class Tile:
     """One picture of a contact sheet.
 
     Attributes:
-        name: of the case.
-        colour: of the label with the name; it stands for the site.
+        name: name of the case.
+        colour: colour of the label with the name; each site has a colour.
         image: the slice to show.
         mask: the mask of that slice; None for a case without mask.
         marks: names of the groups of quantities in which the case is an outlier.

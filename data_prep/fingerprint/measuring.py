@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from custom_components.foundation.errors import InputError
+from custom_components.foundation.grids import grid_difference
 from custom_components.foundation.nifti import Volume, read_volume, voxel_mm3
-from data_prep.volumes import grid_difference
 from reporting.slices import Stack, axial
 
 
@@ -18,10 +18,10 @@ class Quantity:
     """A quantity that is measured on each case.
 
     Attributes:
-        key: its name in ``fingerprint.json``.
-        title: its name on the page.
+        key: the quantity's name in ``fingerprint.json``.
+        title: the quantity's name on the page.
         digits: number of decimals on the page.
-        skewed: whether its values differ by factors, so that outliers are found on their logarithms.
+        skewed: whether the values differ by factors, so that outliers are searched among their logarithms.
     """
 
     key: str
@@ -61,7 +61,7 @@ QUANTITIES = tuple(quantity for group in GROUPS.values() for quantity in group)
 
 @dataclass(frozen=True)
 class Case:
-    """The values of a case, by the key of the quantity; None for the gland's quantities of a case without mask."""
+    """The values of a case by the quantity's key. The gland's quantities of a case without a mask are None."""
 
     name: str
     site: str
@@ -71,9 +71,9 @@ class Case:
 def measure(dataset: Path, entry: dict[str, Any]) -> Case:
     """Measure one case of ``dataset.json``.
 
-    Rows, columns and slices are those of the axial view; the gland's volume is its voxels times the volume that the
-    affine gives one voxel, in ml; its field of view is the width of the smallest square around the image's centre that
-    holds it, in mm.
+    Rows, columns and slices are those of the axial view. The gland's volume in ml is its number of voxels times the
+    volume of a voxel. The gland's field of view is the width in mm of the smallest square around the image's centre
+    that encloses the gland.
 
     Raises:
         InputError: when a file is unreadable, the image holds NaN, or the mask does not fit it.

@@ -22,10 +22,10 @@ class Outlier:
 
     Attributes:
         case: name of the case.
-        site: of the case.
-        quantity: that the value belongs to.
-        value: of the case.
-        usual: lower and upper end of the usual range: the values whose score is -3.5 and 3.5.
+        site: site of the case.
+        quantity: the quantity that was measured.
+        value: value of the case.
+        usual: lower and upper end of the usual range: the values whose scores are -3.5 and 3.5.
         z: modified z-score of the value.
     """
 
@@ -58,7 +58,12 @@ def find_outliers(sites: Mapping[str, Sequence[Case]]) -> list[Outlier]:
 def modified_z_scores(values: Sequence[float], skewed: bool) -> tuple[np.ndarray, tuple[float, float]]:
     """The modified z-score of each value, and the usual range: the values whose scores are -LIMIT and LIMIT.
 
-    The scores of skewed values that are all positive are those of their logarithms; the range is never logarithmic.
+    If ``skewed`` is true and all values are positive, the scores are computed from the logarithms of the values. The
+    range is always in the unit of the values.
+
+    >>> scores, usual = modified_z_scores([1.0, 2.0, 3.0, 4.0, 50.0], skewed=False)
+    >>> scores.round(1), [round(end, 1) for end in usual]
+    (array([-1.3, -0.7,  0. ,  0.7, 31.7]), [0.0, 8.2])
     """
     logarithmic = skewed and min(values) > 0
     scale = np.log(values) if logarithmic else np.asarray(values, float)

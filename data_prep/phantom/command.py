@@ -75,7 +75,7 @@ def make_phantom(
 
 
 def draw_case(site: Site, slices: int, seed: int, index: int) -> tuple[Volume, Volume]:
-    """Image and mask of one patient. They depend only on site, size, seed and index."""
+    """Image and mask (H, W, D) of one patient. They depend only on site, size, seed and index."""
     rng = np.random.default_rng([seed, zlib.crc32(site.name.encode()), index])
     in_plane = site.field_of_view_mm / site.matrix
     spacing_mm = (in_plane, in_plane, site.slab_mm / slices)

@@ -31,8 +31,9 @@ class Grid:
         return self.x.shape[0], self.y.shape[1], self.z.shape[2]
 
     def noise(self, rng: np.random.Generator, *scale_mm: float) -> np.ndarray:
-        """A smooth random field with mean 0 and standard deviation 1. ``scale_mm`` is its grain size, for all axes or
-        for each.
+        """A smooth random field (H, W, D) with mean 0 and standard deviation 1.
+
+        ``scale_mm`` is the grain size of the field: one number for all axes, or a number for each axis.
 
         The field interpolates random numbers on a coarse lattice by cubic B-splines, with one small matrix product for
         each axis.
@@ -85,7 +86,11 @@ def _turn(degrees: float) -> tuple[float, float]:
 
 
 def inside(distance: np.ndarray, blur_mm: float = 1.2) -> np.ndarray:
-    """1 inside, 0 outside, and between them a ramp of ``blur_mm``, like the partial volume of an edge."""
+    """1 inside, 0 outside, and between them a ramp of ``blur_mm``, like the partial volume of an edge.
+
+    >>> inside(np.array([-2.0, 0.0, 2.0]))
+    array([1. , 0.5, 0. ])
+    """
     return np.clip(0.5 - distance / blur_mm, 0, 1)
 
 

@@ -10,9 +10,12 @@ from data_prep.dicom import SeriesChoice, find_series, read_series, select_serie
 def read_series_folder(folder: Path) -> Volume:
     """Read the folder's only series or, if there are several, the axial T2w series.
 
+    Returns:
+        Voxels (columns, rows, slices) and their affine, as :func:`data_prep.dicom.read_series` gives them.
+
     Raises:
-        InputError: if there is no series, if none or more than one of several is axial T2w, or if a file cannot be
-            read.
+        InputError: if the folder holds no series, if it holds several series of which not exactly one is axial T2w, or
+            if a file cannot be read.
     """
     series = find_series(folder)
     if len(series) == 1:

@@ -22,7 +22,7 @@ from experiments.complexity.measuring import SIZE, SLICE_REPEATS, SLICES, VOLUME
 from experiments.complexity.table_1 import FOOTNOTES, TABLE_1
 from experiments.describe import processor
 
-# Beside the code, so that the reports of an installation have it too.
+# This file lies beside the code, so that the reports of an installation have it too.
 MEASURED = Path(__file__).with_name("measured.json")
 COLUMNS = ["network", "parameters", "Table 1", "MACs", "FLOPs", "Table 1", "one slice", f"{SLICES} slices"]
 
@@ -65,8 +65,8 @@ page.
 
 {footnotes}
 
-A time of a slice is the median of {SLICE_REPEATS} runs, a time of a volume that of {VOLUME_REPEATS}. The slices of a
-volume are run one by one, as in inference.
+The time of a slice is the median of {SLICE_REPEATS} runs, and the time of a volume is the median of {VOLUME_REPEATS}.
+The slices of a volume are run one by one, as in inference.
 
 {render_machine(machine)}
 """

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from custom_components.foundation.files import write_json, write_text
 from experiments.report.results_json import results
+from experiments.report.run_record import RunRecord
 from experiments.report.scores import score_table
-from experiments.report.study import RunRecord, load_study
+from experiments.report.study import load_study
 from experiments.report.study_sections import study_sections, study_summary
 from reporting.html_page import html_page
 from reporting.markdown_page import markdown_page

@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from custom_components.loss_terms import DISTILLING, SUPERVISED
-from experiments.report.study import RunRecord
+from experiments.report.run_record import RunRecord
 from reporting.plots import COLOURS, INK, as_written, styled
 
 PANEL_WIDTH, PANEL_HEIGHT = 3.5, 2.3  # inches
 
-Draw = Callable[[Axes, Any], None]  # puts a panel's content on axes
+Draw = Callable[[Axes, Any], None]  # a function that draws a panel's content on axes
 
 
 def validation_dice(rows: Sequence[RunRecord]) -> Figure:

@@ -11,7 +11,8 @@ from custom_components.losses.presets import PRESETS
 from custom_components.run_identity import flat, setting_differences
 from custom_components.run_settings import may_differ
 from experiments.report.comparison import compare, only_teacher
-from experiments.report.study import Model, RunRecord, StudyRecord
+from experiments.report.run_record import RunRecord
+from experiments.report.study import Model, StudyRecord
 from reporting.table import NOTHING, Line, Table
 
 # Volume Dice in percent.
@@ -25,8 +26,9 @@ ONE_TEACHER = {
 THREE_TEACHERS = {"enet": 83.8, "espnet": 83.4, "mobilenetv2": 84.8}
 LIMITED = {"deeplabv3plus", "fcn_resnet101", "pspnet"}
 
-# Settings that leave a row the counterpart of a figure of the paper: the length and the schedule of its training, what
-# the paper names no value for, and how it is computed. Any other setting makes it another experiment.
+# A row may have these settings and still stand beside the paper's figure. They set the length and the schedule of the
+# training, values that the paper does not state, and the way of computing. Any other setting makes the row another
+# experiment.
 NEUTRAL = (
     "train::trainer::max_epochs",
     "batch_size",
@@ -40,9 +42,9 @@ NEUTRAL = (
     "teacher_precision",
     "val_interval",
 )
-# The paper does not say which loss its teachers had; Model.with_cross_entropy tells a baseline's.
+# The paper does not state the loss of its teachers. For a baseline, Model.with_cross_entropy decides.
 LOSS_OF_OTHERS = "loss::cross_entropy_weight"
-PRESET = "measured"  # the bundle's own
+PRESET = "measured"  # the default of the distillation bundle
 
 COLUMNS = (
     "model",
@@ -73,7 +75,7 @@ def paper_dice(row: RunRecord, study: StudyRecord) -> float | None:
 
 
 def _as_in_the_paper(row: RunRecord) -> bool:
-    """Whether none of a row's settings makes it another experiment than the paper's."""
+    """Whether all settings of a row leave it comparable with the paper's experiment."""
     special = {key for key in row.settings if not may_differ(key) and not any(fnmatchcase(key, own) for own in NEUTRAL)}
     if row.role != "student":
         return special <= {LOSS_OF_OTHERS}
@@ -81,7 +83,7 @@ def _as_in_the_paper(row: RunRecord) -> bool:
 
 
 def _is_a_preset(settings: Mapping[str, Any]) -> bool:
-    """Whether a student's loss is one of the presets in whole: with another alpha, beta or weighting it is none."""
+    """Whether a student's loss is an unchanged preset; another alpha, beta or weighting changes it."""
     own = flat(DistillationLoss(**_loss_options(settings)).options)
     return any(not setting_differences(flat(preset), own) for preset in PRESETS.values())
 
@@ -111,7 +113,7 @@ def table_2(study: StudyRecord) -> Table:
 
 
 def _table(study: StudyRecord, limited: bool) -> Table:
-    """The table is empty when the study has no student of this kind."""
+    """Table 1 or, with ``limited``, table 2; empty when the study has no student for it."""
     students = [model for model in study.models("student") if (len(model.rows[0].teachers) > 1) == limited]
     if not students:
         return Table(COLUMNS, [])

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json
 from custom_components.foundation.nifti import read_volume
-from experiments.report.study import RunRecord
+from experiments.report.run_record import RunRecord
 from reporting.plots import as_written
 from reporting.slices import AxialSlice, Stack, axial, note, outline, show
 

@@ -4,7 +4,8 @@ from typing import Any
 
 from experiments.report.comparison import Comparison, comparisons, over_teachers
 from experiments.report.paper import paper_dice
-from experiments.report.study import RunRecord, StudyRecord
+from experiments.report.run_record import RunRecord
+from experiments.report.study import StudyRecord
 
 
 def results(study: StudyRecord) -> dict[str, Any]:

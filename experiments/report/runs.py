@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.report.study import RunRecord, StudyRecord
+from experiments.report.run_record import RunRecord
+from experiments.report.study import StudyRecord
 from reporting.table import NOTHING, Line, Table
 
 SHORT = 12  # characters of a hash that identify it
@@ -18,8 +19,20 @@ def shared_settings(rows: Sequence[RunRecord]) -> dict[str, Any]:
 def run_table(study: StudyRecord) -> Table:
     """One line for each run: the settings that other runs do not share, the seed, the epochs and the hashes."""
     columns = ("run", "settings", "seed", "epochs", "best epoch", "weights", "git")
-    shared = shared_settings(study.rows)
-    return Table(columns, [Line(_cells(row, shared), row.role) for row in study.rows], texts=2)
+    shared = shared_settings(study.runs)
+    return Table(columns, [Line(_cells(row, shared), row.role) for row in study.runs], texts=2)
+
+
+def predicted_teachers(study: StudyRecord) -> list[str]:
+    """For each teacher that is a folder of predictions, a sentence: whether its model has seen test cases."""
+    told: dict[str, Any] = {}
+    for run in study.runs:
+        told |= (run.provenance or {}).get("predicted_teachers", {})
+    words = {True: "was trained on test cases", False: "was not trained on test cases", None: "was not asked about"}
+    return [
+        f"The teacher {name} is a folder of predictions: by {one['by']}, its model {words[one['saw_test_cases']]}."
+        for name, one in sorted(told.items())
+    ]
 
 
 def settings_text(settings: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from experiments.report.study import RunRecord
+from experiments.report.run_record import RunRecord
 from reporting.table import NOTHING, Line, Table
 
 MEASURES = ("Dice %", "HD95 mm", "ASD mm", "missed")

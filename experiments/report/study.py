@@ -6,77 +6,28 @@
      "machine": {"cores": 2, ...}, "settings": {"epochs": 10, ...},
      "rows": [{"name": "<folder below bundles/>", "label": "ENet, three teachers",
                "role": "teacher" | "baseline" | "student", "network": "enet",
-               "sites": ["RUNMC", ...], "teachers": ["<name of a row>", ...], "seed": 0, "settings": {...}}, ...]}
+               "sites": ["RUNMC", ...], "teachers": ["<name of a row>", ...], "seed": 0, "settings": {...},
+               "fold": ""}, ...]}
 
-An empty list of sites means all sites. Rows that differ only in the seed share a label. A run writes
+An empty list of sites means all sites. Rows that differ only in the seed or in the fold share a label. A run writes
 ``output/done.json`` last, so a row without this file has not been run, or its run has not ended. The report ignores
 other keys.
 """
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from math import nan
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from custom_components.bundle.evaluating import evaluation_file
-from custom_components.bundle.weights import recorded_provenance
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json, sha256_of
 from experiments.plan import ROLES
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """One row of ``study.json``, with the files that its run wrote."""
-
-    name: str
-    label: str
-    role: str
-    network: str
-    sites: list[str]
-    teachers: list[str]
-    seed: int
-    settings: dict[str, Any]
-    folder: Path
-
-    @cached_property
-    def evaluation(self) -> dict[str, Any] | None:
-        """The content of ``evaluation.json``; None until the run has ended."""
-        done = (self.folder / "output" / "done.json").is_file()
-        return read_json(evaluation_file(self.folder)) if done else None
-
-    @cached_property
-    def cases(self) -> dict[str, dict[str, Any]]:
-        """The scores of each case that the run was evaluated on, by the name of the case."""
-        return {case["case"]: case for case in self.evaluation["cases"]} if self.evaluation else {}
-
-    @cached_property
-    def provenance(self) -> dict[str, Any] | None:
-        """The content of ``provenance.json``; None until the run has saved weights."""
-        return recorded_provenance(self.folder / "models")
-
-    @cached_property
-    def training(self) -> dict[str, list[float]]:
-        """The columns of ``training.csv``; a blank cell is NaN. Empty when the run has no such file."""
-        path = self.folder / "output" / "training.csv"
-        if not path.is_file():
-            return {}
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            lines = list(reader)
-        try:
-            return {name: [float(line[name] or nan) for line in lines] for name in reader.fieldnames or ()}
-        except ValueError as error:
-            raise InputError(f"{path}: a cell is not a number ({error}); remove the file and train again") from None
-
-    def prediction(self, case: str) -> Path:
-        """The file of the mask that the run predicted for a case."""
-        return self.folder / "output" / "predictions" / f"{case}.nii.gz"
+from experiments.report.folds import join_folds
+from experiments.report.run_record import RunRecord
 
 
 @dataclass(frozen=True)
@@ -97,7 +48,7 @@ class Model:
     def with_cross_entropy(self) -> bool:
         """Whether the loss had cross-entropy beside the paper's equation 4."""
         settings = {"loss::cross_entropy_weight": 0.5, **self.rows[0].settings}  # 0.5 is the bundles' default
-        flags = ("loss::terms::cross_entropy::weight", "loss::cross_entropy_weight")  # the first goes over the second
+        flags = ("loss::terms::cross_entropy::weight", "loss::cross_entropy_weight")  # the first overrides the second
         return float(next(settings[flag] for flag in flags if flag in settings)) > 0
 
     def mean_dice(self, cases: Sequence[str]) -> np.ndarray:
@@ -112,7 +63,12 @@ class Model:
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """A study: its rows, sorted by label and then by seed, and the data that all rows share."""
+    """A study: its rows, sorted by label and then by seed, and the data that all rows share.
+
+    Attributes:
+        runs: every training; a cross-validation has one for each fold.
+        rows: the lines of the report; the runs of all folds are one row.
+    """
 
     folder: Path
     title: str
@@ -120,7 +76,11 @@ class StudyRecord:
     split: Mapping[str, Any]
     machine: Mapping[str, Any]
     settings: Mapping[str, Any]
-    rows: list[RunRecord]
+    runs: list[RunRecord]
+
+    @cached_property
+    def rows(self) -> list[RunRecord]:
+        return join_folds(self.runs)
 
     @property
     def evaluated(self) -> list[RunRecord]:
@@ -158,20 +118,21 @@ def load_study(folder: Path) -> StudyRecord:
         rows = [
             RunRecord(
                 folder=folder / "bundles" / row["name"],
-                **{key: row[key] for key in RunRecord.__annotations__ if key != "folder"},
+                fold=row.get("fold", ""),
+                **{key: row[key] for key in RunRecord.__annotations__ if key not in ("folder", "fold")},
             )
             for row in content["rows"]
         ]
         labels = list(dict.fromkeys(row.label for row in rows))
         rows.sort(key=lambda row: (labels.index(row.label), row.seed))
         shared = {key: content[key] for key in ("title", "split", "machine", "settings")}
-        study = StudyRecord(folder=folder, dataset=Path(content["dataset"]), rows=rows, **shared)
+        study = StudyRecord(folder=folder, dataset=Path(content["dataset"]), runs=rows, **shared)
     except (KeyError, TypeError) as error:
         raise InputError(f"{path}: {error} is missing or misplaced; run the study again to write it anew") from None
-    for row in study.rows:
+    for row in study.runs:
         if row.role not in ROLES:
             raise InputError(f"{path}: row {row.name} has the role {row.role}; use one of {', '.join(ROLES)}")
-        if unknown := set(row.teachers) - {other.name for other in study.rows}:
+        if unknown := set(row.teachers) - {other.name for other in study.runs}:
             raise InputError(f"{path}: row {row.name} was distilled from {', '.join(sorted(unknown))}, which is no row")
         if row.evaluation:
             _require_same_cases(row, study)
@@ -180,7 +141,8 @@ def load_study(folder: Path) -> StudyRecord:
 
 def _require_same_cases(row: RunRecord, study: StudyRecord) -> None:
     file = evaluation_file(row.folder)
-    if row.evaluation["split"]["sha256"] != study.split["sha256"] and not _has_same_cases(row, study):
+    split_sha256 = study.split["folds"][row.fold] if row.fold else study.split["sha256"]
+    if row.evaluation["split"]["sha256"] != split_sha256 and not _has_same_cases(row, study):
         raise InputError(
             f"{file}: evaluated on another split than the study's ({study.split['name']}); evaluate this row again"
         )
@@ -190,7 +152,7 @@ def _require_same_cases(row: RunRecord, study: StudyRecord) -> None:
 
 
 def _has_same_cases(row: RunRecord, study: StudyRecord) -> bool:
-    """Whether the scored cases stand unchanged in the study's split, in which a mask of another list was corrected."""
-    split = study.folder / "splits" / "all.json"
+    """Whether the scored cases are the same as in the study's present split, of which another list may have changed."""
+    split = study.folder / "splits" / row.fold / "all.json"
     scored = row.evaluation.get("cases_sha256")
     return split.is_file() and scored == sha256_of(read_json(split)[study.settings["scored_on"]])

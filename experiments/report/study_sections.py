@@ -4,8 +4,9 @@ from experiments.report import figures, paper, runs
 from experiments.report.comparison import conclusions
 from experiments.report.network_costs import network_costs
 from experiments.report.pictures import picture_grid
+from experiments.report.run_record import RunRecord
 from experiments.report.scores import score_table, site_tables
-from experiments.report.study import RunRecord, StudyRecord
+from experiments.report.study import StudyRecord
 from reporting.blocks import Block, Conclusion, Facts, Heading, Note, Picture, Section
 
 
@@ -167,4 +168,4 @@ def _settings_and_runs(study: StudyRecord) -> list[Block]:
         **{name: value for name, value in study.settings.items() if value not in (None, [])},
         "settings of every run": runs.settings_text(runs.shared_settings(study.rows)) or "none",
     }
-    return [Facts(facts), runs.run_table(study)]
+    return [Facts(facts), runs.run_table(study), *map(Note, runs.predicted_teachers(study))]

@@ -31,9 +31,12 @@ PROVENANCE = "provenance"
 
 
 def check_settings(settings: Mapping[str, Any]) -> None:
-    """Raises InputError unless all settings are numbers, true or false.
+    """Refuse settings that are not numbers, true or false.
 
-    A job comes from outside, and text can be code.
+    A job comes from outside the hospital, and a text in a MONAI config can be code.
+
+    Raises:
+        InputError: if a setting has another type.
     """
     for key, value in settings.items():
         if not isinstance(value, int | float):
@@ -89,11 +92,11 @@ class Hospital(Executor):
 
 
 class StudentHospital(Hospital):
-    """A hospital in the common training of one student."""
+    """A hospital that trains one student together with the other hospitals."""
 
     def adapt(self, workflow: ConfigWorkflow) -> None:
-        # No model.pt is written here: its provenance would name only this hospital's cases, but the weights depend on
-        # all.
+        # This hospital writes no model.pt: its provenance would name only this hospital's cases, but the common weights
+        # depend on the cases of all hospitals.
         handlers = workflow.parser["train"]["handlers"]
         local = ("@best_model", "@checkpoint")
         workflow.parser["train"]["handlers"] = [item for item in handlers if item.get("handler") not in local]

@@ -18,13 +18,13 @@ def to_arrays(state: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
 def load_arrays(network: nn.Module, arrays: Mapping[str, np.ndarray], sender: str) -> nn.Module:
     """Load received arrays strictly into ``network``, and return the network.
 
-    An average of integers, such as a count of batches, is a float and is converted back.
+    The server's average of integers, such as counts of batches, is a float. PyTorch converts it back to an integer.
 
     Raises:
         InputError: if the arrays are not the weights of this network; the message names the sender and the keys.
     """
     state = {name: torch.as_tensor(array) for name, array in arrays.items()}
     if differing := difference(network.state_dict(), state):
-        raise InputError(f"{sender} sent no weights of a {type(network).__name__}: {differing}")
+        raise InputError(f"{sender} sent weights that do not fit {type(network).__name__}: {differing}")
     network.load_state_dict(state)
     return network

@@ -14,7 +14,7 @@ os.environ.setdefault("HOLOSCAN_LOG_LEVEL", "OFF")
 warnings.filterwarnings("ignore", message="Current stack size")
 warnings.filterwarnings("ignore", message=".*torch.jit.* is deprecated")
 
-from application import segment_study  # noqa: E402 - what is set above is read on import
+from application import segment_study  # noqa: E402 - its import reads the settings above
 
 if __name__ == "__main__":
     segment_study()

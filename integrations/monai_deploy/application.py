@@ -23,7 +23,7 @@ def segment_study() -> None:
     if "://" not in source:
         ProstateSegmentation().run()
         return
-    from pacs import PacsStudy  # imported here: a study in a folder does not need the half second of this import
+    from pacs import PacsStudy  # imported here because it takes half a second, and a study in a folder does not need it
 
     study = PacsStudy(source)
     with tempfile.TemporaryDirectory() as folder:
@@ -39,11 +39,11 @@ def segment_study() -> None:
 
 
 class ProstateSegmentation(Application):
-    """The application: folders come from ``-i -o -m`` or HOLOSCAN_INPUT_PATH, _OUTPUT_PATH, _MODEL_PATH, and PSA
-    (ng/ml) from PSA.
+    """The application.
 
-    The variables SERIES and TIE choose between several axial T2w series, as ``--series`` and ``--tie`` do in the
-    import.
+    Its folders come from ``-i -o -m`` or from HOLOSCAN_INPUT_PATH, HOLOSCAN_OUTPUT_PATH and HOLOSCAN_MODEL_PATH. The
+    serum PSA in ng/ml comes from the variable PSA. The variables SERIES and TIE choose between several axial T2w
+    series, as ``--series`` and ``--tie`` do in the import.
 
     Args:
         study: folder that replaces the input folder.

@@ -1,4 +1,4 @@
-"""A study in a PACS with DICOMweb (DICOM PS3.18): loaded by QIDO-RS and WADO-RS; results are stored by STOW-RS."""
+"""A study in a PACS with DICOMweb (DICOM PS3.18): QIDO-RS and WADO-RS load it, and STOW-RS stores its results."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -49,7 +49,7 @@ class PacsStudy:
             if not listed:
                 raise InputError(f"{self.url}: the PACS has no such study; check the UID")
             for instance in self._client.iter_study(self.uid, media_types=AS_STORED):
-                # Only the last part of the name: a name from another computer must not lead out of the folder.
+                # Only the last part of the name is used: a name from another computer must not lead out of the folder.
                 instance.save_as(folder / Path(instance.SOPInstanceUID).name)
         missing = listed - {path.name for path in folder.iterdir()}
         if missing:

@@ -9,10 +9,11 @@ import numpy as np
 
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import file_sha256, write_json
+from custom_components.foundation.grids import grid_difference, on_grid_of
 from custom_components.foundation.nifti import Volume, read_volume, require_millimetres, volume_name
 from data_prep.files import voxel_sha256
 from data_prep.mask_values import in_words, whole_labels
-from data_prep.volumes import grid_difference, on_grid_of, write_volume
+from data_prep.volumes import write_volume
 
 
 def read_label(label: str | Path, image: Volume) -> Volume:

@@ -1,4 +1,4 @@
-"""A bundle's own inference on one volume, as ``monai.bundle run`` does it, and how sure it is."""
+"""A bundle's own inference on one volume, as ``monai.bundle run`` does it, and the entropy of its probabilities."""
 
 import logging
 import tempfile
@@ -27,7 +27,7 @@ class Segmentation:
     Attributes:
         mask: NIfTI, uint8 0/1 on the image's grid; the caller removes it.
         gland_ml: volume of the mask.
-        entropy_bits: entropy of the prostate's probability, mean over all voxels: 0 is sure, 1 is a toss-up.
+        entropy_bits: entropy of the prostate's probability, mean over all voxels; 1 bit is a probability of 0.5.
         warning: one line if the window that the bundle sees may have cut the gland, else None.
     """
 
@@ -38,17 +38,18 @@ class Segmentation:
 
 
 class Segmenter:
-    """Runs bundles' ``inference.json`` with the weights that are in the bundle now, and remembers entropies.
+    """Runs the ``inference.json`` of bundles with their present weights, and remembers entropies.
 
     Args:
-        cache_dir: one small file for each image and each weights whose entropy was asked for; no pixels.
+        cache_dir: folder of the entropies. It gets one small file, without pixels, for each image and each version of
+            the weights.
     """
 
     def __init__(self, cache_dir: Path) -> None:
         self._cache_dir = cache_dir
 
     def segment(self, bundle: Path, image: str | Path, device: str | None = None) -> Segmentation:
-        """Segment one NIfTI volume, by default on a GPU where there is one.
+        """Segment one NIfTI volume, by default on a GPU if there is one.
 
         Raises:
             InputError: if the bundle is not trained, its weights are of another network, or the volume is missing,

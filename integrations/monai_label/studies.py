@@ -64,7 +64,7 @@ class StudiesFolder(LocalDatastore):
 
 
 def check_label(label: str, image_id: str, image: str) -> None:
-    """As :func:`read_label`, but the error names the image instead of the server's temporary file."""
+    """Check a label as :func:`read_label` does, but with an error that names the image instead of a temporary file."""
     try:
         read_label(label, read_volume(Path(image)))
     except InputError as fault:
@@ -72,6 +72,10 @@ def check_label(label: str, image_id: str, image: str) -> None:
 
 
 def check_tag(tag: str) -> None:
-    """Raises InputError unless the tag can be the name of a folder."""
+    """Refuse a tag that cannot be the name of a folder.
+
+    Raises:
+        InputError: if the tag is not a plain word.
+    """
     if not re.fullmatch(r"\w[\w-]*", tag):
         raise InputError(f"tag: {tag!r} is no plain word, as final and original are")

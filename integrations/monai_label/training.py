@@ -24,12 +24,13 @@ WEIGHTS = ("provenance.json", "model.pt")
 
 
 class BundleTraining(TrainTask):
-    """Runs a bundle's own training in a process of its own; the served weights change when it has ended well.
+    """Runs a bundle's own training in another process. The served weights change if the training ends without error.
 
     Args:
         bundle: the student's folder.
         teachers: folders of trained bundles by name, which a client may name.
-        work_dir: holds the dataset made of the labels, its prepared volumes, and the weights in the making.
+        work_dir: folder of the dataset that is made from the labels, its prepared volumes, and the weights of a running
+            training.
     """
 
     def __init__(self, bundle: Path, teachers: Mapping[str, Path], work_dir: Path) -> None:
@@ -50,7 +51,7 @@ class BundleTraining(TrainTask):
         }
 
     def stats(self) -> dict[str, Any]:
-        """Validation Dice of the weights that are served, where it is known, as 3D Slicer shows it."""
+        """The validation Dice of the served weights, if it is known, in the form that 3D Slicer shows."""
         metrics = (recorded_provenance(self._bundle / "models") or {}).get("metrics", {})
         return {"best_metric": metrics["val_mean_dice"]} if "val_mean_dice" in metrics else {}
 
@@ -58,11 +59,12 @@ class BundleTraining(TrainTask):
         """Train on all final labels.
 
         Args:
-            request: ``max_epochs``; ``val_split``, share of the labels to validate with; ``pretrained``, start from the
-                weights that are served; ``teachers``, names of teachers to distil from, empty for none; ``device``.
+            request: ``max_epochs``; ``val_split``, the share of the labels for validation; ``pretrained``, whether to
+                start from the served weights; ``teachers``, the names of the teachers, empty for none; ``device``.
 
         Raises:
-            InputError: if a label is bad or a teacher unknown, or the training failed: it says why in its last lines.
+            InputError: if a label is bad, a teacher is unknown, or the training failed. The last lines of a failed
+                training give the reason.
         """
         options = {**self.config(), **request}
         command = self._command(options)
@@ -76,7 +78,7 @@ class BundleTraining(TrainTask):
         return self.stats()
 
     def _command(self, options: Mapping[str, Any]) -> list[str]:
-        """``monai.bundle run training``, as it is typed."""
+        """The command ``monai.bundle run training``, as a user would type it."""
         config = self._bundle / "configs" / "train.json"
         settings = {
             "dataset_dir": self._dataset,
@@ -102,7 +104,7 @@ class BundleTraining(TrainTask):
         return run_command("training", config, settings)
 
     def _remember_former_cases(self) -> None:
-        """Weights that were trained further have seen the cases before, too: a distillation must be able to tell."""
+        """Add the cases of earlier trainings to the provenance, because the weights have seen these cases too."""
         former = recorded_provenance(self._bundle / "models")
         if former is None:
             return
@@ -113,7 +115,7 @@ class BundleTraining(TrainTask):
         write_json(self._models / "provenance.json", made)
 
     def _serve(self) -> None:
-        """Put the new weights into the bundle; those before go to ``models/before``."""
+        """Put the new weights into the bundle, and move the former weights to ``models/before``."""
         models = self._bundle / "models"
         for name in WEIGHTS:
             if (models / name).is_file():

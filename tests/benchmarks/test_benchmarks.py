@@ -1,4 +1,4 @@
-"""That the benchmarks run and compare like with like; never how fast."""
+"""The benchmarks run, and each compares equal results. These tests measure no time."""
 
 import json
 
@@ -32,7 +32,7 @@ def test_a_missed_target_is_shown_as_it_is():
     assert "Machine: P, 2 cores, 1 threads, torch 2, no GPU." in page
 
 
-# Each asserts by itself that what it compares is equal.
+# Each benchmark itself asserts that the compared results are equal.
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_runs(name, tmp_path):
     main(["--quick", "--out", str(tmp_path), "--only", name])

@@ -4,7 +4,7 @@ from benchmarks import inference
 
 
 def test_the_quick_benchmark_measures_every_variant(monkeypatch, tmp_path, capsys):
-    """Two of the five: a process takes long to start."""
+    """This test runs only two of the five variants, because a process takes long to start."""
     kinds = ("ENet, MONAI bundle", "ENet, ONNX Runtime INT8")
     monkeypatch.setattr(inference, "VARIANTS", {kind: inference.VARIANTS[kind] for kind in kinds})
     monkeypatch.setattr(inference, "TEACHER", "espnet")

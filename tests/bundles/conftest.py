@@ -4,61 +4,60 @@ import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import PIPE, STDOUT, CompletedProcess
 
 import pytest
+from forked_python import run_forked
 
 from custom_components.bundle import run_command
 
 EPOCHS = "train::trainer::max_epochs"
 
 
-def start(cwd: Path, run_id: str, config: str | Path, **options: object) -> subprocess.Popen:
+def run(cwd: Path, run_id: str, config: str | Path, fork: bool = True, **options: object) -> CompletedProcess:
+    """``python -m monai.bundle run``; without ``fork`` in a new interpreter, as a user starts it."""
     command = run_command(run_id, config, {"image_size": 32, "device": "cpu", **options})
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-
-
-def succeed(process: subprocess.Popen) -> str:
-    output, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, output
-    return output
+    if fork:
+        return run_forked(command, cwd, environment)
+    return subprocess.run(command, cwd=cwd, env=environment, stdout=PIPE, stderr=STDOUT, text=True, timeout=300)
 
 
 @pytest.fixture(scope="session")
 def monai_bundle() -> Callable[..., str]:
     """``monai_bundle(cwd, "training", config, **options)`` runs the command and gives what it printed."""
-    return lambda *arguments, **options: succeed(start(*arguments, **options))
+
+    def succeed(*arguments, **options) -> str:
+        done = run(*arguments, **options)
+        assert done.returncode == 0, done.stdout
+        return done.stdout
+
+    return succeed
 
 
 @pytest.fixture(scope="session")
 def monai_bundle_fails() -> Callable[..., str]:
-    """As ``monai_bundle``, for a command that must end with exit code 1."""
+    """As ``monai_bundle``, for a command that must end with exit code 1, in an interpreter of its own."""
 
-    def run(*arguments, **options) -> str:
-        process = start(*arguments, **options)
-        output, _ = process.communicate(timeout=300)
-        assert process.returncode == 1, output
-        return output
+    def fail(*arguments, **options) -> str:
+        done = run(*arguments, fork=False, **options)
+        assert done.returncode == 1, done.stdout
+        return done.stdout
 
-    return run
+    return fail
 
 
 @pytest.fixture(scope="session")
-def repo(tmp_path_factory, repository, copy_bundles_to, dataset_dir) -> Path:
+def repo(tmp_path_factory, repository, copy_bundles_to, dataset_dir, monai_bundle) -> Path:
     """A repository of its own whose three students are trained: from its root, from inside the bundle, and from /."""
     repo = tmp_path_factory.mktemp("repo")
     copy_bundles_to(repo / "bundles", "enet", "espnet", "mobilenetv2", "distillation")
     before = sorted(repository.glob("bundles/*/*"))
     options = {"dataset_dir": dataset_dir, EPOCHS: 1}
-    trainings = [
-        start(repo, "training", "bundles/espnet/configs/train.json", **options),
-        start(repo / "bundles" / "mobilenetv2", "training", "configs/train.json", **options),
-        start(Path("/"), "training", repo / "bundles" / "enet" / "configs" / "train.json", **options),
-    ]
-    for training in trainings:
-        succeed(training)
+    monai_bundle(repo, "training", "bundles/espnet/configs/train.json", **options)
+    monai_bundle(repo / "bundles" / "mobilenetv2", "training", "configs/train.json", **options)
+    config = repo / "bundles" / "enet" / "configs" / "train.json"
+    monai_bundle(Path("/"), "training", config, fork=False, **options)
     assert sorted(repository.glob("bundles/*/*")) == before, "the checkout was written into"
     return repo
 

@@ -1,4 +1,4 @@
-"""The checked-in configs are those that ``make configs`` writes."""
+"""The checked-in configs equal the files that ``make configs`` writes."""
 
 import shutil
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from custom_components.bundle.configs import lay_over
 
 @pytest.fixture
 def build(capsys) -> Callable[..., SimpleNamespace]:
-    """``build(repository, "--check")``: the exit code of the command, and what it printed."""
+    """``build(repository, "--check")`` runs the command, and returns its exit code and its output."""
 
     def run(repository: Path, *options: str) -> SimpleNamespace:
         code = main(["build", "--bundles", str(repository / "bundles"), *options])

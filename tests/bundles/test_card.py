@@ -1,4 +1,4 @@
-"""Model cards: their figures are those of an evaluation of the weights that they name, and nobody's name is in them."""
+"""Model cards: their figures come from an evaluation of the weights that they name, and they hold no person's name."""
 
 import json
 import re
@@ -71,19 +71,20 @@ def test_the_figures_are_those_of_the_evaluation():
 
 
 def test_the_preprocessing_is_that_of_the_run(checked_in_preprocessing):
-    """Whatever size the configs have; a window is told with its side and its risk."""
+    """The configs' own size does not matter. For a window, the card names its side and the risk of a cut gland."""
     transforms = describe(checked_in_preprocessing(image_size=64, field_of_view=128).transforms)
     text = " ".join(card({**KNOWN, "preprocessing": transforms}).split())
     assert "cropped or padded around its centre to 128x128 pixels, each slice resized to 64x64 pixels" in text
-    assert "- It sees the central 128 mm of a slice: what reaches beyond is cut." in text
+    window = "- The network sees only the central 128 mm of a slice. Inference warns when a mask touches the border"
+    assert window in text
     assert "384x384" not in text
-    assert "It sees the central" not in card(KNOWN)
+    assert "sees only the central" not in card(KNOWN)
 
 
 def test_what_is_not_known_is_said():
-    assert card(None).count("No weights are part of this repository") == 1
-    assert "None yet: no evaluation" in card(None)
-    assert "None yet: no evaluation" in card({**KNOWN, "evaluation": None})
+    assert card(None).count("The repository holds no weights") == 1
+    assert "There are no figures yet" in card(None)
+    assert "There are no figures yet" in card({**KNOWN, "evaluation": None})
     nothing = {"split": None, "run": None, "teachers": {}}
     bare = card({**KNOWN, **nothing, "trained_on": {"training": {"HK": 2}, "validation": {}}})
     assert "- trained on 2 cases (HK 2)\n- epoch chosen on 0 cases\n\n## Figures" in bare

@@ -1,4 +1,4 @@
-"""Every config of every bundle: it parses, all it names exists, and MONAI finds in it what it looks for."""
+"""Every config of every bundle parses, names only things that exist, and has the keys that MONAI needs."""
 
 import json
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def test_a_bundle_has_all_its_files(bundle):
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
 def test_every_handler_is_a_component(config):
-    """As MONAI's property check and MONAI Label take for granted."""
+    """MONAI's property check and MONAI Label assume this."""
     content = json.loads(config.read_text())
     handlers = [*content.get("handlers", []), *content.get("train", {}).get("handlers", [])]
     assert all("_target_" in handler for handler in handlers)

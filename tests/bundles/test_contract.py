@@ -1,7 +1,7 @@
 """The contract of every bundle's network: size, taps, shapes, gradient, seeds, learning, resuming.
 
-What its exports must say is in test_contract_exports.py. A new bundle is tested by these files as it is; the tests of
-one bundle alone: ``pytest tests/bundles -k enet``.
+test_contract_exports.py tests the exports. Both files also test a new bundle, without a change. To run the tests of one
+bundle: ``pytest tests/bundles -k enet``.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
 
 EPOCHS = "train::trainer::max_epochs"
 STRIDES = {"stride2": 2, "stride8": 8}
-# Those that are trained here. A training of a large network takes minutes; nothing in it depends on the size.
+# These networks are trained here. A training of a large network takes minutes, and tests the same code.
 SMALL = [name for name in WITH_WEIGHTS if (parameters_told(name) or 0) < 10_000_000]
 
 every_network = pytest.mark.parametrize("name", WITH_WEIGHTS)
@@ -28,7 +28,7 @@ every_small_network = pytest.mark.parametrize("name", SMALL)
 
 @pytest.fixture(scope="module")
 def network() -> Callable[[str], nn.Module]:
-    """``network("enet")``: in eval mode; each is built once, since the large ones take a second."""
+    """``network("enet")`` in eval mode. Each network is built once, because a large one takes a second."""
     built = {}
 
     def get(name: str) -> nn.Module:
@@ -66,7 +66,7 @@ def test_the_docstring_tells_the_taps_of_the_bundle(name):
 
 @every_network
 def test_taps(name):
-    """Right channels, right stride, and nothing later in the network writes into what a hook has captured."""
+    """The taps have the right channels and stride, and no later layer writes into a tensor that a hook has captured."""
     bundle = shipped(name)
     net = bundle.build_network().eval()
     taps = Taps(net, bundle.taps)
@@ -173,15 +173,15 @@ def test_a_resumed_training_equals_the_uninterrupted_one(
     bundle = copy_bundles(name) / name
 
     def train(output: str, epochs: int) -> None:
-        # Another learning-rate schedule than the default: with its 2000 steps a few epochs would not tell.
-        options = {"augmentation": 0.7, "lr_scheduler::step_size_up": 5, "batch_size": 5, "resume": True}
+        # The default schedule has 2000 steps, so in a few epochs its learning rate would hardly change.
+        options = {"augmentation": 0.7, "lr_scheduler::step_size_up": 5, "batch_size": 5, "ema_decay": 0.9}
         folders = {"output_dir": str(tmp_path / output), "models_dir": str(tmp_path / output / "models")}
-        workflow(bundle, "train", **{**options, **folders, EPOCHS: epochs}).run()
+        workflow(bundle, "train", resume=True, **{**options, **folders, EPOCHS: epochs}).run()
 
     train("whole", 4)
     train("parts", 2)
     assert len((tmp_path / "parts" / "training.csv").read_text().splitlines()) == 3
-    # A process of its own would begin with other random states.
+    # Another process would begin with other random states.
     torch.manual_seed(99)
     train("parts", 4)
     assert_equal_trainings(tmp_path / "whole", tmp_path / "parts")

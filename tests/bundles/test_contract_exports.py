@@ -1,4 +1,4 @@
-"""The contract of every bundle, second part: MONAI's own tools take it, and its exports say what the network says."""
+"""The contract of every bundle, second part: MONAI's own tools accept it, and its exports equal the network."""
 
 import json
 import shutil
@@ -15,7 +15,7 @@ from custom_components.export import OnnxNetwork
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning"),
-    # Of the tracer: sizes read while exporting; and of the exporter, which is 20 times faster than the new one.
+    # The tracer warns about sizes that it reads. The older exporter warns about itself, but is 20 times faster.
     pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning"),
     pytest.mark.filterwarnings("ignore:.*legacy TorchScript-based ONNX export:DeprecationWarning"),
 ]
@@ -40,7 +40,7 @@ def images(slices) -> torch.Tensor:
 def exported(request, tmp_path_factory, copy_bundles_to, images) -> SimpleNamespace:
     """A bundle exported by MONAI's tools at 64x64 (``model.ts``, ``model.onnx``), and its eager network.
 
-    The distillation bundle has no weights of its own: it exports its student's, here ESPNet's.
+    The distillation bundle has no weights of its own. It exports the weights of its student, which is ESPNet here.
     """
     folder = tmp_path_factory.mktemp(request.param)
     names = [request.param, "espnet"] if request.param == "distillation" else [request.param]
@@ -88,7 +88,7 @@ def test_torchscript_says_what_the_network_says(exported, images, assert_says_th
 def test_onnx_says_what_the_network_says_at_another_batch_and_size(
     exported, onnx_network, images, assert_says_the_same
 ):
-    """Exported at 2x1x64x64, run at 3x1x64x80 and, turned, at 1x1x80x64."""
+    """The export has images of 2x1x64x64. The test runs it with 3x1x64x80 and with turned images of 1x1x80x64."""
     for batch in (images, images[:1].transpose(2, 3).contiguous()):
         assert_says_the_same(onnx_network, exported.network, batch)
 
@@ -104,7 +104,7 @@ def test_the_network_takes_and_gives_what_the_metadata_say(exported):
 
 
 def test_model_ts_alone_is_a_bundle(exported, tmp_path):
-    """A host has this one file: no folder, no weights, no student beside it."""
+    """A host has only this file, without the bundle's folder, the weights and the student."""
     alone = Path(shutil.copy(exported.folder / "model.ts", tmp_path / "model.ts"))
     parser = load_bundle_config(str(alone), "inference.json")
     assert parser["_meta_"]["version"] == json.loads((exported.bundle / "configs/metadata.json").read_text())["version"]
@@ -118,7 +118,7 @@ def test_model_ts_alone_is_a_bundle(exported, tmp_path):
 
 @pytest.mark.parametrize("bundle", FOLDERS, ids=NAMES)
 def test_monai_verifies_the_metadata(bundle, tmp_path):
-    # Put where the tool would download it to.
+    # The schema lies where the tool would download it to.
     schema = shutil.copy(SCHEMA, tmp_path / SCHEMA.name)
     verify_metadata(meta_file=str(bundle / "configs" / "metadata.json"), filepath=schema)
 

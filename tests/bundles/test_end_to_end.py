@@ -119,7 +119,7 @@ def test_the_preprocessing_of_a_bundle_fills_the_cache_of_its_training(repo, wor
 
 
 def test_a_training_learns_the_blob(repo, workflow, tmp_path):
-    """Enough epochs of ENet on bright blobs give a mask that overlaps; labels or orientation mixed up would not."""
+    """After some epochs on bright blobs, ENet's mask overlaps the blob, if labels and orientation are right."""
     folders = {"output_dir": str(tmp_path / "output"), "models_dir": str(tmp_path / "models")}
     options = {EPOCHS: 25, "lr_scheduler::step_size_up": 20, "val_interval": 25, "augmentation": 0}
     workflow(repo / "bundles" / "enet", "train", **folders, **options).run()

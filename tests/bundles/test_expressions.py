@@ -1,6 +1,6 @@
-"""A config holds values, references and named functions: here are the kinds of ``$`` expression that it may have.
+"""A config holds values, references and named functions. This module lists the allowed kinds of ``$`` expression.
 
-What needs more than one of them belongs into a function with a name and a test.
+Logic that needs more than one of them belongs in a function with a name and a test.
 """
 
 import ast
@@ -20,7 +20,7 @@ REFERENCE = re.compile(r"@\w+(?:(?:#|::)\w+)*")
 MODULES = {"custom_components", "monai", "os", "time", "torch"}
 BUILT_IN = {"len", "print", "str"}
 
-# Hosts ask for these two in the one file that they open; --tracking asks before custom_components is found.
+# Hosts read these two from the only config that they open. --tracking reads them before Python finds custom_components.
 FORCED = {
     "bundle_root": (
         "$os.path.abspath(next((p for p in (sys.path[1], '.', 'bundles/NAME') "
@@ -40,7 +40,7 @@ def expressions(content: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def kinds(expression: str) -> set[str]:
-    """The kinds of all parts of an expression; one that is not allowed is called by its Python name."""
+    """The kinds of all parts of an expression. A kind that is not allowed has its Python name."""
     code = REFERENCE.sub("reference", expression.removeprefix("$"))
     if re.fullmatch(r"import \w+", code):
         return {"import"}
@@ -119,7 +119,7 @@ def test_a_config_has_no_other_kind_of_expression():
             told = kinds(text)
             assert told <= ALLOWED, f"{config.relative_to(REPOSITORY)}: {key}: {text}: {told - ALLOWED}"
             found |= told
-    assert found == ALLOWED  # none is allowed that no config needs
+    assert found == ALLOWED  # every allowed kind occurs in a config
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A bare name is a bundle of ``bundles_dir``, a path is a path; where both could be meant, one line says so."""
+"""A name without a slash is a bundle of ``bundles_dir``. If it could also be a path, one line says so."""
 
 import logging
 import shutil

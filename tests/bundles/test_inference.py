@@ -1,6 +1,6 @@
 """Inference on any volume: the mask lies on the input's own grid, whatever its orientation, spacing, matrix and depth.
 
-The network is a single 1x1 convolution that calls a pixel prostate if it is bright, so that the mask to come is known.
+The network is a single 1x1 convolution that finds prostate in bright pixels, so the expected mask is known.
 """
 
 import json
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-# Other warnings would puzzle a user.
+# A user must not see other warnings.
 pytestmark = pytest.mark.filterwarnings("error::UserWarning", "ignore:NvImgCodecPydicomReader")
 
 NETWORK = "$torch.nn.Conv2d(1, 2, 1)"
@@ -33,7 +33,7 @@ def bundle(tmp_path_factory, copy_bundles_to) -> Path:
 
 @pytest.fixture
 def infer(bundle, workflow, tmp_path):
-    """``infer(volumes, **options)``: the masks that inference writes of a folder of volumes, by file name."""
+    """``infer(volumes, **options)`` runs inference on a folder of volumes, and returns the masks by file name."""
 
     def run(volumes: Path, **own_options: object) -> dict[str, nibabel.Nifti1Image]:
         options = {"network_def": NETWORK, "image_size": 64, "output_dir": str(tmp_path / "out"), **own_options}
@@ -55,7 +55,7 @@ def affine_of(axcodes: str, shape: tuple[int, int, int], spacing_mm: tuple[float
 
 
 def scene(affine: np.ndarray, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """A bright ellipsoid and, apart from it, a bright speck: the image, and the mask of the ellipsoid alone."""
+    """An image of a bright ellipsoid and a separate bright speck, and the mask of the ellipsoid alone."""
     world = np.moveaxis(np.indices(shape), 0, -1) @ affine[:3, :3].T + affine[:3, 3]
     ellipsoid = (((world - CENTRE_MM) / RADII_MM) ** 2).sum(axis=-1) < 1
     speck = np.linalg.norm(world - SPECK_MM, axis=-1) < 6
@@ -105,7 +105,7 @@ def test_a_mask_on_every_grid(infer, tmp_path, options):
 
 
 def test_an_oblique_scan(infer, tmp_path):
-    """Rotated 20 degrees about the left-right axis, as prostate scans often are."""
+    """The scan is rotated by 20 degrees about the left-right axis, as prostate scans often are."""
     shape = (64, 64, 24)
     affine = affine_of("LPS", shape, (1.2, 1.2, 3.0))
     cos, sin = np.cos(np.radians(20)), np.sin(np.radians(20))

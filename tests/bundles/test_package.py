@@ -1,4 +1,4 @@
-"""A packaged bundle runs where only MONAI is installed, gives the same masks, and tells no names."""
+"""A packaged bundle runs where only MONAI is installed, gives the same masks, and holds no names."""
 
 import ast
 import json
@@ -34,7 +34,7 @@ def change(file: Path, **entries) -> None:
 
 @pytest.fixture
 def unpack(tmp_path):
-    """``unpack(bundle)`` packs a bundle and gives the folder that a receiver unpacks, far from the bundle."""
+    """``unpack(bundle)`` packs a bundle, unpacks it in another place, and returns the unpacked folder."""
 
     def to_elsewhere(bundle) -> Path:
         archive = package(str(bundle.path), tmp_path / "dist")
@@ -46,7 +46,7 @@ def unpack(tmp_path):
 
 
 def required(names: list[str], found: set[str]) -> set[str]:
-    """The distributions of these names, with all that they require."""
+    """The distributions with these names, and all distributions that they require."""
     for name in names:
         if name in found or not list(metadata.distributions(name=name)):
             continue
@@ -58,7 +58,7 @@ def required(names: list[str], found: set[str]) -> set[str]:
 
 
 def declared(bundle: Path) -> list[str]:
-    """What a bundle's metadata says must be installed."""
+    """The packages that a bundle's metadata requires."""
     content = json.loads((bundle / "configs" / "metadata.json").read_text())
     return ["monai", "torch", "numpy", *content["required_packages_version"]]
 
@@ -199,7 +199,8 @@ def test_a_packaged_teacher_teaches_and_still_tells_a_leak(make_trained, unpack,
     teacher = load_teacher(str(folder), preprocessing=preprocessing, held_out=test)
     assert (teacher.name, teacher.taps.keys) == ("prostate_mri_espnet", ("stride2", "stride8"))
     with pytest.raises(
-        InputError, match=r"1 of the student's test cases were in this teacher's training \(same voxel: "
+        InputError,
+        match=r"\A\S+/provenance\.json: 1 of the student's test cases were in this teacher's training \(same voxel: ",
     ):
         load_teacher(str(folder), preprocessing=preprocessing, held_out=[*test, training[0]])
 
@@ -210,7 +211,7 @@ def export(bundle):
 
 
 def content(path):
-    """The bytes of a file, those inside a TorchScript unpacked."""
+    """The bytes of a file; the content of a TorchScript is unpacked."""
     if path.suffix != ".ts":
         return path.read_bytes()
     with zipfile.ZipFile(path) as archive:

@@ -1,4 +1,4 @@
-"""The model card's words on preprocessing are those of the transforms that ran."""
+"""The model card describes the preprocessing transforms that ran."""
 
 import pytest
 from monai.transforms import NormalizeIntensityd, RandFlipd, ScaleIntensityRangePercentilesd

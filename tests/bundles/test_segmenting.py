@@ -1,4 +1,4 @@
-"""A volume through a bundle's folder, through its export, and through ``monai.bundle run``: the same mask."""
+"""A bundle's folder, its export and ``monai.bundle run`` give the same mask of a volume."""
 
 import shutil
 
@@ -15,7 +15,7 @@ from custom_components.foundation.errors import InputError
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory):
-    """ENet with random weights and a window, in a folder whose name means something to MONAI's configs."""
+    """ENet with random weights and a window, in a folder whose name has a meaning in MONAI's configs."""
     folder = tmp_path_factory.mktemp("$it's @1 #2") / "enet"
     copy_bundle("enet", folder, image_size=32, field_of_view=50)
     bundle = read_bundle(str(folder))

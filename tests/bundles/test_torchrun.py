@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import ignite.distributed as idist
 import pytest
 import torch
+from forked_python import ForkedPython
 from monai.bundle import ConfigWorkflow
 from shipped_bundles import NAMES
 from torch import nn
@@ -58,17 +60,32 @@ TWO = {"batch_size": 4, "train::sampler::shuffle": False}
 ONE = {"batch_size": 8, "train::dataloader::shuffle": False}
 
 
-def train_in_two_processes(bundle: Path, dataset_dir: Path, **options: Any) -> str:
-    """Run ``training`` under torchrun and give what it printed."""
+def train_in_two_processes(bundle: Path, dataset_dir: Path, torchrun: bool = False, **options: Any) -> str:
+    """Run ``training`` and give what it printed: under torchrun, or in two forks with the environment that it gives."""
     configs = [str(bundle / "configs" / f"{name}.json") for name in ("train", "multi_gpu_train")]
     settings = {"dataset_dir": dataset_dir, "image_size": 32, "device": "cpu", **TWO, **options}
-    python, *command = run_command("training", str(configs), settings)
-    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port", str(free_port())]
-    command = [python, *torchrun, *command]
+    command = run_command("training", str(configs), settings)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2]), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    with tempfile.NamedTemporaryFile("r+") as output:
+        to = {"stdout": output, "stderr": subprocess.STDOUT}
+        if torchrun:
+            python, *rest = command
+            words = ["-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port", str(free_port())]
+            processes = [subprocess.Popen([python, *words, *rest], env=environment, **to)]
+        else:
+            port = free_port()
+            processes = [ForkedPython(command, env=environment | place_of(rank, 2, port), **to) for rank in range(2)]
+        codes = [process.wait(timeout=300) for process in processes]
+        output.seek(0)
+        printed = output.read()
+    assert not any(codes), printed
+    return printed
+
+
+def place_of(rank: int, processes: int, port: int) -> dict[str, str]:
+    """The environment that torchrun gives to a process of one machine."""
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": processes, "LOCAL_WORLD_SIZE": processes}
+    return {**{key: str(value) for key, value in place.items()}, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
 
 
 def free_port() -> int:
@@ -128,7 +145,7 @@ def assert_same_weights(two: Path, one: Path) -> None:
 def test_two_processes_train_as_one_and_resume(bundles, dataset_dir, train_in_one_process, tmp_path):
     enet, half = bundles / "enet", bundles / "enet" / "output" / "half.pt"
     steps = [*WITHOUT_DROPOUT["training"], *GO_ON]
-    printed = train_in_two_processes(enet, dataset_dir, **ENET, training=steps)
+    printed = train_in_two_processes(enet, dataset_dir, torchrun=True, **ENET, training=steps)
     assert sorted(path.name for path in (enet / "models").iterdir()) == ["model.pt", "provenance.json"]
     events, *others = sorted(path.name for path in (enet / "output").iterdir())
     assert events.startswith("events.out.tfevents")
@@ -162,8 +179,7 @@ def test_two_processes_distil_as_one(bundles, dataset_dir, train_in_one_process,
 @pytest.fixture
 def one_of_one(monkeypatch):
     """The environment that torchrun gives to the only process of one."""
-    place = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
-    for key, value in {**place, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}.items():
+    for key, value in place_of(rank=0, processes=1, port=free_port()).items():
         monkeypatch.setenv(key, value)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # torch puts the rank before every error
     yield

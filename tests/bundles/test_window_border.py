@@ -1,4 +1,4 @@
-"""A bundle that sees the central millimetres warns when its mask reaches their border."""
+"""A bundle with a window warns when its mask touches the border of the window."""
 
 import pytest
 import torch

@@ -70,9 +70,9 @@ def test_every_flag_of_the_guide_is_a_key_of_the_configs(repository):
     for parser, name in zip(parsers, ("enet", "distillation"), strict=True):
         parser.read_config(repository / "bundles" / name / "configs" / "train.json")
     flags = {flag for flag, _ in documented_flags(repository)}
-    # They have defaults in the trainer; tracking is MONAI's own.
+    # The first two have defaults in the trainer; tracking is an option of MONAI.
     others = {"train::trainer::compile", "train::trainer::compile_kwargs", "tracking"}
-    # The options of a term are laid over the preset's; that they reach it is tested below.
+    # The options of a term replace those of the preset; a test below shows that they reach the term.
     options = {flag for flag in flags if flag.startswith("loss::terms::")}
     assert {option.rpartition("::")[0] for option in options} <= {f"loss::terms::{term}" for term in TERMS}
     flags -= options
@@ -150,7 +150,7 @@ def tracked_run(output_dir: Path) -> mlflow.entities.Run:
 
 
 def test_mlflow_finds_a_training_and_its_distillation_again(untrained, workflow, tmp_path):
-    """Each under a name of bundle, seed and time, with every loss term, teacher weight and metric."""
+    """Each run has a name of bundle, seed and time, and holds every loss term, teacher weight and metric."""
 
     def train(name, **options):
         folder = tmp_path / name

@@ -28,5 +28,5 @@ def test_a_faulty_split_is_named(tmp_path, content, message):
     file = tmp_path / "split.json"
     if content is not None:
         file.write_text(content)
-    with pytest.raises(InputError, match=f"split.json: {message}"):
+    with pytest.raises(InputError, match=rf"\A{file}: {message}"):
         load_datalist(file, "test", tmp_path)

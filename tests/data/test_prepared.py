@@ -1,4 +1,4 @@
-"""Prepared volumes: the same as inference sees, computed once per content and recipe, and faults named by file."""
+"""Prepared volumes equal the input of inference, are computed once, and an error names the faulty file."""
 
 import gzip
 import shutil
@@ -31,7 +31,7 @@ def test_prepared_volumes_are_what_inference_sees(cases, checked_in_preprocessin
     prepared = VolumeDataset(cases, checked_in_preprocessing("train", field_of_view=field_of_view), tmp_path)
     inference = checked_in_preprocessing("inference", field_of_view=field_of_view)
     for case, volume in zip(cases, prepared, strict=True):
-        # Inference has the image alone.
+        # Inference has no mask.
         expected = inference({"image": case["image"]})["image"].as_tensor()
         assert volume["image"].shape == (1, 32, 32, 4)
         assert torch.equal(volume["image"], expected)
@@ -177,12 +177,16 @@ def test_a_broken_file_is_one_line_that_names_it(own_case, preprocessing, tmp_pa
 
 def test_a_case_without_a_mask_is_named(own_case, preprocessing, tmp_path):
     del own_case["label"]
-    with pytest.raises(InputError, match=rf"the label of case {own_case['case']}"):
+    with pytest.raises(InputError, match=rf"\ANone: no such file \(the label of case {own_case['case']}\)"):
         prepare_cases([own_case], preprocessing, tmp_path / "cache")
 
 
 def test_a_mask_of_another_size_is_named(own_case, preprocessing, tmp_path):
     volume = nibabel.load(own_case["label"])
     nibabel.save(nibabel.Nifti1Image(np.asarray(volume.dataobj)[..., :3], volume.affine), own_case["label"])
-    with pytest.raises(InputError, match=r"differ in shape once prepared: \(1, 32, 32, 4\) and \(1, 32, 32, 3\)"):
+    with pytest.raises(
+        InputError,
+        match=r"\A\S+/image\.nii\.gz: image and mask \S+/label\.nii\.gz differ in shape once prepared: "
+        r"\(1, 32, 32, 4\) and \(1, 32, 32, 3\)",
+    ):
         prepare_cases([own_case], preprocessing, tmp_path / "cache")

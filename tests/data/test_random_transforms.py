@@ -1,4 +1,4 @@
-"""Random versions of slices: as MONAI's, in distribution and, with the same numbers, pixel by pixel."""
+"""Random versions of slices have the distribution of MONAI's and, with the same numbers, the same pixels."""
 
 import math
 
@@ -17,7 +17,7 @@ from monai.transforms import (
 )
 
 from custom_components.data import RandomTransforms
-from custom_components.data.random_transforms import _move
+from custom_components.data.random_transforms import _grid, _sample
 from custom_components.foundation.errors import InputError
 
 SIZE = 32
@@ -100,10 +100,10 @@ def stock_statistics(scene):
 
 @pytest.mark.parametrize("probability", [0.5, 1.0])
 def test_the_versions_are_distributed_as_those_of_monai(scene, stock_statistics, probability):
-    """Kolmogorov and Smirnov's largest distance of two samples of 600, where 0.11 would be at the level of 0.1 %."""
+    """Compare two samples of 600 by Kolmogorov and Smirnov's distance; 0.11 is its limit at the level of 0.1 %."""
     expected = stock_statistics(probability)
     for name, own in statistics(*ours(scene, probability)).items():
-        # A version that nothing changed is not on either side of what rounding makes of it.
+        # The values are rounded, so that a version without a change equals the same version after a computation.
         both = [values.mul(1e4).round().sort().values for values in (own, expected[name])]
         steps = torch.cat(both).unique()
         shares = [torch.searchsorted(values, steps, right=True) / COUNT for values in both]
@@ -137,8 +137,9 @@ def test_an_affine_map_is_monais(scene, angle, stretch, rows, columns):
     maps = RandomTransforms(1.0, 1.0, 1.0, 1.0, (1, 1), 0.0)._maps(
         *(torch.tensor([value]) for value in (angle, stretch, rows, columns))
     )
-    moved = _move(scene[0][None], scene[1][None], maps)
-    for own, part, mode in zip(moved, scene, ("bilinear", "nearest"), strict=True):
+    grid = _grid(maps, (SIZE, SIZE))
+    for part, mode in zip(scene, ("bilinear", "nearest"), strict=True):
+        own = _sample(part[None], grid, mode)
         affine = Affine(
             rotate_params=angle,
             translate_params=(rows, columns),
@@ -151,13 +152,14 @@ def test_an_affine_map_is_monais(scene, angle, stretch, rows, columns):
 
 
 def test_an_image_that_is_not_square_keeps_its_angles():
-    """A quarter turn about the centre of an image of 4 rows and 8 columns: the bar across it then stands upright."""
+    """A quarter turn of an image of 4 rows and 8 columns makes its horizontal bar vertical."""
     image = torch.zeros(1, 1, 4, 8)
     image[..., 1:3, 2:6] = 1
     quarter = RandomTransforms(1.0, 1.0, 0.0, 0.0, (1, 1), 0.0)._maps(
         *torch.tensor([[math.pi / 2], [0.0], [0.0], [0.0]])
     )
-    moved, label = _move(image, image.to(torch.uint8), quarter)
+    grid = _grid(quarter, (4, 8))
+    moved, label = _sample(image, grid, "bilinear"), _sample(image.to(torch.uint8), grid, "nearest")
     expected = torch.zeros(4, 8)
     expected[:, 3:5] = 1
     torch.testing.assert_close(moved[0, 0], expected, rtol=0, atol=1e-5)
@@ -197,5 +199,30 @@ def test_the_mask_stays_0_or_1(scene):
 
 @pytest.mark.parametrize("probability", [-0.1, 1.5, "0.5", None, np.nan])
 def test_what_is_no_probability_is_refused(probability):
-    with pytest.raises(InputError, match=r"augmentation: .* is no probability; give a number from 0 to 1"):
+    with pytest.raises(InputError, match=r"\Aaugmentation: .* is no probability; give a number from 0 to 1"):
         RandomTransforms(probability, **OPTIONS)
+
+
+def test_a_map_goes_to_the_place_of_its_image(scene):
+    """Four maps at once, as a teacher's classes: the image itself, the image upside down, and two that sum to 1."""
+    transforms = RandomTransforms(0.5, **{**OPTIONS, "noise": 0.0})
+    image = scene[0].expand(COUNT, 1, SIZE, SIZE)
+    seeds = range(COUNT)
+    part = torch.rand(COUNT, 1, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    versions, _ = transforms(image, image, seeds)
+    moved = transforms.move(torch.cat([image, -image, part, 1 - part], dim=1), seeds)
+    # The third number decides about the contrast, which maps do not have.
+    plain = torch.stack([torch.rand(9, generator=torch.Generator().manual_seed(seed)) for seed in seeds])[:, 2] >= 0.5
+    assert 200 < plain.sum() < 400
+    assert torch.equal(moved[plain, :1], versions[plain])
+    assert torch.equal(moved[:, 1], -moved[:, 0])
+    torch.testing.assert_close(moved[:, 2:].sum(dim=1), torch.ones(COUNT, SIZE, SIZE))
+    assert not torch.equal(moved[:, :1], image)
+
+
+def test_a_moved_map_does_not_depend_on_its_batch(scene):
+    transforms = RandomTransforms(1.0, **OPTIONS)
+    maps = scene[0].expand(5, 3, SIZE, SIZE)
+    together = transforms.move(maps, range(5))
+    assert all(torch.equal(transforms.move(maps[:1], [seed])[0], together[seed]) for seed in range(5))
+    assert torch.equal(maps, scene[0].expand(5, 3, SIZE, SIZE))

@@ -1,4 +1,4 @@
-"""Broken DICOM folders: (name, what makes the folder, words of the message it must end with)."""
+"""Broken DICOM folders. A row holds a name, the function that makes the folder, and words of the expected message."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ from pydicom.uid import MPEG4HP41
 
 
 def study(change: Callable[[list[Dataset]], object]) -> Callable[[Path], None]:
-    """A study of one T2w series, after a change to its slices."""
+    """Make a study of one T2w series whose slices ``change`` has changed."""
 
     def make(folder: Path) -> None:
         datasets = series_datasets()
@@ -32,12 +32,12 @@ def study(change: Callable[[list[Dataset]], object]) -> Callable[[Path], None]:
 
 
 def other_series(**tags: object) -> Callable[[Path], None]:
-    """A study of one series that is no axial T2w."""
+    """Make a study of one series that is not an axial T2w series."""
     return lambda folder: save(series_datasets(**tags), folder / "other")
 
 
 def with_mask(draw: Callable[[list[Dataset]], Dataset]) -> Callable[[Path], None]:
-    """A sound T2w series with a mask."""
+    """Make a T2w series without faults, and a mask."""
 
     def make(folder: Path) -> None:
         save(series_datasets(), folder / "t2")
@@ -47,7 +47,7 @@ def with_mask(draw: Callable[[list[Dataset]], Dataset]) -> Callable[[Path], None
 
 
 def enhanced(change: Callable[[Dataset], object]) -> Callable[[Path], None]:
-    """An enhanced multi-frame image after a change."""
+    """Make an enhanced multi-frame image that ``change`` has changed."""
 
     def make(folder: Path) -> None:
         dataset = enhanced_dataset()
@@ -58,7 +58,7 @@ def enhanced(change: Callable[[Dataset], object]) -> Callable[[Path], None]:
 
 
 def truncated(length: int, index: int = 2) -> Callable[[Path], None]:
-    """A T2w series of which one slice's file ends after so many bytes, counted from its end where negative."""
+    """Make a T2w series with one file of ``length`` bytes. A negative length cuts off as many bytes at the end."""
 
     def make(folder: Path) -> None:
         path = save(series_datasets(), folder / "t2")[index]

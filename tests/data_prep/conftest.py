@@ -1,4 +1,4 @@
-"""Raw folders in the released layout, small and of made-up numbers."""
+"""Small raw folders in the released layout, with made-up numbers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -23,7 +23,7 @@ def add_case(tmp_path) -> Callable[..., Path]:
 
 @pytest.fixture
 def raw_folder(add_case, tmp_path) -> Path:
-    """Three sites: RUNMC of ten cases, UCL of four, HK of three."""
+    """A raw folder of three sites: RUNMC with ten cases, UCL with four, HK with three."""
     for site, cases in (("RUNMC", 10), ("UCL", 4), ("HK", 3)):
         for number in range(cases):
             add_case(site, number)

@@ -1,4 +1,4 @@
-"""Synthetic DICOM studies, written with pydicom and highdicom: small, oblique, and of made-up numbers."""
+"""Small, oblique, synthetic DICOM studies with made-up numbers, written with pydicom and highdicom."""
 
 import copy
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ RT_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 SHAPE = (36, 32, 6)  # columns, rows, slices
 SPACING_MM = (0.6, 0.5, 3.0)  # between columns, rows, slices
-# Tilted by 18 degrees about the left-right axis and 5 degrees in the plane, as to a prostate.
+# The slices are tilted by 18 degrees about the left-right axis and 5 degrees in the plane, as for a prostate.
 ROW = np.array([np.cos(0.09), np.sin(0.09), 0])
 COLUMN = np.cross([0, np.sin(0.31), np.cos(0.31)], ROW)
 COLUMN /= np.linalg.norm(COLUMN)
@@ -29,7 +29,7 @@ T2_DESCRIPTION = "t2_tse_tra"
 
 
 def uid(*parts: object) -> str:
-    """The same UID for the same parts."""
+    """Make a UID from parts; the same parts always give the same UID."""
     return generate_uid(entropy_srcs=[repr(parts)])
 
 
@@ -47,7 +47,7 @@ def gland() -> np.ndarray:
 
 
 def affine(orientation: tuple = AXIAL) -> np.ndarray:
-    """The RAS affine that the series of this file have; slices along the normal."""
+    """The RAS affine of the series in this module; the slices follow each other along the normal."""
     row, column = np.array(orientation[:3]), np.array(orientation[3:])
     lps = np.eye(4)
     lps[:3, :3] = np.stack([row, column, np.cross(row, column)], axis=1) * SPACING_MM
@@ -72,7 +72,7 @@ def series_datasets(
         number: SeriesNumber.
         description: SeriesDescription.
         patient: PatientID.
-        study: makes the UIDs.
+        study: text from which the UIDs are made.
         tags: further elements, by keyword.
     """
     image = voxels(number) if image is None else image
@@ -97,7 +97,7 @@ def series_datasets(
 
 
 def save(datasets: Sequence[Dataset], folder: Path) -> list[Path]:
-    """Write each dataset; the names tell nothing about the order in space."""
+    """Write each dataset; the file names do not show the order in space."""
     folder.mkdir(parents=True, exist_ok=True)
     order = np.random.default_rng(0).permutation(len(datasets))
     paths = [folder / f"IM{number:04d}" for number in order]
@@ -107,7 +107,7 @@ def save(datasets: Sequence[Dataset], folder: Path) -> list[Path]:
 
 
 def enhanced_dataset(image: np.ndarray | None = None, orientation: tuple = AXIAL, **tags: object) -> Dataset:
-    """The same series as one enhanced multi-frame MR image; ``tags`` as for :func:`series_datasets`."""
+    """The series of :func:`series_datasets` as one enhanced multi-frame MR image; ``tags`` has the same meaning."""
     image = voxels(4) if image is None else image
     classic = series_datasets(image, orientation, **tags)
     dataset = _dataset(uid("enhanced", tags), ENHANCED_MR)
@@ -142,7 +142,7 @@ def segmentation(source: Sequence[Dataset], masks: dict[str, np.ndarray], **opti
     Args:
         source: the series, in the order of the masks' slices.
         masks: segment label -> (columns, rows, slices) of 0 and 1.
-        options: for highdicom's Segmentation.
+        options: further arguments of highdicom's Segmentation.
     """
     organ = CodedConcept("91723000", "SCT", "Anatomical structure")
     segments = [
@@ -242,7 +242,7 @@ def _put_pixels(dataset: Dataset, pixels: np.ndarray) -> None:
 
 
 def complete(dataset: Dataset) -> Dataset:
-    """What highdicom wants of a source image beyond what the import needs."""
+    """Add the elements that highdicom needs in a source image and the import does not need."""
     dataset = copy.deepcopy(dataset)
     for keyword in ("PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyTime"):
         setattr(dataset, keyword, dataset.get(keyword, ""))

@@ -1,7 +1,7 @@
-"""Damaged files through ``validate`` and ``import``: no traceback, no hang, no output. ``make fuzz`` runs 2,000.
+"""Run ``validate`` and ``import`` on damaged files: no traceback, no hang, no output. ``make fuzz`` runs 2,000 files.
 
-Each input is a good case with bytes flipped in one of its files, or its end cut off; number and seed decide which. One
-that still reads after that may be imported. Real studies take part where ``PROSTATE_REAL_DATA`` names them.
+Each input is a good case in which one file has flipped bytes or lacks its end. Number and seed decide the damage. A
+case that can still be read may be imported. If ``PROSTATE_REAL_DATA`` names real studies, they take part.
 """
 
 import argparse
@@ -27,7 +27,7 @@ FLAGS = ["--site", "S", "--jobs", "0"]
 
 
 def damage(path: Path, rng: random.Random) -> str:
-    """Flip one to eight bytes of a file, half the time among its first 400, or cut it; says what it did."""
+    """Flip one to eight bytes of a file (half of the time among its first 400) or cut the file; describe the damage."""
     data = bytearray(path.read_bytes())
     if rng.random() < 0.25:
         length = rng.randrange(len(data))
@@ -42,7 +42,7 @@ def damage(path: Path, rng: random.Random) -> str:
 
 
 def good_inputs(folder: Path) -> dict[str, Path]:
-    """One small case in each format, and a real study and a real series where they are."""
+    """One small case in each format and, if there are real data, a real study and a real series."""
     sys.path.insert(0, str(Path(__file__).parent))
     import sources_on_disk as layouts
     from broken_dicom import square, with_mask
@@ -73,10 +73,10 @@ def fuzz(count: int, seed: int) -> Counter:
     """Run ``count`` damaged inputs.
 
     Returns:
-        How many ended with which exit codes of validate and import.
+        The number of inputs for each pair of exit codes of validate and import.
 
     Raises:
-        AssertionError: naming the input that gave a traceback, hung, or left something behind.
+        AssertionError: if an input gave a traceback, hung, or left a file behind; the message names the input.
     """
     outcomes: Counter = Counter()
     with tempfile.TemporaryDirectory() as scratch, _quiet_c_libraries():
@@ -86,7 +86,7 @@ def fuzz(count: int, seed: int) -> Counter:
             name = rng.choice(sorted(inputs))
             case = Path(scratch, "case")
             shutil.copytree(inputs[name], case)
-            # Tables and masks of others stay as they are: every input must reach a reader.
+            # Tables are not damaged, because no reader reads them.
             files = sorted(path for path in case.rglob("*") if path.is_file() and path.suffix != ".tsv")
             what = f"input {number} of seed {seed}, {name}: {damage(rng.choice(files), rng)}"
             outcomes[_run(case, Path(scratch, "out"), what)] += 1
@@ -102,7 +102,7 @@ def _run(case: Path, out: Path, what: str) -> tuple[int, int]:
     except BaseException as error:
         raise AssertionError(what) from error
     assert imported in (0, 1, 3), what
-    # validate does not forgive what import takes, and import writes nothing of what validate refuses.
+    # validate finds a fault exactly if import does.
     assert (validated == 0) == (imported == 0), what
     if imported == 1:
         assert not out.exists(), what
@@ -131,7 +131,7 @@ def _time_limit() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet_c_libraries() -> Iterator[None]:
-    """What itk prints below Python would bury the progress bar."""
+    """Silence the output of itk's C++ code, which would hide the progress bar."""
     sys.stderr.flush()
     kept = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""What identifies a patient in the tests, and the proof that no byte of it is in a folder."""
+"""Words that identify a patient in the tests, and a check that no file of a folder holds one of them."""
 
 import gzip
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ SECRETS = {
 
 
 def all_bytes(folder: Path) -> Iterator[bytes]:
-    """Every file's name and content, unpacked where it is packed."""
+    """The name and the content of every file; the content of a packed file is unpacked too."""
     for path in sorted(folder.rglob("*")):
         yield str(path.relative_to(folder)).encode()
         if path.is_file():

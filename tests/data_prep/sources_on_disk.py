@@ -1,4 +1,4 @@
-"""Writes the same made-up cases in every layout, with the library that the layout's users have."""
+"""Writing of the same made-up cases in every layout, with the library that users of the layout have."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from dicom_studies import LPS_TO_RAS
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from raw_cases import small_image, small_mask
 
-# An oblique grid (LPS) with three different axes: a transposition, a flip or a swapped spacing would show.
+# An oblique grid (LPS) whose three axes differ. So a transposition, a flip or a swapped spacing changes the result.
 SPACING_MM = (0.75, 0.5, 3.0)
 ORIGIN_MM = (-12.0, 31.0, -7.5)
 TURN = np.deg2rad(14)
@@ -19,7 +19,7 @@ DIRECTION = np.array([[1, 0, 0], [0, np.cos(TURN), -np.sin(TURN)], [0, np.sin(TU
 
 
 def affine() -> np.ndarray:
-    """The grid's RAS affine, by hand."""
+    """The grid's RAS affine, computed by hand."""
     matrix = np.eye(4)
     matrix[:3, :3] = DIRECTION * SPACING_MM
     matrix[:3, 3] = ORIGIN_MM
@@ -43,7 +43,7 @@ def write_nifti(path: Path, voxels: np.ndarray) -> Path:
 
 
 def write_dicom(folder: Path, voxels: np.ndarray, patient: str = "P1", description: str = "t2_tse_tra") -> Path:
-    """One file a slice, last slice first; rows of the picture run along the volume's second axis."""
+    """Write one file for each slice, the last slice first. The rows of a picture run along the volume's second axis."""
     folder.mkdir(parents=True, exist_ok=True)
     study, series = generate_uid(), generate_uid()
     count = voxels.shape[2]

@@ -43,5 +43,5 @@ def test_an_image_that_n4_cannot_correct_is_quarantined(tmp_path, capsys):
 def test_a_field_that_is_not_finite_is_refused(monkeypatch):
     nan = Volume(np.full((8, 7, 4), np.nan, np.float32), np.eye(4))
     monkeypatch.setattr("data_prep.bias_field._correct", lambda image: nan)
-    with pytest.raises(InputError, match="N4 gives voxels that are NaN or infinite"):
+    with pytest.raises(InputError, match=r"\AN4 gives voxels that are NaN or infinite"):
         correct_bias_field(Volume(small_image(0), np.eye(4)))

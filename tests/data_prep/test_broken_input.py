@@ -1,4 +1,4 @@
-"""Every kind of broken input that is known: the message each gives, and that it is one line without a traceback.
+"""Every known kind of broken input gives the expected message, in one line and without a traceback.
 
 A row is ``(name, make(folder), expected words)``; ``make`` writes a site's folder.
 """
@@ -23,7 +23,7 @@ Make = Callable[[Path], object]
 
 
 def nifti(image=None, mask=None, image_affine=AFFINE, mask_affine=AFFINE) -> Make:
-    """A case in the released layout, with this image or mask instead of a good one."""
+    """Make a case in the released layout, with this image or mask instead of a good one."""
 
     def make(folder: Path) -> None:
         save(folder / "Case00.nii.gz", small_image(1) if image is None else image, image_affine)
@@ -33,7 +33,7 @@ def nifti(image=None, mask=None, image_affine=AFFINE, mask_affine=AFFINE) -> Mak
 
 
 def then(make: Make, path: str, change: Callable[[Path], object]) -> Make:
-    """What ``make`` writes, with one file changed."""
+    """Make the folder with ``make``, then change one file."""
 
     def changed(folder: Path) -> None:
         make(folder)
@@ -51,7 +51,7 @@ def content(data: bytes) -> Callable[[Path], None]:
 
 
 def header_bytes(offset: int, data: bytes) -> Callable[[Path], None]:
-    """Overwrite bytes of a packed NIfTI's header."""
+    """Overwrite bytes in the header of a packed NIfTI."""
 
     def change(path: Path) -> None:
         unpacked = bytearray(gzip.decompress(path.read_bytes()))

@@ -31,7 +31,7 @@ def test_the_entries_are_read(tmp_path):
 )
 def test_what_is_no_dataset_is_refused(tmp_path, content, said):
     (tmp_path / "dataset.json").write_text(json.dumps(content))
-    with pytest.raises(InputError, match=f"^{tmp_path}/dataset.json: {said}"):
+    with pytest.raises(InputError, match=rf"\A{tmp_path}/dataset.json: {said}"):
         read_dataset(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Of a DICOM study, voxels and geometry are taken, and nothing else."""
+"""The import takes voxels and geometry from a DICOM study, and nothing else."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from data_prep.__main__ import main
 
 
 def plant(dataset: Dataset) -> None:
-    """Put every secret where scanners and archives put such things."""
+    """Put every secret into the elements where scanners and archives write such data."""
     dataset.PatientName = f"{SECRETS['name']}^{SECRETS['first name']}"
     dataset.PatientID = SECRETS["id"]
     dataset.PatientBirthDate = SECRETS["birth date"]
@@ -28,7 +28,7 @@ def plant(dataset: Dataset) -> None:
 
 
 def write_planted_archive(folder: Path) -> None:
-    """A sound study with a mask, and one that goes into quarantine."""
+    """Write a good study with a mask, and a study that the import quarantines."""
     for study, broken in (("sound", False), ("broken", True)):
         datasets = series_datasets(study=study, patient=SECRETS["id"])
         for dataset in datasets:

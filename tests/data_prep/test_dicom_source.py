@@ -15,7 +15,7 @@ from data_prep.sources.case import SourceOptions
 
 
 def write_archive(folder: Path) -> None:
-    """Two patients: one with a mask and a second series, one without."""
+    """Write two patients: one with a mask and a second series, and one without a mask."""
     for patient, masked in (("P1", True), ("P2", False)):
         datasets = series_datasets(voxels(ord(patient[1])), patient=patient)
         save(datasets, folder / patient / "4")
@@ -76,11 +76,13 @@ def test_a_folder_without_masks_is_refused_and_a_damaged_one_told(tmp_path):
     datasets = series_datasets()
     save(datasets, tmp_path / "images")
     options = SourceOptions(masks=tmp_path / "masks")
-    with pytest.raises(InputError, match=f"--masks {tmp_path}/masks: no such folder"):
+    with pytest.raises(InputError, match=rf"\A--masks {tmp_path}/masks: no such folder"):
         sources.find_cases(tmp_path / "images", "MGH", options=options)
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks" / "damaged.dcm").touch()
-    with pytest.raises(InputError, match="holds no DICOM SEG or RTSTRUCT, and 1 damaged files; check the path"):
+    with pytest.raises(
+        InputError, match=r"\A--masks \S+/masks: holds no DICOM SEG or RTSTRUCT, and 1 damaged files; check the path"
+    ):
         sources.find_cases(tmp_path / "images", "MGH", options=options)
     save([segmentation(datasets, {"Prostate": gland()})], tmp_path / "masks")
     listing = sources.find_cases(tmp_path / "images", "MGH", options=options)
@@ -93,7 +95,9 @@ def test_a_folder_without_masks_is_refused_and_a_damaged_one_told(tmp_path):
 )
 def test_what_is_for_dicom_is_refused_elsewhere(tmp_path, options):
     layouts.multi_site(tmp_path)
-    with pytest.raises(InputError, match="is read as multi_site; --series, --tie and --masks are for DICOM"):
+    with pytest.raises(
+        InputError, match=rf"\A{tmp_path}: is read as multi_site; --series, --tie and --masks are for DICOM"
+    ):
         sources.find_cases(tmp_path, options=options)
 
 
@@ -137,7 +141,10 @@ def test_links_to_nowhere_and_pipes_do_not_hide_the_dicom(tmp_path):
 
 def test_the_site_must_be_named(tmp_path):
     save(series_datasets(), tmp_path)
-    with pytest.raises(InputError, match="name it with --site"):
+    with pytest.raises(
+        InputError,
+        match=r"\A\S+: nothing in it says which site it comes from; name it with --site",
+    ):
         sources.find_cases(tmp_path)
 
 

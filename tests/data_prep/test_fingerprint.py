@@ -21,7 +21,7 @@ COLUMNS = QUANTITIES[3]
 
 
 def add_case(dataset, site, number, image=None, mask=None, affine=AFFINE):
-    """Put a case into a dataset; ``mask=False`` leaves it without."""
+    """Add a case to a dataset; with ``mask=False`` the case has no mask."""
     name = f"{site}_Case{number:02d}"
     image = small_image(number) if image is None else image
     entry = {"case": name, "site": site, "patient": name, "image": f"images/{number}.nii.gz", "label": None}
@@ -47,7 +47,8 @@ def read(out):
 
 
 def test_a_box_in_an_oblique_sagittal_file_is_measured_in_its_axial_view(dataset):
-    # Axes run up, to the front and to the right: 12 slices of 3 mm, 20 rows of 0.8 mm, 16 columns of 0.5 mm, tilted.
+    # The axes of the array run up, to the front and to the right, and are tilted. The array has 12 slices of 3 mm, 20
+    # rows of 0.8 mm and 16 columns of 0.5 mm.
     angle = np.radians(15)
     tilt = np.array([[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]])
     affine = from_matvec(tilt @ np.array([[0, 0, 0.5], [0, 0.8, 0], [3.0, 0, 0]]), (5, 6, 7))
@@ -69,7 +70,7 @@ def test_a_box_in_an_oblique_sagittal_file_is_measured_in_its_axial_view(dataset
             "intensity_p99": 3800.61,
             "gland_ml": 0.072,  # 3 * 5 * 4 voxels of 1.2 mm3
             "gland_slices": 3,
-            "gland_field_mm": 8.0,  # from row 5, whose outer edge is 5 rows from the centre
+            "gland_field_mm": 8.0,  # the gland begins at row 5, whose outer edge is 5 rows from the centre
         }
     )
 
@@ -92,17 +93,17 @@ def _case(name, columns, site="HK"):
 
 
 def test_modified_z_scores_by_hand():
-    # Median 3, absolute deviations 2 1 0 1 97, their median 1.
+    # The median is 3, the absolute deviations are 2 1 0 1 97, and their median is 1.
     scores, usual = modified_z_scores([1, 2, 3, 4, 100], skewed=False)
     assert scores == pytest.approx(np.array([-2, -1, 0, 1, 97]) / 1.4826)
-    assert usual == pytest.approx((0, 3 + 3.5 * 1.4826))  # of what is never negative, from 0
+    assert usual == pytest.approx((0, 3 + 3.5 * 1.4826))  # values that are never negative have a range from 0
 
-    # The median deviation is 0; the mean one is 0.1.
+    # The median deviation is 0, and the mean deviation is 0.1.
     scores, usual = modified_z_scores([3] * 9 + [4], skewed=False)
     assert scores[-1] == pytest.approx(1 / 0.12533)
     assert usual == pytest.approx((3 - 3.5 * 0.12533, 3 + 3.5 * 0.12533))
 
-    # Logarithms 0 1 2: median 1, median deviation 1.
+    # The logarithms are 0 1 2. Their median is 1, and their median deviation is 1.
     scores, usual = modified_z_scores([1, np.e, np.e**2], skewed=True)
     assert scores == pytest.approx(np.array([-1, 0, 1]) / 1.4826)
     assert usual == pytest.approx((np.exp(1 - 3.5 * 1.4826), np.exp(1 + 3.5 * 1.4826)))
@@ -135,7 +136,7 @@ def test_the_tile_shows_the_slice_with_the_largest_gland():
 
 def test_the_page_needs_nothing_beside_it(dataset, capsys):
     for number in range(6):
-        # Voxels apart from the rest in case 5 only.
+        # Only case 5 has voxels that differ from those of the other cases.
         add_case(dataset, "<b>H$K$", number, small_image(number) + 5000 * (number == 5))
     add_case(dataset, "UCL", 6, mask=False)
     assert main(["fingerprint", str(dataset)]) == 0
@@ -153,7 +154,7 @@ def test_the_page_needs_nothing_beside_it(dataset, capsys):
     assert {found["case"] for found in numbers["outliers"]} == {"<b>H$K$_Case05"}
     assert {found["quantity"] for found in numbers["outliers"]} == {"intensity_p1", "intensity_p50", "intensity_p99"}
     assert [case["case"] for case in numbers["cases"]] == [f"<b>H$K$_Case{n:02d}" for n in range(6)] + ["UCL_Case06"]
-    # 2 voxels of 1.25 * 1.25 * 3.6 mm3.
+    # The gland has 2 voxels of 1.25 * 1.25 * 3.6 mm3.
     assert numbers["sites"]["<b>H$K$"]["gland_ml"]["median"] == pytest.approx(0.01125, abs=1e-4)
     assert numbers["sites"]["UCL"]["gland_ml"] is None
 
@@ -238,7 +239,7 @@ def _forget_image(dataset):
 def test_a_fault_is_named_and_nothing_written(dataset, tmp_path, spoil, message):
     add_case(dataset, "HK", 1)
     spoil(dataset)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=rf"\A{dataset}/{message}"):
         fingerprint(dataset, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -246,7 +247,7 @@ def test_a_fault_is_named_and_nothing_written(dataset, tmp_path, spoil, message)
 def test_a_file_is_no_place_to_write_to(dataset, tmp_path):
     add_case(dataset, "HK", 1)
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(InputError, match="out: is a file; name a folder"):
+    with pytest.raises(InputError, match=r"\A\S+/out: is a file; name a folder"):
         fingerprint(dataset, tmp_path / "out")
 
 

@@ -1,4 +1,4 @@
-"""One walk for every source: links, circles, rights, and what systems leave among studies."""
+"""The walk that every source uses: links, cycles, rights, and files that systems leave among studies."""
 
 import os
 import tempfile
@@ -21,7 +21,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
-    """A folder that every user may enter; pytest's own is for one alone."""
+    """A folder that every user may enter; only one user may enter pytest's own folder."""
     with tempfile.TemporaryDirectory() as folder:
         os.chmod(folder, 0o755)
         yield Path(folder).resolve()
@@ -29,7 +29,7 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def without_rights() -> Iterator[None]:
-    """As a user whom the rights of files concern; root's own are not asked for."""
+    """Run the test as a user who is not root, because root may read every file."""
     user = os.geteuid()
     if user == 0:
         os.seteuid(NOBODY)
@@ -65,7 +65,7 @@ def test_a_cohort_of_links_holds_what_they_lead_to(tmp_path):
     cohort = write(tmp_path / "cohort", "list.txt")
     for patient in ("P1", "P3"):
         (cohort / patient).symlink_to(tmp_path / "archive" / patient)
-    (cohort / "P2").symlink_to("../archive/P2")  # and one that is relative
+    (cohort / "P2").symlink_to("../archive/P2")  # a relative link
     (cohort / "one_file").symlink_to(tmp_path / "archive/P1/1")
     assert names(read_tree(cohort)) == ["list.txt", "one_file", "P1/1", "P2/1", "P3/1"]
 
@@ -77,7 +77,7 @@ def test_links_that_lead_back_end(tmp_path):
     (root / "P1" / "itself").symlink_to(".")
     (root / "P1" / "next").symlink_to(root / "P2")
     (root / "P2" / "before").symlink_to(root / "P1")
-    (root / "out").symlink_to(tmp_path)  # holds the root
+    (root / "out").symlink_to(tmp_path)  # this folder holds the root
     tree = read_tree(root)
     assert names(tree) == ["P1/1", "P2/1"]
     assert tree.notes == ["left aside, links to folders that are read already: 5, such as out"]
@@ -120,14 +120,14 @@ def test_a_folder_that_may_not_be_read_is_named(open_folder, request, inside):
 def test_a_root_that_may_not_be_read_is_refused(open_folder, request):
     (open_folder / "raw").mkdir(mode=0)
     request.getfixturevalue("without_rights")
-    with pytest.raises(InputError, match=r"raw: cannot be read \(Permission denied\)"):
+    with pytest.raises(InputError, match=r"\A\S+/raw: cannot be read \(Permission denied\)"):
         read_tree(open_folder / "raw")
 
 
 @pytest.mark.parametrize("make", [lambda path: None, Path.touch])
 def test_what_is_no_folder_is_refused(tmp_path, make):
     make(tmp_path / "raw")
-    with pytest.raises(InputError, match="raw: no such folder"):
+    with pytest.raises(InputError, match=r"\A\S+/raw: no such folder"):
         read_tree(tmp_path / "raw")
 
 
@@ -166,7 +166,7 @@ def test_an_unfinished_slice_holds_its_study_back(tmp_path):
     paths = save(series_datasets(), tmp_path / "study")
     (tmp_path / "study" / "report.pdf.part").write_bytes(b"%PDF")
     assert len(find_cases(tmp_path, "S").cases) == 1
-    paths[-1].rename(f"{paths[-1]}.part")  # without the last slice no gap would tell
+    paths[-1].rename(f"{paths[-1]}.part")  # a missing last slice leaves no gap
     listing = find_cases(tmp_path, "S")
     assert (len(listing.cases), [finding.problem for finding in listing.findings]) == (
         0,
@@ -179,7 +179,7 @@ def test_a_folder_is_listed_once(tmp_path, monkeypatch):
     listed, scandir = [], os.scandir
     monkeypatch.setattr(os, "scandir", lambda path: listed.append(Path(path)) or scandir(path))
     find_cases(tmp_path)
-    # The root once more, to see whether it may be read at all.
+    # The root is listed a second time, to find out whether it can be read.
     assert sorted(listed) == sorted([tmp_path, tmp_path, *(path for path in tmp_path.rglob("*") if path.is_dir())])
 
 

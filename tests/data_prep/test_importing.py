@@ -184,7 +184,7 @@ def test_a_folder_that_is_no_dataset_is_not_touched(add_case, tmp_path):
     add_case("HK", 0)
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "mine.txt").write_text("mine")
-    with pytest.raises(InputError, match="set: already holds something that is no dataset; name another folder"):
+    with pytest.raises(InputError, match=r"\A\S+/set: already holds something that is no dataset; name another folder"):
         import_dataset(tmp_path / "raw", tmp_path / "set")
     assert [path.name for path in (tmp_path / "set").iterdir()] == ["mine.txt"]
 
@@ -193,7 +193,7 @@ def test_two_imports_at_once_do_not_mix(add_case, tmp_path):
     add_case("HK", 0)
     with (
         DatasetWriter(tmp_path / "set", header("set", "kept", False)),
-        pytest.raises(InputError, match="set: another import is writing it"),
+        pytest.raises(InputError, match=r"\A\S+/set: another import is writing it"),
     ):
         import_dataset(tmp_path / "raw", tmp_path / "set")
 

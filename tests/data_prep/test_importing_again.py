@@ -1,4 +1,4 @@
-"""A further import into a dataset: after changes, after a stop, from another folder."""
+"""A further import into a dataset: after changes, after an interruption, and from another folder."""
 
 import errno
 
@@ -60,7 +60,7 @@ def test_a_former_version_does_not_stay_beside_the_same_image_of_another_name(ad
 
 @pytest.fixture
 def stopped_import(raw_folder, tmp_path, monkeypatch):
-    """``set``: stopped at the fifth case of 17; ``whole``: not stopped. The names of all cases read for ``set``."""
+    """Import into ``whole``, and into ``set`` until its fifth case of 17; return the cases read for ``set``."""
     import_dataset(raw_folder, tmp_path / "whole")
     read = []
 
@@ -78,7 +78,7 @@ def stopped_import(raw_folder, tmp_path, monkeypatch):
 
 def test_an_import_that_was_stopped_goes_on(stopped_import, raw_folder, tmp_path):
     assert not (tmp_path / "set" / "dataset.json").exists()
-    # What a process that was killed leaves: half a line, half a file.
+    # A process that was killed leaves half a line and half a file.
     with (tmp_path / "set" / ".import" / "journal").open("a") as journal:
         journal.write('["UCL_Case')
     (tmp_path / "set" / ".import" / "UCL_Case00.image.nii.gz").write_bytes(b"half")
@@ -105,7 +105,9 @@ def test_a_damaged_quarantine_is_one_line_before_any_work(add_case, tmp_path):
     import_dataset(tmp_path / "raw", tmp_path / "set")
     for content in ("{}", '{"findings": [{"case": 3}]}', '{"findings": {}}'):
         (tmp_path / "set" / "quarantine.json").write_text(content)
-        with pytest.raises(InputError, match=r"quarantine.json: is no list of findings; remove it, the next import"):
+        with pytest.raises(
+            InputError, match=r"\A\S+/quarantine.json: is no list of findings; remove it, the next import"
+        ):
             import_dataset(tmp_path / "raw", tmp_path / "set")
 
 

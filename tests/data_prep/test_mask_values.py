@@ -1,4 +1,4 @@
-"""Which numbers of a mask are labels, and how the others are told."""
+"""The numbers of a mask that count as labels, and the words for all other numbers."""
 
 import numpy as np
 import pytest

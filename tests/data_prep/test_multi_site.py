@@ -97,28 +97,39 @@ def test_a_site_may_have_a_folder_for_each_patient(layout):
 
 def test_the_released_sites_are_no_patients(layout):
     folder = layout("HK/Case00.nii.gz", "HK/Case00_segmentation.nii.gz", "UCL/Case01.nii.gz")
-    with pytest.raises(InputError, match="holds the sites HK, UCL; leave --site out, or import the folder of one"):
+    with pytest.raises(
+        InputError,
+        match=r"\A\S+: holds the sites HK, UCL; leave --site out, or import the folder of one",
+    ):
         find_cases(folder, site="mine")
 
 
 @pytest.mark.parametrize("site", ["../../Esc", "a/b", ".hidden", "two words", ".."])
 def test_a_site_is_named_like_a_file(layout, site):
     folder = layout("HK/Case00.nii.gz", "HK/Case00_segmentation.nii.gz")
-    with pytest.raises(InputError, match=f"{site!r} is no name of a site; use letters, digits and _ . -"):
+    with pytest.raises(
+        InputError, match=rf"\A{folder}/HK: {site!r} is no name of a site; use letters, digits and _ . -"
+    ):
         find_cases(folder / "HK", site)
 
 
 def test_a_folder_that_names_a_site_is_held_to_it_too(layout):
     folder = layout("Hong Kong/Case00.nii.gz", "Hong Kong/Case00_segmentation.nii.gz")
-    with pytest.raises(InputError, match="'Hong Kong' is no name of a site"):
+    with pytest.raises(InputError, match=r"\A\S+: 'Hong Kong' is no name of a site"):
         find_cases(folder)
 
 
 def test_a_folder_that_is_no_layout_says_so(tmp_path):
     (tmp_path / "Case00.nii.gz").touch()
-    with pytest.raises(InputError, match=r"no known layout fits; name it with --source \(multi_site"):
+    with pytest.raises(
+        InputError,
+        match=r"\A\S+: no known layout fits; name it with --source \(multi_site",
+    ):
         find_cases(tmp_path)
-    with pytest.raises(InputError, match=r"holds no case in the layout multi_site; try another --source"):
+    with pytest.raises(
+        InputError,
+        match=r"\A\S+: holds no case in the layout multi_site; try another --source",
+    ):
         find_cases(tmp_path, source="multi_site")
-    with pytest.raises(InputError, match="no such folder"):
+    with pytest.raises(InputError, match=r"\A\S+/absent: no such folder"):
         find_cases(tmp_path / "absent")

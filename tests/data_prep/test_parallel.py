@@ -34,7 +34,7 @@ def wait(seconds):
 
 def square_or_hang(number):
     if number == 1:
-        while True:  # deaf to everything but a kill, as a loop in C
+        while True:  # only a kill ends this loop, as with a loop in C
             pass
     if number == 2:
         time.sleep(600)
@@ -83,9 +83,9 @@ def test_items_are_taken_only_as_they_are_needed():
 
 
 def test_an_error_of_the_function_is_the_callers():
-    with pytest.raises(ValueError, match="no 1"):
+    with pytest.raises(ValueError, match=r"\Ano 1\Z"):
         list(in_processes(fail, [1], 2))
-    with pytest.raises(TimeoutError, match="of the network, for 1"):
+    with pytest.raises(TimeoutError, match=r"\Aof the network, for 1"):
         list(in_processes(time_out, [1], 1, limit_s=60))
 
 
@@ -93,6 +93,6 @@ def test_an_error_of_the_function_is_the_callers():
 def test_what_is_no_number_is_wrong_usage(arguments, capsys):
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    with pytest.raises(SystemExit, match="2"):
+    with pytest.raises(SystemExit, match=r"\A2\Z"):
         parser.parse_args(arguments)
     assert "is no number of" in capsys.readouterr().err

@@ -69,7 +69,7 @@ def test_the_gland_is_one_piece_of_human_size_and_absent_at_both_ends():
 
 
 def test_the_peripheral_zone_shines_before_the_central_gland():
-    """Behind the gland's centre it is brighter than before it, at sites without a coil in the rectum."""
+    """At sites without a coil in the rectum, the gland is brighter behind its centre than in front of it."""
     differences = []
     for index in range(4):
         image, mask = (volume.voxels for volume in draw_case(SITE["HK"], 12, 1, index))
@@ -108,7 +108,7 @@ def test_smooth_noise_has_its_grain_in_mm():
         assert field.dtype == np.float32
         assert abs(float(field.mean())) < 1e-4
         assert float(field.std()) == pytest.approx(1, abs=1e-3)
-    # Neighbours 4 mm apart agree in the coarse field and hardly in the fine one.
+    # Voxels 4 mm apart have nearly equal values in the coarse field, but not in the fine field.
     along_x = [float((field[4:] * field[:-4]).mean()) for field in (fine, coarse)]
     assert along_x[0] < 0.7 < 0.9 < along_x[1]
 

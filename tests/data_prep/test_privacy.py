@@ -1,4 +1,4 @@
-"""What identifies a patient must be in no byte that an import writes."""
+"""No byte that an import writes may hold words that identify a patient."""
 
 import hashlib
 import hmac
@@ -66,7 +66,7 @@ def test_a_quarantined_case_keeps_its_secrets_too(tmp_path, run_import, capsys):
     assert run_import(site, "--site", "HK") == 3
     assert_no_secret(tmp_path / "set")
     shown = capsys.readouterr().err
-    # The user, at the site, is told by name.
+    # The screen at the site shows the names.
     assert all(name in shown for name in ("MRN4711", "Mustermann", "Erika"))
     problems = sorted(row["problem"] for row in read_json(tmp_path / "set" / "quarantine.json")["findings"])
     assert problems[0].startswith("has no image")
@@ -131,7 +131,7 @@ def write_capitals(folder):
     save_with_text(folder / "mustermann_segmentation.nii.gz", small_mask())
     for name in ("MUSTERMANN.nii.gz", "Mustermann.nii"):
         save_with_text(folder / name, small_image(2))
-    # Two letters are a name too.
+    # A name may have only two letters.
     save_with_text(folder / "Ng.nii.gz", small_image(3))
     save_with_text(folder / "ng.nii.gz", small_image(4))
 
@@ -175,7 +175,7 @@ def test_no_form_of_a_name_gets_into_a_quarantined_reason(tmp_path, write):
     for row in quarantine.rows:
         said = f"{row['problem']}; {row['advice']}".lower()
         assert not [name for name in (*SECRETS.values(), "ng.nii", "scan") if name.lower() in said]
-    # The user, at the site, is told by name.
+    # The screen at the site shows the names.
     assert "mustermann" in " ".join(map(str, quarantine.findings)).lower()
 
 
@@ -191,7 +191,7 @@ def test_a_patient_has_one_name_in_every_import_and_another_with_another_key(tmp
     )
     assert one == two
     assert not one.keys() & three.keys()
-    # By hand, with the file's key.
+    # The expected hash is computed by hand with the key of the file.
     digest = hmac.new(key.read_bytes().strip(), b"patient\0HK\0sub-01", hashlib.sha256).hexdigest()
     assert f"HK_patient_{digest[:16]}" in one
 

@@ -13,7 +13,7 @@ from data_prep.splitting import LISTS, split_dataset
 
 
 def dataset_of(folder, patients):
-    """A dataset.json alone, which is all that splitting reads; ``patients`` are (site, patient) of each case."""
+    """Write a dataset.json, the only file that splitting reads; ``patients`` holds (site, patient) of each case."""
     cases = [
         {
             "case": f"{site}_{number:02d}",
@@ -41,7 +41,7 @@ def names(split, key):
 @pytest.mark.parametrize(
     ("patients", "expected"),
     [
-        # training, validation, test of 80/5/15: rounded, but one of each as soon as there are three patients.
+        # Numbers of training, validation and test cases for 80/5/15. With three patients or more, no list is empty.
         (1, (0, 0, 1)),
         (2, (1, 0, 1)),
         (3, (1, 1, 1)),
@@ -54,6 +54,33 @@ def test_each_site_is_split_by_the_fractions(tmp_path, patients, expected):
     split = split_dataset(dataset_of(tmp_path / "set", sites_of({"HK": 40, "UCL": patients})))[0]
     assert tuple(sum(item["site"] == "UCL" for item in split[key]) for key in LISTS) == expected
     assert tuple(sum(item["site"] == "HK" for item in split[key]) for key in LISTS) == (32, 2, 6)
+
+
+def test_each_patient_is_tested_in_one_fold_and_each_site_is_spread_over_the_folds(tmp_path):
+    patients = [*sites_of({"BIDMC": 12, "HK": 12, "RUNMC": 11, "UCL": 7}), ("UCL", "HK3")]  # one patient at two sites
+    dataset = dataset_of(tmp_path / "set", patients)
+    folds = [
+        split_dataset(dataset, (70, 10, 20), ["HK,UCL"], folder=tmp_path / f"fold{k}", fold=(k, 5)) for k in range(1, 6)
+    ]
+    tested = [names(split, "test") for split, _ in folds]
+    assert sorted(itertools.chain(*tested)) == sorted(
+        item["case"] for item in read_json(dataset / "dataset.json")["cases"]
+    )
+    assert {len({item["patient"] for item in split["test"]}) for split, _ in folds} == {8, 9}
+    for split, group in folds:
+        assert not {item["patient"] for item in split["test"]} & {item["patient"] for item in split["training"]}
+        for site, count in {"BIDMC": 12, "HK": 12, "RUNMC": 11, "UCL": 7}.items():
+            own = {item["patient"] for item in split["test"] if item["site"] == site and item["patient"] != "HK3"}
+            assert count // 5 <= len(own) <= count // 5 + 1, site
+            assert sum(item["site"] == site for item in split["validation"]) >= 1
+        assert names(group, "training") == {c for c in names(split, "training") if c.startswith(("HK", "UCL"))}
+        assert names(group, "test") == names(split, "test")
+
+
+def test_folds_and_a_site_left_out_exclude_each_other(tmp_path):
+    dataset = dataset_of(tmp_path / "set", sites_of({"HK": 6, "UCL": 6}))
+    with pytest.raises(InputError, match=r"\A--folds and --leave-out: both decide the test cases; give one of them"):
+        split_dataset(dataset, leave_out="HK", fold=(1, 3))
 
 
 def test_a_site_left_out_is_tested_on_and_no_other(tmp_path):
@@ -75,7 +102,7 @@ def test_fractions_that_leave_no_training_still_leave_one_case(tmp_path):
 
 
 def test_a_patient_is_in_one_list_even_across_sites(tmp_path):
-    # Three cases of each patient, the last of them at another site.
+    # Each patient has three cases, and the last case is from another site.
     patients = [(site, f"P{number}") for number in range(12) for site in ("HK", "HK", "UCL")]
     for seed in range(5):
         split = split_dataset(dataset_of(tmp_path / f"set{seed}", patients), seed=seed)[0]

@@ -34,7 +34,7 @@ def _shifted(mm):
 
 
 def _stretched():
-    # Each voxel grows by 0.05 mm: the first voxels agree within the tolerance of 0.25 mm, the last are 0.35 mm apart.
+    # Each voxel is larger by 0.05 mm. The first voxels agree within the tolerance of 0.25 mm; the last differ by 0.35.
     affine = AFFINE.copy()
     affine[0, 0] -= 0.05
     return affine
@@ -85,7 +85,7 @@ def test_a_rounding_of_the_affine_is_no_fault(add_case, tmp_path, affine):
 
 def test_the_tolerance_grows_and_shrinks_with_the_voxel(add_case, tmp_path):
     image = add_case("HK", 0)
-    small = AFFINE @ np.diag([0.2, 0.2, 1, 1])  # 0.25 mm in plane: a fifth of it is 0.05 mm
+    small = AFFINE @ np.diag([0.2, 0.2, 1, 1])  # voxels of 0.25 mm in the plane, of which a fifth is 0.05 mm
     for shift_mm, found in ((0.04, 0), (0.06, 1)):
         moved = small.copy()
         moved[2, 3] += shift_mm
@@ -176,7 +176,7 @@ def test_a_split_of_other_masks_is_found(dataset):
     edit_split(dataset, "all", lambda split: split["training"][0].update(label_sha256="other"))
     assert lines(dataset) == [f"~/splits/all.json: was made with another mask of {case}; split again"]
     edit_split(dataset, "all", lambda split: split["training"][0].pop("label_sha256"))
-    assert lines(dataset) == []  # of a version that did not hash masks
+    assert lines(dataset) == []  # a split of a version that did not hash masks
 
 
 def test_the_exit_code_and_json_are_for_programs(raw_folder, capsys):
@@ -200,7 +200,7 @@ def test_no_folder_is_an_error_not_a_finding(tmp_path, capsys):
 
 def test_a_broken_dataset_json_is_named(dataset):
     (dataset / "dataset.json").write_text('{"cases": [{"site": "HK"}]}')
-    with pytest.raises(InputError, match=r"dataset.json: has a case without case, patient, image"):
+    with pytest.raises(InputError, match=r"\A\S+/dataset.json: has a case without case, patient, image"):
         validate(dataset)
 
 

@@ -1,4 +1,4 @@
-"""Distillation in small: random teachers, a student, one case of the tiny dataset."""
+"""A small distillation: random teachers, a student, and one case of the tiny dataset."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from custom_components.teachers.load import Teacher
 
 
 class Tiny(nn.Sequential):
-    """A network of three layers, for what does not depend on the architecture."""
+    """A network of three layers, for tests that do not depend on the architecture."""
 
     def __init__(self) -> None:
         low = nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.BatchNorm2d(4), nn.ReLU())
@@ -50,7 +50,7 @@ def tiny() -> type:
 
 @pytest.fixture
 def make_distillation(cases, preprocessing, tmp_path) -> Callable[..., Distillation]:
-    """``make_distillation([ESPNet, ...], epochs)``: a student that is to overfit the four slices of one case."""
+    """``make_distillation([ESPNet, ...], epochs)`` makes a student that overfits the four slices of one case."""
 
     def teacher(kind: type) -> Teacher:
         torch.manual_seed(1)
@@ -63,10 +63,13 @@ def make_distillation(cases, preprocessing, tmp_path) -> Callable[..., Distillat
         student_kind: type = Tiny,
         batch_size: int = 4,
         wrap: Callable = lambda network: network,
+        without_features: bool = False,
         **options,
     ) -> Distillation:
         slices = SliceDataset(cases[:1], preprocessing, tmp_path / "prepared")
-        teachers = TeacherEnsemble([teacher(kind) for kind in kinds], ("stride2", "stride8"))
+        teachers = TeacherEnsemble(
+            [teacher(kind) for kind in kinds], () if without_features else ("stride2", "stride8")
+        )
         torch.manual_seed(0)
         student = student_kind()
         optimizer = torch.optim.Adam(student.parameters(), 1e-2)

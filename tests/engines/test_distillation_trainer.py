@@ -60,6 +60,23 @@ def test_distils_through_a_gate(make_distillation, gate):
     assert [name for name in run.log.rows[0] if name in TERMS] == TERMS
 
 
+def test_teachers_without_features_are_left_out_and_told_once(make_distillation, tiny, caplog):
+    run = make_distillation([tiny], epochs=2, batch_size=2, without_features=True)
+    with caplog.at_level("INFO"):
+        run.trainer.run()
+    told = [line for line in caplog.messages if "no features" in line]
+    assert told == ["Tiny: no features, so importance, region_contrast leave them out"]
+    assert [name for name in run.log.rows[0] if name in TERMS] == ["dice", "lovasz", "prediction"]
+
+
+def test_a_loss_of_features_alone_needs_a_teacher_with_features(make_distillation, tiny):
+    run = make_distillation([tiny], loss={"beta": 0.0}, without_features=True)
+    with pytest.raises(
+        InputError, match=r"\Ateachers: Tiny: has no features, and no other distilling term has a weight"
+    ):
+        run.trainer.run()
+
+
 def test_the_only_terms_gradient_is_that_of_the_step(make_distillation, tiny):
     run = make_distillation(
         [tiny], loss={"alpha": 0.0, "beta": 0.0, "terms": {"lovasz": {"weight": 0.0}}}, batch_size=2
@@ -199,14 +216,15 @@ def test_a_slice_that_is_not_finite_is_named_alone_and_the_checkpoint_before_sta
 def test_a_teacher_whose_output_is_not_finite_is_named(make_distillation, monkeypatch):
     run = make_distillation([ESPNet, MobileNetV2])
     ensemble = run.trainer.teachers
-    original = ensemble.forward
+    original = ensemble.run
 
-    def overflow(image, samples):
-        logits, features = original(image, samples)
-        logits[1][3] = torch.inf
+    def overflow(index, image):
+        logits, features = original(index, image)
+        if index == 1:
+            logits[3] = torch.inf
         return logits, features
 
-    monkeypatch.setattr(ensemble, "forward", overflow)
+    monkeypatch.setattr(ensemble, "run", overflow)
     with pytest.raises(NotFiniteError, match=r"the output of teacher MobileNetV2 is not finite on \S+ slice 3; use --"):
         run.trainer.run()
 

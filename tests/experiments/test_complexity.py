@@ -1,4 +1,4 @@
-"""The table of costs: what is counted, what Table 1 prints, and that every difference is explained."""
+"""The table of costs: the counts, the figures of Table 1, and an explanation of every difference."""
 
 import json
 
@@ -39,7 +39,7 @@ def test_what_is_counted_is_what_the_table_says(checked_in, name, capfd):
 
 
 def test_the_table_is_complete_and_within_one_percent_of_other_builds(checked_in):
-    """Rows of exported networks may follow."""
+    """Rows of exported networks may follow the rows of the networks."""
     assert list(checked_in)[: len(GMACS)] == list(complexity.NETWORKS) == list(GMACS)
     for name, gmacs in GMACS.items():
         row = checked_in[name]

@@ -1,4 +1,4 @@
-"""A row is made again when one of its inputs has changed, and the study says which. Nothing is trained here."""
+"""A study runs a row again when one of the row's inputs has changed, and names the input. These tests train nothing."""
 
 import json
 import shutil
@@ -10,6 +10,7 @@ import pytest
 
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json, write_json
+from experiments import commands
 from experiments.describe import keep_description
 from experiments.inputs import Inputs, what_changed
 from experiments.plan import Plan, Row
@@ -45,7 +46,7 @@ def of(row, dataset, out, plan=PLAN):
 
 
 def correct_mask(dataset, out, part, site=None):
-    """Change the first mask of a part; gives the case's name."""
+    """Change the first mask of a part, and return the name of its case."""
     cases = read_json(out / "splits" / "all.json")[part]
     case = next(case for case in cases if site in (None, case["site"]))
     mask = nibabel.load(dataset / case["label"])
@@ -66,7 +67,7 @@ def test_a_corrected_mask_concerns_the_rows_that_learn_from_it(dataset, out):
     before = {row.name: of(row, dataset, out) for row in ROWS}
     case = correct_mask(dataset, out, "training", site="BMC")
     changed = {row.name: what_changed(before[row.name], of(row, dataset, out)) for row in ROWS}
-    assert changed["big"] == ""  # has not seen this site
+    assert changed["big"] == ""  # this teacher has not seen the site
     assert changed["alone"].startswith(f"mask of {case} (was ")
     assert changed["alone"] == changed["distilled"]
 
@@ -103,6 +104,25 @@ def test_teachers_weights_seed_and_part_are_inputs(dataset, out):
     validation = of(ROWS[1], dataset, out, replace(PLAN, scored_on="validation"))
     assert what_changed(before, validation).startswith("part (was test, now validation)")
     assert what_changed(before, validation, kinds=["trained"]) == ""
+
+
+def test_a_folder_of_predictions_is_an_input_by_its_content(dataset, out, tmp_path):
+    folder = tmp_path / "nnunet"
+    folder.mkdir()
+    (folder / "Case00.npz").write_bytes(b"probabilities")
+    table = {"predictions": str(folder), "classes": {"prostate": [1]}}
+    row = replace(ROWS[2], teachers=(), predictions=(table,))
+    before = of(row, dataset, out)
+    moved = shutil.move(folder, tmp_path / "moved")
+    same = replace(row, predictions=({**table, "predictions": str(moved)},))
+    assert what_changed(before, of(same, dataset, out)) == ""
+    other_classes = replace(same, predictions=({**same.predictions[0], "classes": {"prostate": [2]}},))
+    assert what_changed(before, of(other_classes, dataset, out)).startswith("teachers::0::classes::prostate (was [1]")
+    (tmp_path / "moved" / "Case00.npz").write_bytes(b"others")
+    assert what_changed(before, of(same, dataset, out)).startswith("teachers::0::files_sha256 (was ")
+    words = commands.training(same, out / "bundles", dataset, out / "splits" / "all.json")
+    assert f"--config_file={out}/bundles/distillation/configs/train.json" in words
+    assert f"--teachers=[{same.predictions[0]!r}]" in words
 
 
 @pytest.mark.parametrize("former", [{}, {"split": "abc"}, {"trained": {"version": 0}}])
@@ -152,8 +172,12 @@ def test_another_study_is_refused_with_what_differs(dataset, out):
     keep_description(PLAN, dataset, out)
     keep_description(PLAN, dataset.rename(dataset.with_name("moved")), out)
     assert read_json(out / "study.json")["dataset"].endswith("moved")
-    with pytest.raises(InputError, match=r"holds a study with other settings image_size \(was 32, now 64\); choose"):
+    with pytest.raises(
+        InputError, match=r"\A\S+/out holds a study with other settings image_size \(was 32, now 64\); choose"
+    ):
         keep_description(replace(PLAN, image_size=64), dataset, out)
     other = replace(ROWS[1], settings={**ROWS[1].settings, EPOCHS: 3})
-    with pytest.raises(InputError, match=rf"other row alone: settings::{EPOCHS} \(was 1, now 3\); choose"):
+    with pytest.raises(
+        InputError, match=rf"\A{out} holds a study with other row alone: settings::{EPOCHS} \(was 1, now 3\); choose"
+    ):
         keep_description(replace(PLAN, rows=(ROWS[0], other, ROWS[2])), dataset, out)

@@ -41,6 +41,38 @@ def test_students_come_once_a_seed_and_teachers_once(plan_file):
     ]
 
 
+def test_each_fold_has_every_row_and_its_own_teachers(plan_file):
+    plan = load_plan(plan_file, SITES, seeds=[3, 5], folds=2)
+    assert plan.folds == ("fold1", "fold2")
+    assert [(row.name, row.fold, row.teachers) for row in plan.rows] == [
+        ("big_fold1", "fold1", ()),
+        ("small_fold1", "fold1", ("big_fold1",)),
+        ("small_fold1_seed5", "fold1", ("big_fold1",)),
+        ("big_fold2", "fold2", ()),
+        ("small_fold2", "fold2", ("big_fold2",)),
+        ("small_fold2_seed5", "fold2", ("big_fold2",)),
+    ]
+    assert [row.name for row in plan.with_teachers(["small"])] == [
+        "big_fold1",
+        "small_fold1",
+        "big_fold2",
+        "small_fold2",
+    ]
+    assert [row.name for row in plan.with_teachers(["small_fold2*"])] == [
+        "big_fold2",
+        "small_fold2",
+        "small_fold2_seed5",
+    ]
+
+
+def test_a_student_may_have_predictions_as_its_only_teachers(plan_file, tmp_path):
+    file = tmp_path / "own.yaml"
+    file.write_text(PLAN.replace("teachers: [big]", "predictions: [{predictions: nnunet, confidence: 0.9}]"))
+    _, student = load_plan(str(file), SITES).rows
+    assert (student.teachers, student.is_distilled) == ((), True)
+    assert student.predictions == ({"predictions": "nnunet", "confidence": 0.9},)
+
+
 def test_size_and_epochs_can_be_given(plan_file):
     plan = load_plan(plan_file, SITES, image_size=64, epochs=7)
     assert plan.image_size == 64
@@ -80,7 +112,7 @@ def test_the_papers_plan_has_every_row_of_its_tables():
     assert roles == {
         ("teacher", 0, False): 4,
         ("teacher", 0, True): 3,
-        ("baseline", 0, False): 6,  # each student with equation 4, and with cross-entropy beside it
+        ("baseline", 0, False): 6,  # each student with equation 4 alone, and with cross-entropy added
         ("student", 1, False): 12,
         ("student", 3, False): 3,
     }
@@ -117,13 +149,16 @@ def test_the_demo_spreads_six_sites_over_its_three_teachers():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"name_or_path": "demmo"}, "no such plan.*demo"),
-        ({"name_or_path": "demo", "groups": [["BMC"], ["HK"]]}, "wants 3 groups of sites, 2 are given"),
-        ({"name_or_path": "demo", "sites": ["BMC", "HK"]}, "3 groups of sites, the dataset has 2"),
+        ({"name_or_path": "demmo"}, "demmo: no such plan;.* demo,"),
+        ({"name_or_path": "demo", "groups": [["BMC"], ["HK"]]}, r"demo\.yaml wants 3 groups of sites, 2 are given"),
+        (
+            {"name_or_path": "demo", "sites": ["BMC", "HK"]},
+            "the plan has teachers for 3 groups of sites, the dataset has 2",
+        ),
     ],
 )
 def test_a_plan_that_does_not_fit_is_refused(arguments, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=rf"\A{message}"):
         load_plan(**{"sites": SITES, **arguments})
 
 
@@ -145,5 +180,5 @@ def test_a_plan_that_does_not_fit_is_refused(arguments, message):
 def test_a_faulty_plan_is_told_in_one_line(tmp_path, before, after, message):
     file = tmp_path / "faulty.yaml"
     file.write_text(PLAN.replace(before, after, 1))
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=rf"\A(\S+/)?faulty\.yaml: {message}"):
         load_plan(str(file), SITES)

@@ -42,7 +42,7 @@ ROWS = [
     {"name": "espnet", "label": "ESPNet alone", "role": "baseline", "network": "espnet", "settings": EQUATION_4},
     {"name": "espnet_kd", "label": "ESPNet distilled", "role": "student", "network": "espnet", "teachers": ["pspnet"]},
 ]
-# How far, in voxels, the row's predictions are moved aside, case by case.
+# The number of voxels by which the predictions of a row are shifted, for each case.
 OFFSETS = {
     "deeplabv3plus": (2, 3, 5, 6),
     "pspnet": (6, 5, 2, 3),
@@ -54,7 +54,7 @@ OFFSETS = {
 
 
 def gland(offset):
-    """An ellipsoid, absent from the end slices; None predicts nothing."""
+    """An ellipsoid that is absent from the end slices; the mask is empty if ``offset`` is None."""
     if offset is None:
         return np.zeros(SHAPE, np.uint8)
     x, y, z = np.indices(SHAPE)
@@ -141,9 +141,14 @@ def sample(tmp_path_factory):
     return write_study(tmp_path_factory.mktemp("study"), ROWS)
 
 
+@pytest.fixture(scope="module")
+def page_of_sample(sample):
+    return write_report(sample)
+
+
 @pytest.fixture
 def small(tmp_path):
-    """A study that a test may change: a teacher, a baseline and its student."""
+    """A study that a test may change: a teacher, a baseline, and the student of the same network."""
     return write_study(tmp_path, [*ROWS[1:3], {**ROWS[3], "teachers": ["pspnet"]}])
 
 
@@ -151,22 +156,21 @@ def change(path, **changes):
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def test_page_holds_every_row_and_embeds_its_pictures(sample):
-    path = write_report(sample)
-    page = path.read_text(encoding="utf-8")
-    assert path == sample / "report.html"
+def test_page_holds_every_row_and_embeds_its_pictures(sample, page_of_sample):
+    page = page_of_sample.read_text(encoding="utf-8")
+    assert page_of_sample == sample / "report.html"
     for label in ("DeepLabV3+", "PSPNet", "ENet alone", "ENet &lt;distilled&gt;", "ESPNet alone", "ESPNet distilled"):
         assert f'<th scope="row">{label}</th>' in page
     sources = re.findall(r'src="([^"]*)"', page)
-    # A picture grid for each of two students, reliability, validation Dice, both kinds of terms, weights.
+    # The pictures: two picture grids, reliability, validation Dice, two kinds of loss terms, and weights.
     assert len(sources) == 7
     for source in sources:
         assert base64.b64decode(source.removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
     assert "http" not in page
     assert SPLIT_SHA256 in page
-    assert "1 of 4" in page  # the case that the ENet baseline missed
+    assert "1 of 4" in page  # the ENet baseline missed one case
     assert "4 test" in page
-    assert "273.94 G" in page  # of DeepLabV3+ in the paper's table 1
+    assert "273.94 G" in page  # the figure of DeepLabV3+ in the paper's table 1
 
 
 def test_table_for_the_terminal(sample):
@@ -217,7 +221,7 @@ def test_paired_difference(small):
         name = CASES[case][1]
         baseline.cases[name]["dice"], student.cases[name]["dice"] = alone, distilled
     found = compare(Model([student]), Model([baseline]))
-    # Each case gains 10 points, so does each resample of them: the interval has no width.
+    # Each case gains 10 points, and so does each resample of the cases. So the interval has no width.
     assert (found.difference, found.low, found.high) == pytest.approx((10, 10, 10))
     assert str(found) == (
         "ENet <distilled> minus ENet alone: +10.0 Dice points (95 % interval +10.0 to +10.0, over 4 cases, one seed)"
@@ -229,6 +233,50 @@ def test_paired_difference(small):
     assert "cannot tell" in found.verdict
 
 
+def test_the_folds_of_a_model_are_one_row_of_all_cases(small):
+    """Two folds of two cases each make one row with the scores of all four."""
+    rows, hashes = [], {"fold1": "a" * 64, "fold2": "b" * 64}
+    for row in ROWS[1:3]:
+        for place, fold in enumerate(hashes):
+            name = f"{row['name']}_{fold}"
+            write_run(small / "bundles" / name, row)
+            file = small / "bundles" / name / "output" / "evaluation.json"
+            cases = json.loads(file.read_text())["cases"][2 * place : 2 * place + 2]
+            change(file, cases=cases, summary=summarise(cases), split={"name": "all", "sha256": hashes[fold]})
+            shared = {"seed": 0, "sites": [], "teachers": [], "settings": {}}
+            rows.append({**shared, **row, "name": name, "fold": fold})
+    split = {"name": "2 folds", "sha256": "c" * 64, "counts": {"test": 4}, "folds": hashes}
+    whole = load_study(small)
+    change(small / "study.json", rows=rows, split=split)
+    study = load_study(small)
+    assert [row.name for row in study.rows] == ["pspnet", "enet"]
+    assert [run.name for run in study.runs] == ["pspnet_fold1", "pspnet_fold2", "enet_fold1", "enet_fold2"]
+    for joined, former in zip(study.rows, whole.rows[:2], strict=True):
+        assert joined.evaluation["summary"] == former.evaluation["summary"]
+        assert joined.cases == former.cases
+        # Both folds have the calibration of the former run, so it counts twice as many voxels.
+        ours, before = joined.evaluation["calibration"]["bins"], former.evaluation["calibration"]["bins"]
+        assert ours == [{"voxels": 4 * before[0]["voxels"], "probability": 0.1, "frequency": 0.2}]
+    assert study.rows[1].prediction("HK_Case02").parts[-4] == "enet_fold2"
+    assert len(run_table(study).lines) == 4
+    assert "pspnet" in write_report(small).read_text()
+    # A fold that is scored on the cases of another one is refused.
+    change(small / "study.json", split={**split, "folds": {**hashes, "fold2": "d" * 64}})
+    with pytest.raises(InputError, match=r"evaluated on another split than the study's"):
+        load_study(small)
+
+
+def test_an_interval_around_zero_says_what_these_cases_could_show(small):
+    _, baseline, student = load_study(small).rows
+    for case, difference in enumerate((-0.1, 0.1, -0.1, 0.1)):
+        name = CASES[case][1]
+        baseline.cases[name]["dice"], student.cases[name]["dice"] = 0.5, 0.5 + difference
+    found = compare(Model([student]), Model([baseline]))
+    # The standard deviation of ±10 points in four cases is 10 √(4/3), and z.975 + z.8 is 2.802.
+    assert found.spread == pytest.approx(11.547, abs=1e-3)
+    assert "would show a difference of 16.2 points in four of five such studies" in found.verdict
+
+
 def test_students_are_compared_with_baselines_of_their_network(sample):
     pairs = [(found.student.label, found.baseline.label) for found in comparisons(load_study(sample))]
     assert pairs == [("ENet <distilled>", "ENet alone"), ("ESPNet distilled", "ESPNet alone")]
@@ -237,7 +285,7 @@ def test_students_are_compared_with_baselines_of_their_network(sample):
 def test_paper_tables_set_each_student_beside_its_counterpart(sample):
     study = load_study(sample)
     one, several = table_1(study), table_2(study)
-    # PSPNet has seen all sites, DeepLabV3+ one: only the student of PSPNet alone has a counterpart in the paper.
+    # PSPNet has seen all sites, and DeepLabV3+ one site. The paper has a figure only for the student of PSPNet alone.
     assert [(line.cells[0], line.cells[3]) for line in one.lines] == [
         ("PSPNet", "86.3"),
         ("ESPNet alone", "75.2"),
@@ -263,7 +311,7 @@ def test_paper_tables_set_each_student_beside_its_counterpart(sample):
             "84.2",
         ),
         (2, {"loss::preset": "emkd", "loss::beta": None}, "84.2"),
-        # In other words: the preset "measured".
+        # These options are those of the preset "measured".
         (
             2,
             {
@@ -302,7 +350,7 @@ def test_a_baseline_with_cross_entropy_is_another_baseline(small):
     change(small / "study.json", rows=[*rows, fair])
     lines = {line.cells[0]: line.cells for line in table_1(load_study(small)).lines}
     assert lines["ENet fair"][3] == "–"
-    assert lines["ENet <distilled>"][4] == lines["ENet <distilled>"][6]  # the same scores as the other baseline's
+    assert lines["ENet <distilled>"][4] == lines["ENet <distilled>"][6]  # both baselines have the same scores
 
 
 @pytest.mark.parametrize(
@@ -360,8 +408,8 @@ def test_a_student_of_two_baselines_is_counted_in_pairs(small, monkeypatch):
     assert "of 2 pairs of distilled student and baseline, " in conclusions(load_study(small))[0]
 
 
+@pytest.mark.usefixtures("page_of_sample")
 def test_markdown_and_figures_hold_what_the_page_holds(sample):
-    write_report(sample)
     text = (sample / "report.md").read_text(encoding="utf-8")
     assert "| ENet <distilled> | student | all sites |" in text
     assert SPLIT_SHA256 in text
@@ -401,6 +449,18 @@ def test_a_run_of_code_that_was_in_no_commit_says_so(small):
     assert run_table(load_study(small)).lines[0].cells[-1] == "0123456789ab+changes"
 
 
+def test_a_teacher_that_may_have_seen_test_cases_is_told(small):
+    told = {"nnunet": {"saw_test_cases": False, "by": "the user's word"}}
+    models = small / "bundles" / "enet_kd" / "models"
+    models.mkdir()
+    (models / "provenance.json").write_text(json.dumps({"predicted_teachers": told}))
+    write_report(small)
+    assert (
+        "The teacher nnunet is a folder of predictions: by the user's word, its model was not trained on test cases."
+        in (small / "report.md").read_text()
+    )
+
+
 def test_best_median_and_worst_case(sample):
     student = load_study(sample).rows[3]
     assert chosen_cases(student) == {"best": "RUNMC_Case01", "median": "RUNMC_Case02", "worst": "HK_Case02"}
@@ -421,36 +481,40 @@ def test_a_study_without_any_result_is_reported(small):
 
 
 def test_faults_are_named(small):
-    with pytest.raises(InputError, match=r"study\.json: no such file\Z"):
+    with pytest.raises(InputError, match=r"\A\S+/study\.json: no such file\Z"):
         write_report(small / "nowhere")
     evaluation = small / "bundles/enet/output/evaluation.json"
     change(evaluation, split={"name": "all", "sha256": "other"})
-    with pytest.raises(InputError, match=r"enet.output.evaluation\.json: evaluated on another split"):
+    with pytest.raises(InputError, match=r"\A\S+/enet.output.evaluation\.json: evaluated on another split"):
         write_report(small)
     change(evaluation, split={"name": "all", "sha256": SPLIT_SHA256}, part="validation")
-    with pytest.raises(InputError, match=r"enet.output.evaluation\.json: evaluated on validation, the study's .* test"):
+    with pytest.raises(
+        InputError, match=r"\A\S+/enet.output.evaluation\.json: evaluated on validation, the study's .* test"
+    ):
         write_report(small)
     change(evaluation, part="test")
     prediction = small / "bundles/enet_kd/output/predictions/RUNMC_Case01.nii.gz"
     whole = prediction.read_bytes()
     prediction.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"predictions.RUNMC_Case01\.nii\.gz: is truncated or damaged"):
+    with pytest.raises(InputError, match=r"\A\S+/predictions.RUNMC_Case01\.nii\.gz: is truncated or damaged"):
         write_report(small)
     prediction.write_bytes(whole)
     (small / "bundles/enet_kd/output/predictions/HK_Case02.nii.gz").unlink()
-    with pytest.raises(InputError, match=r"predictions.HK_Case02\.nii\.gz: no such file"):
+    with pytest.raises(InputError, match=r"\A\S+/predictions.HK_Case02\.nii\.gz: no such file"):
         write_report(small)
     rows = json.loads((small / "study.json").read_text())["rows"]
     change(small / "study.json", rows=[{**rows[0], "role": "pupil"}])
-    with pytest.raises(InputError, match=r"study\.json: row pspnet has the role pupil"):
+    with pytest.raises(InputError, match=r"\A\S+/study\.json: row pspnet has the role pupil"):
         write_report(small)
     change(small / "study.json", rows=rows[1:])
-    with pytest.raises(InputError, match=r"row enet_kd was distilled from pspnet, which is no row\Z"):
+    with pytest.raises(
+        InputError, match=r"\A\S+/study\.json: row enet_kd was distilled from pspnet, which is no row\Z"
+    ):
         write_report(small)
 
 
 def test_a_label_with_dollars_is_no_formula(small):
-    """Matplotlib would fail on the formula, or leave the dollars out."""
+    """Matplotlib would read the label as a formula, and fail or leave out the dollars."""
     rows = json.loads((small / "study.json").read_text())["rows"]
     label = r'<b>&" $\nonsense$'
     change(small / "study.json", rows=[*rows[:2], {**rows[2], "label": label}])

@@ -1,15 +1,17 @@
-"""A whole study in small: teacher, baseline and student, through the commands that a user would type."""
+"""A small but complete study with teacher, baseline and student, run by the commands that a user would type."""
 
 import json
 import os
 import shutil
 import signal
+import subprocess
 import time
 from types import SimpleNamespace
 
 import nibabel
 import numpy as np
 import pytest
+from forked_python import ForkedPython
 
 from experiments.__main__ import main
 from experiments.lock import lock_study
@@ -40,12 +42,19 @@ def study(tmp_path_factory, dataset_dir):
     return folder
 
 
+@pytest.fixture
+def forked_rows(monkeypatch) -> None:
+    """Rows start in a tenth of the time. Other tests of this file start them as a user's study does."""
+    forking = SimpleNamespace(**{**vars(subprocess), "Popen": ForkedPython})
+    monkeypatch.setattr("experiments.runner.subprocess", forking)
+
+
 def run(study, *options: str) -> int:
     where = ["--plan", str(study / "plan.yaml"), "--dataset", str(study / "dataset"), "--out", str(study / "out")]
     return main(["run", *where, "--groups", "HK,UCL", "--jobs", "2", *options])
 
 
-def test_a_study_runs_is_reused_grows_and_is_not_mixed_with_another(study, capsys):
+def test_a_study_runs_is_reused_grows_and_is_not_mixed_with_another(study, forked_rows, capsys):
     assert run(study, "--time-budget", "0s") == 0
     assert "the time is over; the same command goes on" in capsys.readouterr().out
     assert main(["status", "--out", str(study / "out")]) == 0
@@ -77,7 +86,7 @@ def test_a_study_runs_is_reused_grows_and_is_not_mixed_with_another(study, capsy
     assert json.loads((copied / "output" / "evaluation.json").read_text())["part"] == "validation"
 
     models = {model: model.stat().st_mtime_ns for model in bundles.glob("*/models/model.pt")}
-    (bundles / "alone" / "output" / "done.json").unlink()  # as if stopped between training and done
+    (bundles / "alone" / "output" / "done.json").unlink()  # as if the run had stopped after its training
     assert run(study) == 0
     assert {model: model.stat().st_mtime_ns for model in models} == models
     assert (bundles / "alone" / "output" / "done.json").is_file()
@@ -92,7 +101,7 @@ def test_a_study_runs_is_reused_grows_and_is_not_mixed_with_another(study, capsy
     )
     assert {model: model.stat().st_mtime_ns for model in models} == models
 
-    # A mask is corrected: what was made of it is made again, and nothing of the old table is printed.
+    # After a mask was corrected, the study runs the rows that used it again, and does not print the old table.
     split = json.loads((study / "out" / "splits" / "all.json").read_text())
     case = next(case for case in split["training"] if case["site"] == "BMC")
     mask = nibabel.load(study / "dataset" / case["label"])
@@ -101,7 +110,7 @@ def test_a_study_runs_is_reused_grows_and_is_not_mixed_with_another(study, capsy
     assert run(study, "--time-budget", "0s") == 0
     told = capsys.readouterr().out
     assert f"alone: no longer done, since it was made with other mask of {case['case']} (was " in told
-    assert "big: no longer done" not in told  # it has not seen this site
+    assert "big: no longer done" not in told  # this teacher has not seen the site
     assert main(["status", "--out", str(study / "out")]) == 0
     assert "1 of 3 rows done" in capsys.readouterr().out
     assert run(study, "--only", "alone") == 0
@@ -118,9 +127,9 @@ def test_a_row_that_fails_is_told_in_one_line_with_its_log(study, dataset_dir, t
     shutil.copytree(study / "dataset", tmp_path / "dataset")
     output = tmp_path / "out" / "bundles" / "big" / "output"
     output.mkdir(parents=True)
-    (output / "started.json").write_text('{"split": "another"}')  # as former versions wrote it
+    (output / "started.json").write_text('{"split": "another"}')  # former versions wrote this content
     (output / "last.pt").write_text("of another split")
-    assert run(tmp_path) == 1
+    assert run(tmp_path, "--only", "big") == 1
     assert not (output / "last.pt").exists()
     told = capsys.readouterr()
     assert "big: starts afresh, since it was begun with other inputs, recorded by another version of" in told.out
@@ -141,7 +150,7 @@ def test_a_budget_that_ends_within_a_training_leaves_a_checkpoint_and_no_process
     assert "the time is over" in capsys.readouterr().out
     assert (bundle / "output" / "last.pt").is_file()
     assert 0 < epochs_done(bundle) < 500
-    with lock_study(tmp_path / "out"):  # which a training left behind would hold
+    with lock_study(tmp_path / "out"):  # a training that still ran would hold the lock
         assert main(["status", "--out", str(tmp_path / "out")]) == 0
 
 

@@ -30,3 +30,17 @@ def test_a_study_names_every_machine_that_it_ran_on(plan, tmp_path, monkeypatch)
         describe.keep_description(plan, tmp_path, tmp_path)
     kept = json.loads((tmp_path / "study.json").read_text())
     assert kept["machine"] == {"cores": "2 / 16", "torch": "2", "gpu": "H"}
+
+
+def test_a_cross_validation_names_the_split_of_each_fold(plan, tmp_path):
+    for number in (1, 2):
+        split = {"name": "all", "sha256": f"abc{number}", "training": [1], "validation": [], "test": [number, 3]}
+        (tmp_path / "splits" / f"fold{number}").mkdir()
+        (tmp_path / "splits" / f"fold{number}" / "all.json").write_text(json.dumps(split))
+    folds = ("fold1", "fold2")
+    rows = tuple(replace(plan.rows[0], name=f"enet_{fold}", fold=fold) for fold in folds)
+    describe.keep_description(replace(plan, rows=rows, folds=folds), tmp_path, tmp_path)
+    kept = json.loads((tmp_path / "study.json").read_text())
+    assert kept["split"]["folds"] == {"fold1": "abc1", "fold2": "abc2"}
+    assert kept["split"]["counts"] == {"test": 4}
+    assert [row.fold for row in describe.former_rows(tmp_path)] == list(folds)

@@ -1,4 +1,4 @@
-"""``make export``: what it writes says what the bundle says, and what does not is not written."""
+"""``make export`` writes files that give the outputs of the bundle, and writes no other file."""
 
 import errno
 import shutil
@@ -32,7 +32,7 @@ WRITTEN = sorted([*FILES, "student.onnx"])
 
 @pytest.fixture(scope="module")
 def enet(make_trained, dataset_dir):
-    """An ENet bundle with everything exported, INT8 too."""
+    """An ENet bundle with all exports, also INT8."""
     bundle = make_trained("enet", image_size=SIZE)
     export(str(bundle.path), dataset_dir)
     return bundle
@@ -40,7 +40,7 @@ def enet(make_trained, dataset_dir):
 
 @pytest.fixture
 def trained_copy(enet, tmp_path):
-    """The exported ENet bundle, to change."""
+    """A copy of the exported ENet bundle that a test may change."""
     shutil.copytree(enet.path, tmp_path / "enet")
     return read_bundle(str(tmp_path / "enet"))
 

@@ -1,4 +1,4 @@
-"""An export that differs is found, and rounding is not."""
+"""The check finds an export that differs, and allows for rounding."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ IMAGES = torch.linspace(-3, 3, 64).reshape(1, 1, 8, 8)
 
 
 class Logits(nn.Module):
-    """Background 0, prostate ``gain * image + offset``."""
+    """Logits: 0 for the background, ``gain * image + offset`` for the prostate."""
 
     def __init__(self, gain: float = 1.0, offset: float = 0.0) -> None:
         super().__init__()

@@ -60,5 +60,5 @@ def test_a_model_is_described_as_it_is(tmp_path, model_config, exported, platfor
     assert config.HasField("dynamic_batching")
     for tensors, name, channels in ((config.input, image, 1), (config.output, pred, 2)):
         (tensor,) = tensors
-        # The batch is not among the dimensions where max_batch_size is given.
+        # With max_batch_size, the dimensions do not include the batch.
         assert (tensor.name, tensor.data_type, list(tensor.dims)) == (name, 11, [channels, -1, -1])

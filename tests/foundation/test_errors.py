@@ -61,7 +61,7 @@ class Faulty:
 
 
 def shown_for_cause(error: Exception, capsys) -> str:
-    """As MONAI wraps what a config's component raises."""
+    """The line that is shown for an error, after MONAI has wrapped it as it wraps errors of a config's component."""
     try:
         try:
             raise error
@@ -103,7 +103,7 @@ def test_little_shared_memory_is_told_with_the_way_on(capsys, words):
 def test_no_room_for_a_semaphore_is_little_shared_memory(capsys):
     module = {"__name__": "multiprocessing.synchronize"}
     exec("def lock(): raise OSError(28, 'No space left on device')", module)
-    with pytest.raises(OSError, match="No space left") as caught:
+    with pytest.raises(OSError, match=r"\A\[Errno 28\] No space left") as caught:
         module["lock"]()
     assert "/dev/shm has; use --num_workers 0, or make" in shown_for(caught.value, capsys)
 

@@ -1,4 +1,4 @@
-"""A lock holds between processes, and ends with them."""
+"""A lock keeps out other processes, and ends with the process that holds it."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def test_another_process_is_refused_until_it_ends_in_whatever_way(tmp_path, repo
         holder.kill()
     with locked(file, "at work"):
         pass
-    with locked(file, "at work"):  # let go
+    with locked(file, "at work"):  # the former holder has released the lock
         pass
 
 

@@ -33,7 +33,7 @@ def test_scaled_images_become_float32(tmp_path):
     image = nibabel.Nifti1Image(np.arange(8, dtype=np.int16).reshape(2, 2, 2), AFFINE)
     image.header.set_slope_inter(0.5, 10)
     nibabel.save(image, tmp_path / "v.nii.gz")
-    # nibabel resets the slope of what it saves, so it is written into the header's bytes (scl_slope is at 112).
+    # nibabel resets the slope when it saves. So the test writes it into the header's bytes (scl_slope is at 112).
     data = bytearray(gzip.decompress((tmp_path / "v.nii.gz").read_bytes()))
     data[112:120] = np.array([0.5, 10], "<f4").tobytes()
     (tmp_path / "v.nii").write_bytes(data)
@@ -82,7 +82,7 @@ def _two_dimensional(path):
 
 
 def _with_header(affine=AFFINE, **fields):
-    """A volume of 3x4x5 whose header is then changed where it lies in the file."""
+    """Save a volume of 3x4x5, then change its header within the file."""
 
     def make(path):
         nibabel.save(nibabel.Nifti1Image(np.zeros((3, 4, 5), np.int16), affine), path)
@@ -96,14 +96,14 @@ def _with_header(affine=AFFINE, **fields):
 
 
 def _sheared(aside_mm):
-    """Each slice lies 3 mm above the one before, and so much aside along the columns."""
+    """An affine whose slices are 3 mm apart, and shifted along the columns by the given number of mm."""
     affine = AFFINE.copy()
     affine[1, 2] = aside_mm
     return affine
 
 
 def _in_units(of_mm):
-    """The numbers of AFFINE in a unit of which a millimetre is ``of_mm``."""
+    """The numbers of AFFINE in another unit; a millimetre is ``of_mm`` of this unit."""
     return np.diag([of_mm, of_mm, of_mm, 1]) @ AFFINE
 
 
@@ -138,19 +138,19 @@ def test_every_unit_of_length_becomes_mm(tmp_path, unit, of_mm):
     if of_mm == 1:
         require_millimetres(path)
     else:
-        with pytest.raises(InputError, match=r"v.nii.gz: is not in mm but in another unit of length"):
+        with pytest.raises(InputError, match=r"\A\S+/v.nii.gz: is not in mm but in another unit of length"):
             require_millimetres(path)
 
 
 @pytest.mark.parametrize(
     ("fields", "affine"),
     [
-        # The sform decides, whatever the qform's place and the signs and gaps of pixdim.
+        # The sform decides, with any place in the qform and any signs and gaps of pixdim.
         ({"qform_code": 1, "qoffset_x": 77}, AFFINE),
         ({"pixdim": [1, np.nan, np.nan, np.nan, 1, 1, 1, 1]}, AFFINE),
         ({"pixdim": [1, -0.5, -0.5, -3, 1, 1, 1, 1]}, AFFINE),
         ({"pixdim": [1, 0, 0, 0, 1, 1, 1, 1]}, AFFINE),
-        # The qform, where there is no sform: half a turn about z, 40 mm to the right; sizes have no sign.
+        # Without an sform, the qform decides: half a turn about z, 40 mm to the right. Sizes have no sign.
         (
             {
                 "sform_code": 0,
@@ -166,11 +166,11 @@ def test_every_unit_of_length_becomes_mm(tmp_path, unit, of_mm):
 def test_the_sform_decides_and_then_the_qform(tmp_path, capfd, fields, affine):
     _with_header(**fields)(tmp_path / "v.nii.gz")
     np.testing.assert_allclose(read_volume(tmp_path / "v.nii.gz").affine, affine, atol=1e-6)
-    assert capfd.readouterr().err == ""  # nibabel would tell what it mends
+    assert capfd.readouterr().err == ""  # nibabel would report its repairs
 
 
 def test_a_volume_of_one_voxel_is_the_determinant():
-    # Turned by 30 degrees about x: sizes 0.5, 0.7, 3 give 1.05 mm3 however they lie.
+    # The volume is turned by 30 degrees about x. Voxels of 0.5 x 0.7 x 3 mm have 1.05 mm3 in any direction.
     turn = np.deg2rad(30)
     affine = np.eye(4)
     affine[:3, :3] = np.array([[1, 0, 0], [0, np.cos(turn), -np.sin(turn)], [0, np.sin(turn), np.cos(turn)]]) * (
@@ -216,13 +216,16 @@ def test_a_file_without_rights_is_not_called_damaged(monkeypatch, tmp_path):
         (_with_header(xyzt_units=1), "has voxels of 500 x 500 x 3000 mm, as no MRI has"),
         (_qform_alone(pixdim=[1, 0, 0.5, 3, 1, 1, 1, 1]), "says that its voxels have a size of 0; export it again"),
         (_qform_alone(pixdim=[1, np.nan, 0.5, 3, 1, 1, 1, 1]), "has an affine that spans no volume"),
-        (_with_header(qform_code=0, sform_code=0, pixdim=[1, 1, 1, 0, 1, 1, 1, 1]), "have a size of 0"),
+        (
+            _with_header(qform_code=0, sform_code=0, pixdim=[1, 1, 1, 0, 1, 1, 1, 1]),
+            "says that its voxels have a size of 0",
+        ),
         (
             _with_header(qform_code=1, pixdim=[1, 0.8, 0.8, 3, 1, 1, 1, 1]),
             "has two voxel sizes, 0.5 x 0.5 x 3 mm in its sform and 0.8 x 0.8 x 3 mm in its qform; export it again",
         ),
         (_four_dimensional, r"has 4 dimensions \(3, 4, 5, 2\); export one 3-D volume"),
-        (_complex, "complex64 voxels"),
+        (_complex, "holds complex64 voxels"),
         (_text, "is not a NIfTI file"),
         (_truncated, "is truncated or damaged"),
         (_truncated_before_compression, "is truncated or damaged"),
@@ -232,7 +235,7 @@ def test_a_file_without_rights_is_not_called_damaged(monkeypatch, tmp_path):
 def test_what_cannot_be_read_is_named(tmp_path, make, message):
     path = tmp_path / "Case07.nii.gz"
     make(path)
-    with pytest.raises(InputError, match=message) as caught:
+    with pytest.raises(InputError, match=rf"\A{path}: {message}") as caught:
         read_volume(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert str(caught.value).count(str(path)) == 1

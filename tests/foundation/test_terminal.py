@@ -1,4 +1,4 @@
-"""Names of files that a terminal cannot show."""
+"""File names that a terminal cannot show."""
 
 import io
 import json
@@ -10,7 +10,7 @@ import pytest
 
 from custom_components.foundation.terminal import as_text, is_text, show_any_text
 
-# Müller in Latin-1, as Python has it from a UTF-8 system.
+# Müller in Latin-1, in the form that Python gives it on a UTF-8 system.
 NAME = os.fsdecode(b"M\xfcller")
 
 

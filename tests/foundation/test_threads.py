@@ -1,4 +1,4 @@
-"""The cores that a process may use, and threads that leave them to others."""
+"""The number of cores that a process may use, and threads that leave the cores to other processes."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ def eight_cores(monkeypatch):
 
 
 def machine(folder: Path, group: str, **limits: str) -> Path:
-    """``proc`` and ``sys`` of a machine; of the files of a limit, ``__`` stands for a slash."""
+    """Write the folders ``proc`` and ``sys`` of a machine. In the names of ``limits``, ``__`` stands for a slash."""
     for name, content in {"proc/self/cgroup": group, **limits}.items():
         file = folder / name.replace("__", "/").replace("cpu_", "cpu.")
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -36,13 +36,13 @@ def machine(folder: Path, group: str, **limits: str) -> Path:
         ("0::/", {"sys__fs__cgroup__cpu_max": "350000 100000"}, 3),
         ("0::/", {"sys__fs__cgroup__cpu_max": "50000 100000"}, 1),
         ("0::/", {"sys__fs__cgroup__cpu_max": "9900000 100000"}, 8),
-        # A group grants no more than those around it.
+        # A group cannot grant more cores than the groups that contain it.
         (
             "0::/a/b",
             {"sys__fs__cgroup__a__cpu_max": "200000 100000", "sys__fs__cgroup__a__b__cpu_max": "max 100000"},
             2,
         ),
-        # Within a container, its own group is the top one.
+        # Within a container, the container's own group is the top group.
         ("0::/docker/123", {"sys__fs__cgroup__cpu_max": "400000 100000"}, 4),
         (
             "3:cpuset:/\n2:cpu,cpuacct:/job",
@@ -101,7 +101,7 @@ print(with_two, threading.active_count(), time.process_time() - before)
     ("chosen", "threads"), [({}, 2), ({"OMP_WAIT_POLICY": "PASSIVE"}, 1), ({"OMP_NUM_THREADS": "1"}, 1)]
 )
 def test_waiting_threads_sleep_unless_told_otherwise(chosen, threads):
-    """20 pauses of 10 ms with nothing to do: spinning takes 60 ms and more of CPU, sleeping a tenth of that."""
+    """During 20 pauses of 10 ms, spinning threads take 60 ms of CPU or more, and sleeping threads a tenth of that."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("OMP_", "GOMP_"))}
     environment |= {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "2", **chosen}
     done = subprocess.run([sys.executable, "-c", SPINNING], env=environment, capture_output=True, text=True, check=True)

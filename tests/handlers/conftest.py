@@ -1,4 +1,4 @@
-"""A training small enough to follow by hand: one weight, whose value is the number of iterations done."""
+"""A training that a reader can follow by hand: its only weight is the number of finished iterations."""
 
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
@@ -22,7 +22,7 @@ class Training(SimpleNamespace):
 
 @pytest.fixture
 def make_training() -> Callable[..., Training]:
-    """``make_training(dice=[0.2, 0.5])``: a validation after each epoch gives the next of these."""
+    """``make_training(dice=[0.2, 0.5])`` makes a training whose validations give these scores, one after each epoch."""
 
     def make(dice: Sequence[float] = (), losses: Sequence[float] = (1.0, 3.0)) -> Training:
         network = nn.Linear(1, 1, bias=False)

@@ -1,4 +1,4 @@
-"""kill -9 at any moment, then --resume True: as if nothing had happened, bit for bit. A real process, ENet's config."""
+"""After kill -9 at any moment, --resume True gives the bits of an uninterrupted training (a real process, ENet)."""
 
 import csv
 import json
@@ -50,7 +50,7 @@ def finish(process: BaseProcess) -> None:
 
 
 def results(folder: Path) -> tuple:
-    """What two equal trainings have in common: the best weights, the last ones, and the log."""
+    """The files that two equal trainings have in common: the best weights, the last weights, and the log."""
     provenance = json.loads((folder / "models" / "provenance.json").read_text())
     assert provenance["weights_sha256"] == file_sha256(folder / "models" / "model.pt")
     last = torch.load(folder / "last.pt", weights_only=True)["network"]

@@ -1,4 +1,4 @@
-"""One training at a time writes into a folder."""
+"""Only one training at a time writes into a folder."""
 
 import pytest
 from ignite.engine import Engine, Events

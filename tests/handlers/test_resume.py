@@ -1,4 +1,4 @@
-"""An interrupted training that goes on ends as the uninterrupted one: ENet's own config, with augmentation."""
+"""A training that was interrupted and resumed ends exactly as an uninterrupted one (ENet, with augmentation)."""
 
 import logging
 import resource
@@ -27,7 +27,7 @@ def train(copy_bundles, workflow, tmp_path):
     bundles = copy_bundles("enet", "espnet", "distillation")
 
     def run(output: str, epochs: int, config: str = "enet", resume: bool = True, **overrides) -> None:
-        # Another learning-rate schedule than the default: with its 2000 steps a few epochs would not tell.
+        # The default schedule has 2000 steps, so in a few epochs its learning rate would hardly change.
         settings = {"augmentation": 0.7, "lr_scheduler::step_size_up": 5, "batch_size": 5, "resume": resume}
         folders = {"output_dir": str(tmp_path / output), "models_dir": str(tmp_path / output / "models")}
         workflow(bundles / config, "train", **{**settings, **folders, EPOCHS: epochs, **overrides}).run()
@@ -50,7 +50,7 @@ def test_a_resumed_distillation_equals_the_uninterrupted_one(train, assert_equal
 
 def test_what_cannot_be_resumed_is_one_clear_line(train, one_error_line, tmp_path):
     train("run", 2)
-    # A finished training is left as it is.
+    # A finished training does not change.
     before = (tmp_path / "run" / "training.csv").read_text()
     train("run", 2)
     assert (tmp_path / "run" / "training.csv").read_text() == before
@@ -89,7 +89,7 @@ def test_what_cannot_be_resumed_is_one_clear_line(train, one_error_line, tmp_pat
         ({"schedule": "one_cycle"}, "schedule (was paper, now one_cycle)"),
         ({"gland_slices_only": "true"}, "gland_slices_only (was False, now true)"),
         ({"train::random_transforms::gamma": [0.5, 2]}, "gamma (was [0.7, 1.5], now [0.5, 2])"),
-        # What follows from the length of the training is another schedule, too.
+        # If the schedule follows from the length of the training, another length is another schedule.
         ({"lr_scheduler::step_size_down": "$@train#trainer#max_epochs * 5"}, "step_size_down (was not set, now 10)"),
     ],
 )
@@ -99,7 +99,7 @@ def test_any_other_setting_is_named(train, one_error_line, overrides, words):
 
 
 def test_one_cycle_of_a_longer_training_is_another_schedule(train, one_error_line):
-    """6 and 12 batches: the rate falls for two thirds of them."""
+    """The trainings have 6 and 12 batches, and the learning rate falls for two thirds of the batches."""
     train("run", 1, schedule="one_cycle", batch_size=4)
     line = one_error_line(lambda: train("run", 2, schedule="one_cycle", batch_size=4))
     assert "last.pt: saved by a training with other lr_scheduler::step_size_down (was 4, now 8); use" in line
@@ -153,14 +153,14 @@ def test_an_object_that_is_not_there_is_left_out(tmp_path):
     assert checkpoint.objects.keys() == {"network", "random"}
 
 
-# What follows is a training small enough to look into its checkpoints.
+# The tests below use a training that is so small that they can check its checkpoints by hand.
 
 BATCHES = [{}, {}]
 
 
 @pytest.fixture
 def counting(make_training, tmp_path) -> Callable[..., float]:
-    """``counting(epochs)`` trains in ``tmp_path`` and gives the number of iterations done, all runs together."""
+    """``counting(epochs)`` trains in ``tmp_path``, and returns the number of iterations of all runs together."""
 
     def run(epochs: int, resume: bool = True) -> float:
         training = make_training()
@@ -197,7 +197,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_said(counting, tmp_path, caplog
     (warning,) = (record.message for record in caplog.records if record.levelno == logging.WARNING)
     assert warning.startswith(f"{last}: not a readable checkpoint (")
     assert warning.endswith(f"; going on from {tmp_path / 'last.previous.pt'}")
-    # The damaged one did not take the place of the one before.
+    # The damaged checkpoint did not replace the checkpoint of the epoch before.
     assert iterations(tmp_path / "last.previous.pt") == 6
     assert iterations(last) == 8
 
@@ -217,7 +217,7 @@ def test_two_damaged_checkpoints_are_one_line(counting, tmp_path):
     counting(2)
     for name in ("last.pt", "last.previous.pt"):
         (tmp_path / name).write_bytes(b"PK half")
-    with pytest.raises(InputError, match=r"last.pt: no [^\n]*last.previous.pt: no [^\n]*; use --resume False\Z"):
+    with pytest.raises(InputError, match=r"\A\S+/last.pt: no [^\n]*last.previous.pt: no [^\n]*; use --resume False\Z"):
         counting(3)
 
 
@@ -237,10 +237,12 @@ def test_a_full_disk_is_one_line_and_the_last_checkpoints_stay(counting, tmp_pat
     counting(2)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    # Files may grow to less than a checkpoint: the kernel refuses the rest, as on a full disk.
+    # The limit of a file's size is smaller than a checkpoint, so the kernel refuses the rest, as on a full disk.
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
     try:
-        with pytest.raises(WriteError, match=r"last.pt: cannot be written \(File too large\); what was there before"):
+        with pytest.raises(
+            WriteError, match=r"\A\S+/last\.pt: cannot be written \(File too large\); what was there before"
+        ):
             counting(3)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -54,7 +54,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(make_training, log
     training = make_training(losses=[1.0, value])
     log(training)
     with pytest.raises(
-        NotFiniteError, match=f"loss term 'dice' is {value} in epoch 1, on BMC_Case00 slice 2, HK_Case01 "
+        NotFiniteError, match=rf"\Aloss term 'dice' is {value} in epoch 1, on BMC_Case00 slice 2, HK_Case01 "
     ):
         training.trainer.run(BATCHES, max_epochs=1)
     assert training.network.weight.item() == 2.0
@@ -71,7 +71,7 @@ def test_a_term_that_is_not_finite_is_named(make_training, log):
 
 
 class OneByOne(TorchDispatchMode):
-    """Counts the values that were asked for singly, each of which waits for a GPU."""
+    """Counts the values that were read one by one; each such read would wait for a GPU."""
 
     def __init__(self) -> None:
         super().__init__()

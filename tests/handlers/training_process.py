@@ -1,24 +1,21 @@
-"""A training in a process of its own, so that it can be killed."""
+"""A training in another process, so that a test can kill it."""
 
 import os
 import signal
-from multiprocessing import get_context
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 import torch
+from forked_python import SERVER
 from monai.bundle import ConfigWorkflow
-
-# The server imports once and forks: a training starts in a tenth of the time that a new interpreter takes.
-SERVER = get_context("forkserver")
-SERVER.set_forkserver_preload(["monai.bundle", "monai.engines", "monai.losses", "custom_components.handlers"])
 
 
 def start(bundle: Path, dies_at: tuple[str, int] | None = None, **overrides: Any) -> BaseProcess:
     """Start ``run training`` of a bundle.
 
-    ``dies_at=("last.pt", 2)``: kill -9 when the new file is written, and is to replace last.pt for the second time.
+    ``dies_at=("last.pt", 2)`` kills the process with -9 after the new file is written and before it replaces last.pt
+    for the second time.
     """
     process = SERVER.Process(target=_train, args=(bundle, dies_at, overrides))
     process.start()

@@ -1,4 +1,4 @@
-"""Golden values: computed with numpy in float64 from the formulas alone; golden.json lists every input."""
+"""Golden values, which numpy computed in float64 from the formulas alone; golden.json lists every input."""
 
 import json
 from pathlib import Path

@@ -31,7 +31,7 @@ def test_golden(golden, assert_golden, dtype):
 
 @pytest.mark.parametrize(("temperature", "own"), [(0.1, exp(-0.5)), (0.05, exp(-1.0)), (1.0, exp(-0.05))])
 def test_softmin_by_hand(temperature, own):
-    """A teacher of loss .05 beside two of .4."""
+    """One teacher has a loss of .05, and two teachers have .4."""
     other = exp(-0.4 / temperature)
     expected = torch.tensor([own, other, other]).double() / (own + 2 * other)
     losses = torch.tensor([0.05, 0.4, 0.4]).double()
@@ -100,9 +100,9 @@ def test_dice_losses_are_those_of_the_segmentation_loss():
 
 
 def test_cross_entropies_by_hand_and_on_a_slice_without_prostate():
-    """Two slices of two pixels, the second empty: Dice is 1 for both teachers there, and cross-entropy is not."""
+    """The second of two slices is empty. There Dice is 1 for both teachers, but cross-entropy differs."""
     target = torch.tensor([[[[1, 0]]], [[[0, 0]]]])
-    probs = [[[[0.8, 0.1]], [[0.5, 0.1]]], [[[0.3, 0.2]], [[0.1, 0.1]]]]  # of prostate, by teacher and slice
+    probs = [[[[0.8, 0.1]], [[0.5, 0.1]]], [[[0.3, 0.2]], [[0.1, 0.1]]]]  # of prostate, for each teacher and slice
     teachers = [torch.stack([1 - p, p], dim=1).log() for p in torch.tensor(probs).double()]
     hand = [[(log(0.8) + log(0.9)) / 2, (log(0.3) + log(0.8)) / 2], [(log(0.5) + log(0.9)) / 2, log(0.9)]]
     expected = -torch.tensor(hand).double()
@@ -131,12 +131,12 @@ def test_perfect_teachers_lose_nothing_and_never_less():
 
 
 def test_wrong_arguments():
-    with pytest.raises(InputError, match="weighting='best' is unknown"):
+    with pytest.raises(InputError, match=r"\Aloss option weighting='best' is unknown"):
         adaptive_weights(torch.ones(2), "best")
-    with pytest.raises(InputError, match=r"weighting_temperature=0 must be a number above 0\Z"):
+    with pytest.raises(InputError, match=r"\Aloss option weighting_temperature=0 must be a number above 0\Z"):
         adaptive_weights(torch.ones(2), "softmin", 0)
     for shape in ((), (0,), (1, 2, 3)):
         with pytest.raises(ValueError, match=r"\Ateacher losses must be"):
             adaptive_weights(torch.ones(shape))
-    with pytest.raises(ValueError, match=r"differ in H or W\Z"):
+    with pytest.raises(ValueError, match=r"\Atarget \(1, 1, 8, 8\) and logits \(1, 2, 4, 4\) differ in H or W\Z"):
         teacher_dice_losses([torch.zeros(1, 2, 4, 4)], torch.zeros(1, 1, 8, 8))

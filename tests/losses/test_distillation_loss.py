@@ -25,7 +25,7 @@ both_presets = pytest.mark.parametrize("preset", ["paper", "emkd"])
 
 
 class TinyNet(nn.Module):
-    """Logits and two taps, of strides 1 and 2."""
+    """A network with logits and two taps, of strides 1 and 2."""
 
     def __init__(self, channels):
         super().__init__()
@@ -46,7 +46,7 @@ def batch(b=3, size=16):
 
 
 def arguments(n=2, dtype=torch.float64, b=2):
-    """student_logits, target, student_features, teacher_logits, teacher_features of forward."""
+    """The arguments of forward: student_logits, target, student_features, teacher_logits, teacher_features."""
     student_features = [torch.randn(b, 3, 8, 8, dtype=dtype), torch.randn(b, 5, 4, 4, dtype=dtype)]
     teacher_features = [[torch.randn(b, 4, 8, 8, dtype=dtype), torch.randn(b, 6, 4, 4, dtype=dtype)] for _ in range(n)]
     target = torch.zeros(b, 1, 8, 8)
@@ -137,7 +137,7 @@ def test_batch_order_does_not_matter(preset):
 
 
 def test_scope_sample_weighs_each_image_by_its_own():
-    """The distilling terms of a batch are then the means of those of its images, each taken alone."""
+    """A distilling term of a batch is then the mean of the terms of its images, each computed alone."""
     student, target, student_features, teachers, teacher_features = arguments()
     loss = DistillationLoss(scope="sample")
     whole = loss(student, target, student_features, teachers, teacher_features)
@@ -257,7 +257,7 @@ def test_configured_from_json():
     weights = {"dice": 0.2, "lovasz": 0.3, "cross_entropy": 1.0, "importance": 0.3, "region_contrast": 0.3}
     assert loss.term_weights == {**weights, "prediction": 0.1}
     assert (loss.parts["prediction"].temperature, loss.parts["importance"].power) == (2.0, 2)
-    # What the config does not name stays the preset's.
+    # Options that the config does not name keep the preset's values.
     assert (loss.parts["prediction"].direction, loss.parts["importance"].distance) == ("teacher_student", "l2_squared")
     contrast = loss.parts["region_contrast"]
     assert (contrast.distance, contrast.mask_resize) == ("squared", "area")
@@ -306,29 +306,41 @@ def test_a_distillation_without_a_supervised_term():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"preset": "EMKD"}, "preset='EMKD' is unknown; choose one of 'paper', 'emkd', 'measured'"),
-        ({"alpha": -0.1}, "alpha=-0.1 must be a number of at least 0"),
-        ({"beta": "0.1"}, "beta='0.1'"),
-        ({"weighting": "dice"}, "weighting='dice' is unknown"),
-        ({"weighting": [0, 0]}, "must hold a weight above 0"),
-        ({"weighting": [1, -1]}, "weighting=-1"),
-        ({"scope": "image"}, "scope='image'"),
-        ({"terms": {"prediction": {"temprature": 2.0}}}, "prediction has no option 'temprature'; it has .*temperature"),
-        ({"terms": {"importance": {"power": 0.5}}}, r"power=0\.5"),
-        ({"terms": {"importance": {"weight": "much"}}}, r"terms\.importance\.weight='much' must be a number"),
-        ({"terms": {"importance": 0.2}}, r"terms\.importance=0\.2 must hold options by name"),
-        ({"terms": "importance"}, "terms='importance' must be a table"),
-        ({"terms": {"importanse": {"weight": 0.2}}}, "terms='importanse' is unknown; choose one of 'dice'"),
+        ({"preset": "EMKD"}, "loss option preset='EMKD' is unknown; choose one of 'paper', 'emkd', 'measured'"),
+        ({"alpha": -0.1}, "loss option alpha=-0.1 must be a number of at least 0"),
+        ({"beta": "0.1"}, "loss option beta='0.1'"),
+        ({"weighting": "dice"}, "loss option weighting='dice' is unknown"),
+        ({"weighting": [0, 0]}, r"loss option weighting=\[0, 0\] must hold a weight above 0"),
+        ({"weighting": [1, -1]}, "loss option weighting=-1"),
+        ({"scope": "image"}, "loss option scope='image'"),
+        (
+            {"terms": {"prediction": {"temprature": 2.0}}},
+            "loss term prediction has no option 'temprature'; it has .*temperature",
+        ),
+        ({"terms": {"importance": {"power": 0.5}}}, r"loss option power=0\.5"),
+        (
+            {"terms": {"importance": {"weight": "much"}}},
+            r"loss option terms\.importance\.weight='much' must be a number",
+        ),
+        ({"terms": {"importance": 0.2}}, r"loss option terms\.importance=0\.2 must hold options by name"),
+        ({"terms": "importance"}, "loss option terms='importance' must be a table"),
+        ({"terms": {"importanse": {"weight": 0.2}}}, "loss option terms='importanse' is unknown; choose one of 'dice'"),
         ({"terms": {name: {"weight": 0} for name in TERMS}}, "the loss has no term; give a weight above 0"),
-        ({"terms": {"prediction": {"anneal": 1.5}}}, r"prediction\.anneal=1\.5 must be a number of at least 0 and at"),
-        ({"judged_by": "iou"}, "judged_by='iou' is unknown; choose one of 'dice', 'cross_entropy'"),
-        ({"weighting": "score", "judged_by": "cross_entropy"}, "the weighting 'score' is 1 - Dice loss"),
-        ({"weighting_temperature": 0}, "weighting_temperature=0 must be a number above 0"),
-        ({"gate": "wrong"}, "gate='wrong' is unknown; choose one of 'right', 'better'"),
+        (
+            {"terms": {"prediction": {"anneal": 1.5}}},
+            r"loss option terms\.prediction\.anneal=1\.5 must be .* at most 1",
+        ),
+        ({"judged_by": "iou"}, "loss option judged_by='iou' is unknown; choose one of 'dice', 'cross_entropy'"),
+        (
+            {"weighting": "score", "judged_by": "cross_entropy"},
+            "loss option judged_by='cross_entropy': the weighting 'score' is 1 - Dice loss",
+        ),
+        ({"weighting_temperature": 0}, "loss option weighting_temperature=0 must be a number above 0"),
+        ({"gate": "wrong"}, "loss option gate='wrong' is unknown; choose one of 'right', 'better'"),
     ],
 )
 def test_wrong_options_in_one_line(options, message):
-    with pytest.raises(InputError, match=message) as error:
+    with pytest.raises(InputError, match=rf"\A{message}") as error:
         DistillationLoss(**options)
     assert "\n" not in str(error.value)
 
@@ -336,7 +348,9 @@ def test_wrong_options_in_one_line(options, message):
 def test_networks_of_other_classes_than_the_region_contrast():
     three = torch.randn(2, 3, 8, 8).double()
     _, target, student_features, _, teacher_features = arguments(n=1)
-    with pytest.raises(InputError, match=r"region_contrast\.num_classes=2, but the student has 3 classes"):
+    with pytest.raises(
+        InputError, match=r"\Aloss option region_contrast\.num_classes=2, but the student has 3 classes"
+    ):
         DistillationLoss()(three, target, student_features, [three], teacher_features)
     fitting = DistillationLoss(terms={"region_contrast": {"num_classes": 3}})(
         three, target, student_features, [three], teacher_features
@@ -351,9 +365,9 @@ def test_wrong_counts():
         loss(student, target, student_features, teachers, teacher_features[:1])
     with pytest.raises(ValueError, match=r"\Alogits of 0"):
         loss(student, target, student_features, [], [])
-    with pytest.raises(ValueError, match="paired"):
+    with pytest.raises(ValueError, match=r"\A1 student and 2 teacher features given; they are paired"):
         loss(student, target, student_features[:1], teachers, teacher_features)
-    with pytest.raises(InputError, match=r"must name 2 teachers' weights\Z"):
+    with pytest.raises(InputError, match=r"\Aloss option weighting=\[1\.0\] must name 2 teachers' weights\Z"):
         DistillationLoss(weighting=[1.0])(student, target, student_features, teachers, teacher_features)
 
 

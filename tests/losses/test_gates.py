@@ -19,8 +19,8 @@ def logits_of(probs_fg):
     return torch.stack([1 - p, p], dim=1).log()
 
 
-# One slice of four pixels: the teacher is right and surer than the student; wrong; right, but the student is surer;
-# right on the background.
+# One slice of four pixels. In this order, the teacher is right and surer than the student, wrong, right but less sure
+# than the student, and right on the background.
 MASK = torch.tensor([[[1, 1], [1, 0]]])
 TEACHER = logits_of([[[0.9, 0.4], [0.6, 0.2]]])
 STUDENT = logits_of([[[0.5, 0.5], [0.8, 0.5]]])
@@ -39,14 +39,14 @@ def test_right_by_hand():
     first = 0.5 * log(0.5 / 0.9) + 0.5 * log(0.5 / 0.1)
     last = 0.5 * log(0.5 / 0.8) + 0.5 * log(0.5 / 0.2)
     assert predictions("student_teacher", gate).item() == pytest.approx((first + last) / 4)
-    # Features ask only whether the teacher is right: three pixels of four, of prostate two of three.
+    # For features, only a right teacher counts: it is right on three of four pixels, and on two of three of prostate.
     assert gate.of_map(torch.Size((1, 1)), torch.float64).item() == 0.75
     assert gate.of_map(torch.Size((2, 1)), torch.float64).tolist() == [[[0.5], [1.0]]]
     assert gate.of_regions(2, torch.float64).item() == pytest.approx(2 / 3)
 
 
 def test_better_by_hand():
-    """Slice by slice, the mixture's cross-entropies against the student's ln 2: .105, 1.609 and ln 2 itself."""
+    """The mixture's cross-entropies on three slices are .105, 1.609 and ln 2; the student's is ln 2 on each."""
     labels = torch.ones(3, 1, 1, dtype=torch.int64)
     teacher, student = (logits_of([[[p]] for p in probs]) for probs in ((0.9, 0.2, 0.5), (0.5, 0.5, 0.5)))
     loss = DistillationLoss(alpha=0, gate="better", judged_by="cross_entropy", terms={"prediction": {"temperature": 1}})
@@ -74,7 +74,7 @@ def one_hot_map(place):
 
 @pytest.mark.parametrize(("distance", "expected"), [("l1", 1.0), ("l2_squared", 1.0), ("l2", 1.0), ("l1_scaled", 0.5)])
 def test_a_gate_leaves_out_pixels_of_the_importance_map(distance, expected):
-    """Maps with their one on different pixels differ there by 1 each; the teacher is right on the first alone."""
+    """Two maps have their 1 on different pixels, so both pixels differ by 1. The teacher is right only on the first."""
     term = ImportanceMapLoss(distance=distance)
     teacher, student = Output(TEACHER, one_hot_map(0)), Output(STUDENT, one_hot_map(1))
     gate = Gate.right(TEACHER, MASK)

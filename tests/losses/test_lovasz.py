@@ -26,7 +26,7 @@ def hard_logits(labels, c):
 
 
 def level_set_integral(logits, target):
-    """Independent definition: ∫ 1 - IoU of the pixels with an error above t, dt, mean over the present classes."""
+    """An independent definition: ∫ 1 - IoU of the pixels with an error above t, dt, mean over the present classes."""
     probs = logits.softmax(1).movedim(1, 0).flatten(1)
     losses = []
     for c in target.unique():
@@ -60,7 +60,8 @@ def test_golden_gradient(golden, assert_golden, two_class_logits):
     g = golden["lovasz"]
     logits = two_class_logits(g["prob_fg"]).requires_grad_()
     LovaszSoftmaxLoss()(logits, torch.tensor(g["label"])[:, None]).backward()
-    # The golden gradient is to the probabilities, rows (b, h, w); the softmax's Jacobian takes it to the logits.
+    # The golden gradient is that of the probabilities, with rows (b, h, w). The softmax's Jacobian turns it into that
+    # of the logits.
     to_probs = torch.tensor(g["grad_prob_NC"], dtype=torch.float64).reshape(2, 2, 2, 2).movedim(-1, 1)
     probs = logits.detach().double().softmax(1)
     expected = probs * (to_probs - (probs * to_probs).sum(1, keepdim=True))
@@ -174,10 +175,10 @@ def test_gradient_over_many_pixels_is_as_good_in_float32():
 
 @pytest.mark.parametrize("classes", ["prsent", [], [-1], [0.5]])
 def test_unknown_classes_option(classes):
-    with pytest.raises(InputError, match="classes="):
+    with pytest.raises(InputError, match=r"\Aloss option classes="):
         LovaszSoftmaxLoss(classes)
 
 
 def test_class_beyond_the_logits():
-    with pytest.raises(InputError, match=r"2-class logits lack\Z"):
+    with pytest.raises(InputError, match=r"\Aloss option classes=\[2\] names a class that 2-class logits lack\Z"):
         LovaszSoftmaxLoss([2])(*case(0))

@@ -21,7 +21,7 @@ def labels(seed, b=2, size=4, c=2):
 
 
 def region_constant(target, background, foreground):
-    """Features (B, K, H, W) of one vector per region."""
+    """Features (B, K, H, W) that have the same vector in all pixels of a region."""
     vectors = torch.tensor([background, foreground], dtype=torch.float64)
     return vectors[target[:, 0]].movedim(-1, 1)
 
@@ -63,7 +63,7 @@ def test_golden_mask_resize(golden, assert_golden, dtype, mask_resize):
     ("foreground", "cosine"), [((2.0, 0.0), 1.0), ((0.0, 5.0), 0.0), ((-3.0, 0.0), -1.0), ((1.0, 1.0), 0.5**0.5)]
 )
 def test_by_hand(foreground, cosine):
-    """Against a teacher whose regions point the same way (cosine 1)."""
+    """The teacher's regions point in the same direction (cosine 1)."""
     target = labels(0)
     student, teacher = region_constant(target, (1.0, 0.0), foreground), region_constant(target, (2.0,), (1.0,))
     assert RegionContrastLoss()([student], [teacher], target).item() == pytest.approx(1 - cosine)
@@ -82,7 +82,7 @@ def test_identical_features_give_zero_and_zero_gradient(distance):
 @few
 @given(seed=st.integers(0, 10**6), factor=st.sampled_from([0.01, 5.0, 1e4]))
 def test_invariances_and_bounds(seed, factor):
-    # Networks of other channels and sizes; the masks halve to the student's 4 x 4.
+    # The networks differ in channels and sizes. The masks are resized to half, the student's 4 x 4.
     student, teacher, target = features(seed, k=5), features(seed + 1, k=3, size=8), labels(seed, size=8)
     loss = RegionContrastLoss()
     value = loss([student], [teacher], target)
@@ -166,10 +166,12 @@ def test_wrong_shapes_labels_and_options():
     loss, student = RegionContrastLoss(), features(0)
     with pytest.raises(ValueError, match=r"\Atarget must be \(2, 1, H, W\)"):
         loss([student], [student], labels(0, b=1))
-    with pytest.raises(ValueError, match="paired"):
+    with pytest.raises(ValueError, match=r"\A2 student and 1 teacher features given; they are paired"):
         loss([student, student], [student], labels(0))
-    with pytest.raises(InputError, match="classes 0 to 1"):
+    with pytest.raises(
+        InputError, match=r"\Athe label masks hold the values 0, 1, 2, but the loss expects the classes 0 to 1"
+    ):
         loss([student], [student], labels(0, c=3))
     for options in ({"distance": "l1"}, {"mask_resize": "bilinear"}, {"num_classes": 1}):
-        with pytest.raises(InputError, match=next(iter(options))):
+        with pytest.raises(InputError, match=rf"\Aloss option {next(iter(options))}="):
             RegionContrastLoss(**options)

@@ -11,7 +11,7 @@ from custom_components.losses.term import Output, SupervisedTerm, Taught, Term
 
 
 class MeanLogit(Term):
-    """A term that a test adds: the teachers' mean logit, less the student's, of each sample."""
+    """A term that a test adds: the mean logit of the teachers minus that of the student, for each sample."""
 
     needs = frozenset({"logits"})
 
@@ -43,9 +43,11 @@ def test_a_new_term_is_a_file_and_a_line(monkeypatch):
     expected = 3 * (torch.stack(args[3]).mean() - args[0].mean())
     torch.testing.assert_close(output.terms["mean_logit"], expected)
     torch.testing.assert_close(output.weighted_terms["mean_logit"], 0.5 * expected)
-    with pytest.raises(InputError, match=r"mean_logit has no option 'power'; it has weight, anneal, factor\Z"):
+    with pytest.raises(
+        InputError, match=r"\Aloss term mean_logit has no option 'power'; it has weight, anneal, factor\Z"
+    ):
         DistillationLoss(terms={"mean_logit": {"weight": 0.5, "power": 3}})
-    with pytest.raises(InputError, match=r"mean_logit has no weight; give terms\.mean_logit\.weight\Z"):
+    with pytest.raises(InputError, match=r"\Aloss term mean_logit has no weight; give terms\.mean_logit\.weight\Z"):
         DistillationLoss(terms={"mean_logit": {"factor": 3}})
 
 
@@ -95,7 +97,7 @@ def test_what_a_loss_needs_is_what_its_terms_need():
 
 @pytest.mark.parametrize(("progress", "weight"), [(0.0, 0.5), (0.25, 0.4), (0.5, 0.3), (1.0, 0.1)])
 def test_a_weight_falls_to_its_share_by_hand(progress, weight):
-    """From .5 to a fifth, .1, along a line; the others stay."""
+    """The weight falls linearly from .5 to a fifth, .1. The other weights stay."""
     loss = DistillationLoss(beta=0.5, terms={"prediction": {"anneal": 0.2}})
     loss.progress = progress
     terms = dict.fromkeys(loss.term_weights, torch.tensor(1.0))
@@ -108,9 +110,11 @@ def test_a_network_alone_takes_supervised_terms_only():
     loss = SegmentationLoss(terms={"dice": {"weight": 1}, "lovasz": {}, "cross_entropy": {"weight": 0.5}})
     assert loss.term_weights == {"dice": 1, "lovasz": 0.3, "cross_entropy": 0.5}
     assert isinstance(loss.parts, nn.ModuleDict)
-    with pytest.raises(InputError, match="terms='prediction' is unknown; choose one of 'dice', 'lovasz'"):
+    with pytest.raises(
+        InputError, match=r"\Aloss option terms='prediction' is unknown; choose one of 'dice', 'lovasz'"
+    ):
         SegmentationLoss(terms={"prediction": {"weight": 0.1}})
-    with pytest.raises(InputError, match=r"terms\.dice\.anneal is of a distillation; remove it\Z"):
+    with pytest.raises(InputError, match=r"\Aloss option terms\.dice\.anneal is of a distillation; remove it\Z"):
         SegmentationLoss(terms={"dice": {"anneal": 0.1}})
-    with pytest.raises(InputError, match=r"classes=\[2\] names a class that 2-class logits lack\Z"):
+    with pytest.raises(InputError, match=r"\Aloss option classes=\[2\] names a class that 2-class logits lack\Z"):
         SegmentationLoss(terms={"lovasz": {"classes": [2]}})(torch.zeros(1, 2, 4, 4), torch.zeros(1, 1, 4, 4))

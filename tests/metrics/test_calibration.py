@@ -26,11 +26,11 @@ def test_a_sure_and_right_model_has_no_error():
 def test_error_by_hand_pooled_over_cases():
     found = Calibration()
     truth = np.ones((2, 2, 2))
-    found.add(np.full((2, 2, 2), 0.7), truth, SPACING)  # 8 voxels, all prostate, called so with 0.7
+    found.add(np.full((2, 2, 2), 0.7), truth, SPACING)  # 8 voxels with probability 0.7, all of them prostate
     half = truth.copy()
     half[0] = 0
-    found.add(np.full((2, 2, 2), 0.9), half, SPACING)  # 8 voxels, half of them prostate, called so with 0.9
-    found.add(np.ones((2, 2, 2)), np.zeros((2, 2, 2)), SPACING)  # without prostate: not counted
+    found.add(np.full((2, 2, 2), 0.9), half, SPACING)  # 8 voxels with probability 0.9, half of them prostate
+    found.add(np.ones((2, 2, 2)), np.zeros((2, 2, 2)), SPACING)  # a case without prostate does not count
     summary = found.summary()
     assert summary["ece"] == pytest.approx((8 * 0.3 + 8 * 0.4) / 16)
     assert [(bin["voxels"], bin["probability"], bin["frequency"]) for bin in summary["bins"]] == [

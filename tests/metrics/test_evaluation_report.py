@@ -29,7 +29,7 @@ def datalist(tmp_path):
 
 
 class Echo(torch.nn.Module):
-    """Predicts its input: the "image" of a test's case is the mask that the test wants to see scored."""
+    """Predicts its input, so that the "image" of a test's case is the mask to score."""
 
     def __init__(self):
         super().__init__()
@@ -52,7 +52,7 @@ def weights(tmp_path):
 
 
 class SureOf(MapTransform):
-    """Probabilities (2, H, W, D) that say just what a mask says."""
+    """Probabilities (2, H, W, D) of 0 and 1, as in a mask."""
 
     def __call__(self, item):
         return {**item, **{key: torch.cat([1 - item[key], item[key]]) for key in self.keys}}
@@ -101,7 +101,7 @@ def test_files_of_an_evaluation(tmp_path, datalist, network, weights, data, caps
     assert ucl["truth_ml"] == pytest.approx(64 * 0.75 / 1000)
     assert (hk["case"], hk["missed"], hk["dice"]) == ("HK_Case01", True, 0)
 
-    # 640 voxels a case, all near its prostate; 16 + 16 of the one are wrong, 64 of the other.
+    # Each case has 640 voxels, all of them near its prostate. In one case 16 + 16 voxels are wrong, in the other 64.
     assert written["calibration"]["ece"] == pytest.approx((16 + 80) / 1280)
     assert [bin["voxels"] for bin in written["calibration"]["bins"]] == [576 + 640, 64]
 
@@ -128,16 +128,16 @@ def test_a_second_run_starts_anew(tmp_path, datalist, network, weights, data):
 def test_an_interrupted_evaluation_leaves_the_former_report(tmp_path, datalist, network, weights, data):
     (tmp_path / "evaluation.json").write_text("former")
     del data[1]["case"]
-    with pytest.raises(KeyError, match="case"):
+    with pytest.raises(KeyError, match=r"\A'case'\Z"):
         evaluator(data, network, EvaluationReport(str(tmp_path), "enet", str(datalist), "test", network, weights)).run()
     assert (tmp_path / "evaluation.json").read_text() == "former"
 
 
 def test_bad_split_file_is_named(tmp_path, network, weights):
-    with pytest.raises(InputError, match=r"absent\.json: no such file\Z"):
+    with pytest.raises(InputError, match=r"\A\S+/absent\.json: no such file\Z"):
         EvaluationReport(str(tmp_path), "enet", str(tmp_path / "absent.json"), "test", network, weights)
     (tmp_path / "mine.json").write_text('{"name": "mine"}')
-    with pytest.raises(InputError, match=r"mine\.json: not a split file"):
+    with pytest.raises(InputError, match=r"\A\S+/mine\.json: not a split file"):
         EvaluationReport(str(tmp_path), "enet", str(tmp_path / "mine.json"), "test", network, weights)
 
 

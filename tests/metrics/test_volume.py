@@ -106,19 +106,19 @@ def test_tensors_of_any_type(dtype):
     ("prediction", "spacing", "message"),
     [
         (CUBE[None], SPACING, r"prediction must have the shape \(H, W, D\)"),
-        (CUBE[:-1], SPACING, "differ in shape"),
+        (CUBE[:-1], SPACING, r"prediction \(19, 20, 10\) and truth \(20, 20, 10\) differ in shape"),
         (CUBE * 0.7, SPACING, "prediction must be a mask of 0 and 1"),
         (CUBE, (0.5, 0.5), "spacing_mm"),
         (CUBE, (0.5, 0.5, 0), "spacing_mm"),
     ],
 )
 def test_wrong_use_is_refused(prediction, spacing, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=rf"\A{message}"):
         volume_scores(prediction, CUBE, spacing)
 
 
 def test_one_hit_and_one_miss():
-    # The case that MONAI's aggregated HD95 reports as 0.0.
+    # For this case, MONAI's aggregated HD95 is 0.0.
     hit = {"site": "RUNMC", **volume_scores(CUBE, CUBE, SPACING)}
     miss = {"site": "RUNMC", **volume_scores(EMPTY, CUBE, SPACING)}
     summary = summarise([hit, miss])["all"]
@@ -136,5 +136,5 @@ def test_summary_per_site():
     assert summary["sites"]["UCL"]["dice_mean"] == pytest.approx(0.8)
     assert summary["sites"]["UCL"]["dice_std"] == pytest.approx(0.1)
     assert summary["all"]["dice_mean"] == pytest.approx(2.2 / 3)
-    with pytest.raises(ValueError, match="no cases"):
+    with pytest.raises(ValueError, match=r"\Athere are no cases"):
         summarise([])

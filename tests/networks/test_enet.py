@@ -1,4 +1,4 @@
-"""ENet's own: the unpooling and the ONNX export."""
+"""The parts that only ENet has: the unpooling and its ONNX export."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""ESPNet's own: how its classifier starts."""
+"""The part that only ESPNet has: the start of its classifier."""
 
 import torch
 import torch.nn.functional as F

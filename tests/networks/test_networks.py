@@ -1,6 +1,6 @@
-"""Facts about single networks: the sizes they take, the layers before a tap, variants, refusals.
+"""Tests of single networks: the sizes that they accept, the layers before a tap, variants, and refusals.
 
-What holds for every network is in tests/bundles/test_contract.py.
+tests/bundles/test_contract.py holds the tests of all networks.
 """
 
 import pytest
@@ -40,7 +40,7 @@ def test_odd_sizes_and_taps_behind_a_relu(name):
 
 @pytest.mark.parametrize("kind", [DeepLabV3Plus, PSPNet])
 def test_training_batch_of_one_is_refused(kind):
-    with pytest.raises(InputError, match="training batch of 1"):
+    with pytest.raises(InputError, match=r"\Aa training batch of 1"):
         kind().train()(torch.randn(1, 1, 64, 64))
 
 
@@ -52,5 +52,5 @@ def test_deeplab_with_resnet50():
 
 
 def test_deeplab_with_unknown_backbone():
-    with pytest.raises(ValueError, match='"xception65" or "resnet50"'):
+    with pytest.raises(ValueError, match=r'\Abackbone must be "xception65" or "resnet50"'):
         DeepLabV3Plus(backbone="vgg16")

@@ -65,7 +65,7 @@ STEM_REST = {"conv2": "stem_rest.0.0", "bn2": "stem_rest.0.1", "conv3": "stem_re
 
 
 def contents(layout):
-    """A state dict of the layout; every tensor has a value of its own. Expanded, so that the files stay small."""
+    """A state dict of the layout. Each tensor repeats one value of its own, so that the files stay small."""
     state = {}
     for number, (key, shape) in enumerate(LAYOUTS[layout][1].items()):
         is_count = key.endswith("num_batches_tracked")
@@ -75,7 +75,7 @@ def contents(layout):
 
 @pytest.fixture
 def write(tmp_path):
-    """``write(state)`` saves a checkpoint and gives its path."""
+    """``write(state)`` saves a checkpoint, and returns its path."""
 
     def save(content):
         torch.save(content, tmp_path / "weights.pth")
@@ -86,7 +86,7 @@ def write(tmp_path):
 
 @pytest.fixture
 def refusal(one_error_line):
-    """The line that a user sees; the network must be as it was before."""
+    """The line that a user sees. The network must not change."""
 
     def line(network, file):
         before = {key: value.clone() for key, value in network.state_dict().items()}

@@ -1,4 +1,4 @@
-"""The ResNet trunk: dilation, and the key names that let torchvision's weights in."""
+"""The ResNet trunk: its dilation, and its key names, which fit torchvision's weights."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The HTML page is read back by an HTML parser, as a browser reads it."""
+"""An HTML parser reads the HTML page as a browser reads it."""
 
 import base64
 from html.parser import HTMLParser
@@ -11,7 +11,7 @@ from reporting.blocks import Block, Conclusion, Facts, Heading, Note, Picture, S
 from reporting.html_page import html_page
 from reporting.table import Line, Table
 
-NAME = """<b>&"'{{ 1 }}{% if %}"""  # markup, and what Jinja would read as code
+NAME = """<b>&"'{{ 1 }}{% if %}"""  # markup, and text that Jinja would run as code
 
 
 class Page(HTMLParser):
@@ -78,7 +78,7 @@ def test_a_block_shows_a_name_as_it_is_written(kind, tags, texts):
 
 def test_a_picture_is_a_png_in_the_page_with_its_width_and_its_description():
     (image,) = Page(page_of(BLOCKS[Picture])).of("img")
-    assert (image["alt"], image["width"]) == (NAME, "240")  # 2.5 inches of 96 pixels
+    assert (image["alt"], image["width"]) == (NAME, "240")  # 2.5 inches of 96 pixels each
     data = image["src"].removeprefix("data:image/png;base64,")
     assert base64.b64decode(data, validate=True).startswith(b"\x89PNG")
 

@@ -4,7 +4,7 @@ from nibabel.affines import from_matvec
 
 from reporting.slices import axial
 
-# Rows: mm to the patient's right, front and head; columns: a step along each array axis.
+# A column is one step along an array axis, in mm to the patient's right, front and head (the rows).
 RAS = np.diag([0.5, 0.75, 3.0])
 LPS = np.diag([-0.5, -0.75, 3.0])
 FROM_ABOVE = np.diag([0.5, 0.75, -3.0])

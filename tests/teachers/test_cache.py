@@ -4,15 +4,18 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch.utils.data import default_collate
+from torch.utils.data import DataLoader, default_collate
 
 from custom_components.data import PrepareSlices, SliceDataset
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import file_sha256
-from custom_components.teachers import CachedTeachers, TeacherEnsemble, load_teacher
+from custom_components.losses import DistillationLoss
+from custom_components.teachers import Batch, CachedTeachers, TaughtSlices, TeacherEnsemble, load_teacher
 
 KEYS = ("stride2", "stride8")
 CPU = torch.device("cpu")
+LOSS = DistillationLoss("emkd")
+LOGITS_ONLY = DistillationLoss("emkd", alpha=0)
 
 
 @pytest.fixture
@@ -41,12 +44,13 @@ def cache_dir(tmp_path) -> Path:
 
 
 def said(teachers, slices: SliceDataset) -> list[torch.Tensor]:
-    """All outputs on three slices of both cases."""
-    batch = default_collate([slices[index] for index in (5, 0, 2)])
-    image, _ = PrepareSlices(slices.transform)(batch)
-    samples = list(zip(batch["case"], batch["slice"].tolist(), batch["view"].tolist(), strict=True))
-    logits, features = teachers(image, samples)
-    return [*logits, *(tap for own in features for tap in own)]
+    """The answers for three slices of both cases; all logits come first."""
+    taught = TaughtSlices(slices, teachers)
+    sample = default_collate([taught[index] for index in (5, 0, 2)])
+    image, target = PrepareSlices(slices.transform)(sample)
+    answers = teachers.answer(Batch(image, target, sample, 0.0), LOSS.answer)
+    summaries = [tensor for answer in answers for own in answer.summaries.values() for tensor in own]
+    return [*(answer.logits.float() for answer in answers), *summaries]
 
 
 def written(cache_dir: Path) -> dict[Path, int]:
@@ -54,16 +58,14 @@ def written(cache_dir: Path) -> dict[Path, int]:
 
 
 def test_cached_teachers_say_what_the_ensemble_says(ensemble, slices, cache_dir):
-    cached = CachedTeachers(ensemble, slices, "cpu", cache_dir, batch_size=3)  # as --device gives it
-    torch.testing.assert_close(said(cached, slices), said(ensemble, slices), rtol=2e-3, atol=2e-3)
-    # Logits are not rounded.
-    torch.testing.assert_close(said(cached, slices)[:2], said(ensemble, slices)[:2], rtol=1e-4, atol=1e-5)
+    cached = CachedTeachers(ensemble, slices, LOSS, "cpu", cache_dir, batch_size=3)  # --device gives the device as text
+    torch.testing.assert_close(said(cached, slices), said(ensemble, slices), rtol=1e-4, atol=1e-5)
     assert cached.names == ensemble.names
     assert len(written(cache_dir)) == 2 * 2
 
 
 def test_the_next_training_computes_nothing_again(ensemble, slices, cache_dir, monkeypatch):
-    first = said(CachedTeachers(ensemble, slices, CPU, cache_dir), slices)
+    first = said(CachedTeachers(ensemble, slices, LOSS, CPU, cache_dir), slices)
     files, run, batches = written(cache_dir), ensemble.run, []
 
     def counted(index, image):
@@ -71,7 +73,7 @@ def test_the_next_training_computes_nothing_again(ensemble, slices, cache_dir, m
         return run(index, image)
 
     monkeypatch.setattr(ensemble, "run", counted)
-    second = said(CachedTeachers(ensemble, slices, CPU, cache_dir), slices)
+    second = said(CachedTeachers(ensemble, slices, LOSS, CPU, cache_dir), slices)
     assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
     assert written(cache_dir) == files
     assert batches == [1, 1], "one slice a teacher, for the sizes"
@@ -80,33 +82,33 @@ def test_the_next_training_computes_nothing_again(ensemble, slices, cache_dir, m
 def test_other_weights_taps_precision_or_volumes_are_other_entries(
     folders, change_json, slices, cases, checked_in_preprocessing, cache_dir, tmp_path
 ):
-    CachedTeachers(ensemble_of(folders), slices, CPU, cache_dir)
+    CachedTeachers(ensemble_of(folders), slices, LOSS, CPU, cache_dir)
     files = written(cache_dir)
     other_size = SliceDataset(cases[:2], checked_in_preprocessing(image_size=64), tmp_path / "prepared")
     others = [(ensemble_of(folders, KEYS[:1]), slices), (ensemble_of(folders, KEYS, "bfloat16"), slices)]
     for number, (teachers, dataset) in enumerate([*others, (ensemble_of(folders), other_size)], start=2):
-        CachedTeachers(teachers, dataset, CPU, cache_dir)
+        CachedTeachers(teachers, dataset, LOSS, CPU, cache_dir)
         assert len(written(cache_dir)) == number * len(files)
-    # A teacher beside others is the same teacher; with other weights it is not.
-    CachedTeachers(ensemble_of(folders[:1]), slices, CPU, cache_dir)
+    # A teacher has the same cache with other teachers beside it, but another cache with other weights.
+    CachedTeachers(ensemble_of(folders[:1]), slices, LOSS, CPU, cache_dir)
     assert len(written(cache_dir)) == 4 * len(files)
     models = Path(folders[0]) / "models"
     state = torch.load(models / "model.pt", weights_only=True)
     torch.save({key: value * 2 for key, value in state.items()}, models / "model.pt")
     change_json(models / "provenance.json", weights_sha256=file_sha256(models / "model.pt"))
-    CachedTeachers(ensemble_of(folders[:1]), slices, CPU, cache_dir)
+    CachedTeachers(ensemble_of(folders[:1]), slices, LOSS, CPU, cache_dir)
     assert len(written(cache_dir)) == 4 * len(files) + 2
     assert written(cache_dir).items() >= files.items()
 
 
 @pytest.mark.parametrize("damage", [lambda whole: whole[:-1], lambda whole: b"", lambda whole: b"x" + whole[1:]])
 def test_a_damaged_entry_is_computed_again(ensemble, slices, cache_dir, damage):
-    expected = said(CachedTeachers(ensemble, slices, CPU, cache_dir), slices)
+    expected = said(CachedTeachers(ensemble, slices, LOSS, CPU, cache_dir), slices)
     file, *others = written(cache_dir)
     whole = file.read_bytes()
     file.write_bytes(damage(whole))
     before = written(cache_dir)
-    again = said(CachedTeachers(ensemble, slices, CPU, cache_dir), slices)
+    again = said(CachedTeachers(ensemble, slices, LOSS, CPU, cache_dir), slices)
     assert all(torch.equal(one, other) for one, other in zip(expected, again, strict=True))
     assert file.read_bytes() == whole
     assert all(written(cache_dir)[other] == before[other] for other in others)
@@ -119,54 +121,84 @@ def test_every_view_of_a_slice_is_kept(
         return SliceDataset(cases[:2], preprocessing, tmp_path / "prepared", transform, views)
 
     dataset = slices(random_transforms(), views=3)
-    cached = CachedTeachers(ensemble, dataset, CPU, cache_dir)
+    cached = CachedTeachers(ensemble, dataset, LOSS, CPU, cache_dir)
     for seed in range(4):
         torch.manual_seed(seed)
         asked = said(cached, dataset)
         torch.manual_seed(seed)
-        torch.testing.assert_close(asked, said(ensemble, dataset), rtol=5e-3, atol=5e-3)
+        torch.testing.assert_close(asked, said(ensemble, dataset), rtol=1e-4, atol=1e-5)
     files = written(cache_dir)
-    # The next training finds them, though its transforms have drawn nothing yet.
-    CachedTeachers(ensemble, slices(random_transforms(), views=3), CPU, cache_dir)
+    # The next training finds the answers, although its transforms have not drawn numbers yet.
+    CachedTeachers(ensemble, slices(random_transforms(), views=3), LOSS, CPU, cache_dir)
     assert written(cache_dir) == files
-    # Other transforms, another number of views and none at all are other entries.
+    # Other transforms, another number of views, and no views at all have other answers in the cache.
     turned = random_transforms()
     turned.rotation *= 2
     others = [slices(turned, views=3), slices(random_transforms(), views=2), slices(None, views=0)]
     for number, other in enumerate(others, start=2):
-        CachedTeachers(ensemble, other, CPU, cache_dir)
+        CachedTeachers(ensemble, other, LOSS, CPU, cache_dir)
         assert len(written(cache_dir)) == number * len(files)
 
 
 def test_refuses_slices_that_change(ensemble, cases, preprocessing, random_transforms, cache_dir, tmp_path):
     slices = SliceDataset(cases[:1], preprocessing, tmp_path / "prepared", random_transforms())
     with pytest.raises(InputError, match="cache_teachers: slices change at random"):
-        CachedTeachers(ensemble, slices, CPU, cache_dir)
+        CachedTeachers(ensemble, slices, LOSS, CPU, cache_dir)
 
 
 def test_refuses_what_does_not_fit_on_the_disk(ensemble, slices, cache_dir, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
     with pytest.raises(InputError, match=r"cache_teachers: needs 0\.\d\d GB in .*teachers, where 0\.00 GB are free; "):
-        CachedTeachers(ensemble, slices, CPU, cache_dir)
+        CachedTeachers(ensemble, slices, LOSS, CPU, cache_dir)
     assert not written(cache_dir)
 
 
 def test_refuses_two_cases_of_one_name(ensemble, cases, preprocessing, cache_dir, tmp_path):
     twins = [{**case, "case": "Case00"} for case in cases[:2]]
     with pytest.raises(InputError, match="two cases are called Case00"):
-        CachedTeachers(ensemble, SliceDataset(twins, preprocessing, tmp_path / "prepared"), CPU, cache_dir)
+        CachedTeachers(ensemble, SliceDataset(twins, preprocessing, tmp_path / "prepared"), LOSS, CPU, cache_dir)
 
 
-def test_what_was_fetched_ahead_is_what_is_asked(ensemble, slices, cache_dir):
-    cached = CachedTeachers(ensemble, slices, CPU, cache_dir)
-    expected = said(cached, slices)
-    cached.prefetch([(slices[0]["case"], 3, 0)])  # a batch that never came
-    assert all(torch.equal(own, other) for own, other in zip(said(cached, slices), expected, strict=True))
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_logits_take_half_and_are_not_rounded(folders, slices, cache_dir, precision):
+    full, half = (ensemble_of(folders[:1], (), one) for one in ("float32", precision))
+    cached = CachedTeachers(half, slices, LOGITS_ONLY, CPU, cache_dir / "half", batch_size=1)
+    CachedTeachers(full, slices, LOGITS_ONLY, CPU, cache_dir / "full")
+    taught = TaughtSlices(slices, cached)[0]["answers"][half.names[0]]["logits"]
+    logits, _ = half.run(0, slices[0]["image"][None])
+    assert taught.dtype == half.dtype
+    assert torch.equal(taught.float(), logits[0])
+    sizes = [sum(file.stat().st_size for file in written(cache_dir / own)) for own in ("half", "full")]
+    logits = 8 * 2 * 32 * 32  # eight slices, two classes
+    headers = 2 * 128  # of two files
+    assert sizes == [headers + 2 * logits, headers + 4 * logits]
+
+
+def test_options_that_change_a_summary_are_other_entries(ensemble, slices, cache_dir):
+    CachedTeachers(ensemble, slices, LOSS, CPU, cache_dir)
+    files = written(cache_dir)
+    # The preset paper has other distances, but the same summaries.
+    CachedTeachers(ensemble, slices, DistillationLoss("paper"), CPU, cache_dir)
+    assert written(cache_dir) == files
+    other = DistillationLoss("emkd", terms={"importance": {"power": 2.0}})
+    CachedTeachers(ensemble, slices, other, CPU, cache_dir)
+    assert len(written(cache_dir)) == 2 * len(files)
+
+
+def test_the_loaders_workers_read_the_answers(ensemble, slices, cache_dir):
+    taught = TaughtSlices(slices, CachedTeachers(ensemble, slices, LOSS, CPU, cache_dir))
+    read = [DataLoader(taught, batch_size=3, num_workers=workers) for workers in (0, 2)]
+    for own, other in zip(*read, strict=True):
+        assert own["answers"].keys() == set(ensemble.names)
+        for name in ensemble.names:
+            torch.testing.assert_close(own["answers"][name], other["answers"][name], rtol=0, atol=0)
+    # A teacher that runs on the image has nothing stored.
+    assert "answers" not in TaughtSlices(slices, ensemble)[0]
 
 
 def test_a_file_that_vanishes_is_told_in_one_line(ensemble, slices, cache_dir):
-    cached = CachedTeachers(ensemble, slices, CPU, cache_dir)
+    cached = CachedTeachers(ensemble, slices, LOSS, CPU, cache_dir)
     for file in written(cache_dir):
         file.unlink()
-    with pytest.raises(InputError, match=r"cache_teachers: a file in .* was removed or changed during the training"):
+    with pytest.raises(InputError, match=r"\Acache_teachers: a file in .* was removed or changed during the training"):
         said(cached, slices)

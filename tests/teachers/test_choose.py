@@ -1,4 +1,4 @@
-"""The choice of teachers, and what the options of the distillation's config make of it."""
+"""The choice of teachers, by the options of the distillation's config."""
 
 import json
 
@@ -29,15 +29,20 @@ def test_no_teachers_at_all():
 
 
 def test_an_empty_list_of_teachers_is_a_choice_too():
-    """A module that has a length, and none of it, is false to Python; it is not missing."""
+    """To Python, a module of length 0 is false. But it is not a missing module."""
     empty = nn.ModuleList()
     assert choose_teachers(FROZEN, empty) is empty
 
 
 def test_the_trainer_and_the_provenance_choose_from_the_same(repository):
     config = json.loads((repository / "bundles" / "distillation" / "configs" / "train.json").read_text())
-    kinds = {"frozen_teachers": "@teacher_ensemble", "online_teachers": "@online_teachers"}
-    chooser = {"_target_": "custom_components.teachers.choose_teachers", **kinds}
-    assert config["own_teachers"] == chooser
-    assert config["train"]["trainer"]["teachers"] == {**chooser, "cached_teachers": "@cached_teachers"}
-    assert config["provenance"]["teachers"] == config["cached_teachers"]["teachers"] == "@own_teachers"
+    kinds = {
+        kind: f"@{kind}" for kind in ("frozen_teachers", "online_teachers", "cached_teachers", "predicted_teachers")
+    }
+    kinds["frozen_teachers"] = "@teacher_ensemble"
+    given = {"teachers": "@teachers", "bundles_dir": "@bundles_dir"}
+    assert config["chosen_teachers"] == {"_target_": "custom_components.teachers.choose_teachers", **kinds, **given}
+    assert config["train"]["trainer"]["teachers"] == "@chosen_teachers"
+    assert config["train"]["dataloader"]["dataset"]["teachers"] == "@chosen_teachers"
+    assert config["provenance"]["teachers"] == "@chosen_teachers"
+    assert config["cached_teachers"]["teachers"] == "@teacher_ensemble"

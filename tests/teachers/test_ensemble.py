@@ -14,7 +14,7 @@ def ensemble(make_teacher) -> TeacherEnsemble:
 
 
 def test_gives_logits_and_features_of_each_teacher(ensemble):
-    logits, features = ensemble(IMAGE, [])
+    logits, features = ensemble(IMAGE)
     assert [tuple(own.shape) for own in logits] == [(2, 2, 32, 32)] * 2
     assert [[tap.shape[-1] for tap in own] for own in features] == [[16, 4]] * 2
     assert torch.equal(logits[1], ensemble.networks[1](IMAGE))
@@ -26,7 +26,7 @@ def test_a_training_step_changes_nothing_in_the_teachers(ensemble):
     ensemble.train()
     assert not any(module.training for module in ensemble.modules())
     image = IMAGE.clone().requires_grad_()
-    logits, features = ensemble(image, [])
+    logits, features = ensemble(image)
     assert not any(tensor.requires_grad for tensor in [*logits, *(tap for own in features for tap in own)])
     assert not any(parameter.requires_grad for parameter in ensemble.parameters())
     after = ensemble.state_dict()
@@ -54,7 +54,7 @@ def test_needs_a_teacher_and_its_taps(make_teacher):
 
 @pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.05), ("float16", 0.01)])
 def test_half_precision_gives_nearly_the_same_in_float32(make_teacher, precision, tolerance):
-    # ENet's unpooling would jump where two maxima are nearly equal.
+    # The test uses ESPNet, because ENet's unpooling changes abruptly where two maxima are nearly equal.
     folder = str(make_teacher("espnet"))
     full, half = (load_teachers(folder, "/nowhere", KEYS, None, [], precision=p) for p in ("float32", precision))
     assert {parameter.dtype for parameter in half.parameters()} == {getattr(torch, precision)}

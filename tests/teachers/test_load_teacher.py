@@ -1,4 +1,4 @@
-"""A teacher that fits is loaded; one that does not is refused in one line, and nothing that it brings is run."""
+"""A fitting teacher is loaded, and any other is refused in one line. No code of a teacher runs."""
 
 import pickle
 import re
@@ -14,7 +14,7 @@ from custom_components.teachers import load_teacher, load_weights
 
 
 def refused(message: str):
-    """One line that matches ``message``."""
+    """Check that the block is refused in one line that matches ``message``."""
     return pytest.raises(InputError, match=rf"\A[^\n]*{message}[^\n]*\Z")
 
 
@@ -165,7 +165,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(make_teacher, change_json, tm
     with refused("more than tensors in it .* it was not loaded"):
         load_teacher(str(folder))
     assert not (tmp_path / "ran").exists()
-    # The payload is a live one.
+    # The payload really runs when it is unpickled.
     pickle.loads(pickle.dumps(Payload(str(tmp_path / "ran"))))
     assert (tmp_path / "ran").exists()
 

@@ -66,7 +66,7 @@ def test_hands_on_logits_and_taps_without_gradient(make, batches):
 def test_a_state_dict_is_enough_to_go_on(make, batches):
     first, second = make(), make()
     first.learn(*batches[0], 0.01)
-    # As from a file: an optimizer would go on using the tensors that it is given.
+    # A copy is loaded, as from a file, because an optimizer keeps the tensors that it gets.
     second.load_state_dict(copy.deepcopy(first.state_dict()))
     for teachers in (first, second):
         torch.manual_seed(2)

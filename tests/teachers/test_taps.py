@@ -9,7 +9,7 @@ from custom_components.teachers import Taps
 
 @pytest.fixture
 def network() -> nn.Sequential:
-    """Two layers by hand: ``first`` doubles, ``second`` adds one."""
+    """A network of two layers: ``first`` doubles its input, and ``second`` adds one."""
     network = nn.Sequential()
     network.add_module("first", nn.Conv2d(1, 1, 1))
     network.add_module("second", nn.Conv2d(1, 1, 1))

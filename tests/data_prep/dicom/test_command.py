@@ -20,7 +20,7 @@ def test_a_tie_is_shown_and_decided_as_told(tmp_path, capsys):
     assert main(["series", str(tmp_path)]) == 3
     shown = capsys.readouterr()
     assert shown.out.count("fits: axial") == 2
-    for number in (4, 9):  # all that tells them apart, for --series
+    for number in (4, 9):  # the UID, by which --series can choose one of them
         assert f"6 slices  {series_datasets(number=number)[0].SeriesInstanceUID}\n" in shown.out
     assert shown.err == "P1: has 2 axial T2w series (numbers 4, 9); choose with --series or --tie\n"
     assert main(["series", str(tmp_path), "--tie", "last"]) == 0

@@ -1,4 +1,4 @@
-"""Contours of each type and arrangement; the right masks are drawn by hand as boxes of voxels."""
+"""Contours of each type and arrangement. The expected masks are boxes of voxels, drawn by hand."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ CLOSED, XOR = "CLOSED_PLANAR", "CLOSEDPLANAR_XOR"
 
 
 def box(low, high, index=2):
-    """A square polygon around the voxels low .. high - 1 of columns and rows, between their centres."""
+    """A square polygon around the columns and rows low to high - 1. Its edges lie halfway between voxel centres."""
     low, high = low - 0.5, high - 0.5
     return np.array([[low, low, index], [high, low, index], [high, high, index], [low, high, index]])
 
@@ -22,7 +22,7 @@ def shifted(polygon, columns=0.0, rows=0.0):
 
 
 def voxels_of(*boxes):
-    """The voxels of boxes (low, high) on slice 2, added and taken away in turn."""
+    """The voxels of boxes (low, high) on slice 2. The first box is added, the second is taken away, and so on."""
     mask = np.zeros(SHAPE, np.uint8)
     for number, (low, high) in enumerate(boxes):
         mask[low:high, low:high, 2] = 1 - number % 2
@@ -30,7 +30,7 @@ def voxels_of(*boxes):
 
 
 def keyhole(outer, inner):
-    """One outline that goes round, through a narrow channel and round the hole the other way."""
+    """One outline that runs around ``outer``, through a narrow channel, and around ``inner`` the other way: a hole."""
     return np.vstack([outer, outer[:1], inner[:1], inner[::-1]])
 
 
@@ -124,22 +124,26 @@ def test_two_structures_are_joined_not_cut():
 
 @pytest.mark.parametrize("kind", ["OPEN_PLANAR", "OPEN_NONPLANAR", "FREEHAND"])
 def test_open_contours_are_refused(kind):
-    with pytest.raises(InputError, match=rf"has a contour that bounds no area \({kind}\); export closed planar"):
+    with pytest.raises(InputError, match=rf"\Ahas a contour that bounds no area \({kind}\); export closed planar"):
         drawn([box(4, 12), box(6, 8)], [CLOSED, kind])
 
 
 @pytest.mark.parametrize(
     ("polygons", "kinds", "message"),
     [
-        ([box(4, 12), box(4, 12)], [XOR, XOR], r"twice on a slice, which wipes it out \(CLOSEDPLANAR_XOR\); keep one"),
-        ([box(4, 28), box(5, 27)], (), "two contours on a slice that nearly are one; keep one"),
-        ([box(4, 12), box(24, 40)], (), "reaches beyond its image"),
-        ([box(4, 12), shifted(box(4, 12), columns=60)], (), "reaches beyond its image"),
-        ([box(4, 12, 2.5)], (), "lies in none of its image's slices"),
-        ([box(4, 12, 6)], (), "lies in none of its image's slices"),
+        (
+            [box(4, 12), box(4, 12)],
+            [XOR, XOR],
+            r"has a contour twice on a slice, which wipes it out \(CLOSEDPLANAR_XOR\); keep one",
+        ),
+        ([box(4, 28), box(5, 27)], (), "has two contours on a slice that nearly are one; keep one"),
+        ([box(4, 12), box(24, 40)], (), "has a contour that reaches beyond its image"),
+        ([box(4, 12), shifted(box(4, 12), columns=60)], (), "has a contour that reaches beyond its image"),
+        ([box(4, 12, 2.5)], (), "has a contour that lies in none of its image's slices"),
+        ([box(4, 12, 6)], (), "has a contour that lies in none of its image's slices"),
         ([box(4, 12, 1), box(4, 12, 3)], (), r"has no contour on 1 slice\(s\) between others"),
     ],
 )
 def test_contours_that_cannot_be_meant_are_refused(polygons, kinds, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=rf"\A{message}"):
         drawn(polygons, kinds)

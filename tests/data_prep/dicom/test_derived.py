@@ -1,4 +1,4 @@
-"""SEGs of series whose headers highdicom alone would not take; read back, and their references to frames."""
+"""SEGs of series whose headers highdicom alone would refuse: their masks and their references to frames."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from data_prep.dicom.masks import choose_mask, read_mask, read_mask_file
 
 
 def two_stacks(order):
-    """An enhanced image of an axial and a sagittal stack, its twelve frames in some order."""
+    """An enhanced image of an axial and a sagittal stack, with its twelve frames in the given order."""
     axial, sagittal = enhanced_dataset(), enhanced_dataset(orientation=SAGITTAL)
     groups = []
     for stack, dataset, orientation in (("1", axial, AXIAL), ("2", sagittal, SAGITTAL)):
@@ -91,7 +91,7 @@ def test_a_mask_comes_back_from_its_seg_and_each_frame_names_its_source(tmp_path
 
 
 def frame_by_frame():
-    """An enhanced image in a file for each frame."""
+    """An enhanced image that is split into one file for each frame."""
     datasets = [enhanced_dataset() for _ in range(6)]
     for index, dataset in enumerate(datasets):
         dataset.PixelData = dataset.pixel_array[index].tobytes()
@@ -111,5 +111,5 @@ def frame_by_frame():
 )
 def test_a_series_that_no_seg_can_refer_to_is_named(tmp_path, make, message):
     save(make(), tmp_path)
-    with pytest.raises(InputError, match=f"^{tmp_path}/IM0000: {message}"):
+    with pytest.raises(InputError, match=rf"\A{tmp_path}/IM0000: {message}"):
         draw(tmp_path)

@@ -1,4 +1,4 @@
-"""Enhanced images: which functional group decides, beside what highdicom and GDCM make of the same file."""
+"""Enhanced images: the functional group that counts, compared with the results of highdicom and GDCM."""
 
 import highdicom
 import itk
@@ -21,7 +21,7 @@ from highdicom.legacy import LegacyConvertedEnhancedMRImage
 from data_prep.dicom import find_series, read_series, select_series
 from data_prep.dicom.headers import quietly
 
-# What Philips repeats in private groups, here all of it wrong.
+# Philips repeats these attributes in private groups. Here all of these values are wrong.
 OTHER = {
     "ImagePositionPatient": [1.0, 2.0, 3.0],
     "ImageOrientationPatient": [0.0, 1.0, 0.0, 0.0, 0.0, -1.0],
@@ -60,7 +60,7 @@ def with_private_groups(dataset, where):
 
 
 def in_every_frame(dataset):
-    """As Siemens writes it: nothing is shared."""
+    """Move the shared groups into every frame, as Siemens writes them."""
     (shared,) = dataset.SharedFunctionalGroupsSequence
     for group in dataset.PerFrameFunctionalGroupsSequence:
         group.update(shared)
@@ -127,7 +127,7 @@ def test_a_group_of_the_frame_wins_and_an_empty_value_in_it_does_not(tmp_path):
 
 
 def test_only_the_group_of_an_attribute_says_where_a_frame_lies(tmp_path):
-    """A converter's group of leftovers, references and real-world values hold what looks like it."""
+    """A converter's group of leftovers, references and real-world values hold the same attributes with other values."""
     dataset = enhanced_dataset()
     for group in dataset.PerFrameFunctionalGroupsSequence:
         leftovers = {keyword: OTHER[keyword] for keyword in OTHER if keyword not in ("FrameType", "DiffusionBValue")}
@@ -142,7 +142,7 @@ def test_only_the_group_of_an_attribute_says_where_a_frame_lies(tmp_path):
 
 @pytest.mark.parametrize("b_value", [None, 0, 800])
 def test_an_image_converted_from_its_classic_series_is_that_series(tmp_path, b_value):
-    """highdicom puts contrast and private elements into the group of leftovers."""
+    """highdicom converts the series. It puts contrast and private elements into the group of leftovers."""
     datasets = [complete(one) for one in series_datasets(voxels(4))]
     for dataset in datasets:
         dataset.ReferringPhysicianName, dataset.AcquisitionDate = "", "20110707"

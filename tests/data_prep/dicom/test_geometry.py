@@ -8,7 +8,7 @@ from data_prep.dicom import find_series, read_series, select_series
 
 
 def read_with_itk(folder) -> tuple[np.ndarray, np.ndarray]:
-    """The only series of a folder as GDCM sorts it: voxels (x, y, z) and RAS affine."""
+    """Read the only series of a folder with GDCM: voxels (x, y, z) and RAS affine."""
     names = itk.GDCMSeriesFileNames.New()
     names.SetDirectory(str(folder))
     (uid,) = names.GetSeriesUIDs()
@@ -33,7 +33,7 @@ def assert_agrees_with_itk(series, folder) -> None:
 @pytest.mark.parametrize("first", ["foot", "head"])
 def test_a_series_agrees_with_itk_in_the_world(tmp_path, orientation, decimals, first):
     datasets = series_datasets(orientation=orientation)
-    if first == "head":  # what the numbers say is turned round; the places are not
+    if first == "head":  # the instance numbers are reversed, but the positions are not
         for dataset in datasets:
             dataset.InstanceNumber = 7 - dataset.InstanceNumber
     for dataset in datasets:
@@ -73,21 +73,33 @@ NORMAL = np.cross(AXIAL[:3], AXIAL[3:])
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.pop(2), r"1 missing slice\(s\), the first after slice 2"),
-        (lambda d: (d.pop(4), d.pop(1)), r"2 missing slice\(s\), the first after slice 1"),
-        (lambda d: shift(d, 3, -3.0 * NORMAL), r"1 doubled slice\(s\)"),
-        (lambda d: shift(d, 5, 0.7 * NORMAL), "uneven distances, 3 to 3.7 mm"),
-        (lambda d: [shift(d, i, 0.4 * i * np.array(AXIAL[3:])) for i in range(6)], "sheared by 2 mm"),
-        (lambda d: shift(d, 2, 0.5 * np.array(AXIAL[:3])), "sheared by 0.5 mm"),
-        (lambda d: setattr(d[0], "ImageOrientationPatient", list(CORONAL)), "different ImageOrientationPatient"),
-        (lambda d: setattr(d[0], "PixelSpacing", [0.7, 0.7]), "different PixelSpacing"),
-        (lambda d: setattr(d[0], "Rows", 8), "different Rows or Columns"),
-        (lambda d: [setattr(one, "PixelSpacing", [0, 0]) for one in d], "PixelSpacing of 0 or less"),
-        (lambda d: delattr(d[0], "ImagePositionPatient"), "1 slices without a usable ImagePositionPatient"),
-        (lambda d: setattr(d[0], "ImagePositionPatient", [0, 0, 1e300]), "1 slices without a usable"),
-        (lambda d: [setattr(one, "ImageOrientationPatient", [1, 0, 0, 0, 2, 0]) for one in d], "of length 2"),
-        (lambda d: [setattr(one, "ImageOrientationPatient", [1, 0, 0, 0.6, 0.8, 0]) for one in d], "right angles"),
-        (lambda d: [d.pop() for _ in range(5)], "one slice only"),
+        (lambda d: d.pop(2), r"has 1 missing slice\(s\), the first after slice 2"),
+        (lambda d: (d.pop(4), d.pop(1)), r"has 2 missing slice\(s\), the first after slice 1"),
+        (lambda d: shift(d, 3, -3.0 * NORMAL), r"has 1 doubled slice\(s\)"),
+        (lambda d: shift(d, 5, 0.7 * NORMAL), "has slices at uneven distances, 3 to 3.7 mm"),
+        (lambda d: [shift(d, i, 0.4 * i * np.array(AXIAL[3:])) for i in range(6)], "is sheared by 2 mm"),
+        (lambda d: shift(d, 2, 0.5 * np.array(AXIAL[:3])), "is sheared by 0.5 mm"),
+        (
+            lambda d: setattr(d[0], "ImageOrientationPatient", list(CORONAL)),
+            "has slices of different ImageOrientationPatient",
+        ),
+        (lambda d: setattr(d[0], "PixelSpacing", [0.7, 0.7]), "has slices of different PixelSpacing"),
+        (lambda d: setattr(d[0], "Rows", 8), "has slices of different Rows or Columns"),
+        (
+            lambda d: [setattr(one, "PixelSpacing", [0, 0]) for one in d],
+            "has Rows, Columns or PixelSpacing of 0 or less",
+        ),
+        (lambda d: delattr(d[0], "ImagePositionPatient"), "has 1 slices without a usable ImagePositionPatient"),
+        (lambda d: setattr(d[0], "ImagePositionPatient", [0, 0, 1e300]), "has 1 slices without a usable"),
+        (
+            lambda d: [setattr(one, "ImageOrientationPatient", [1, 0, 0, 0, 2, 0]) for one in d],
+            "has an ImageOrientationPatient of length 2",
+        ),
+        (
+            lambda d: [setattr(one, "ImageOrientationPatient", [1, 0, 0, 0.6, 0.8, 0]) for one in d],
+            "has rows and columns that are not at right angles",
+        ),
+        (lambda d: [d.pop() for _ in range(5)], "has one slice only"),
     ],
 )
 def test_what_is_no_even_upright_stack_is_refused(tmp_path, change, message):
@@ -95,5 +107,5 @@ def test_what_is_no_even_upright_stack_is_refused(tmp_path, change, message):
     change(datasets)
     save(datasets, tmp_path)
     (series,) = find_series(tmp_path)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=rf"\A{tmp_path}/IM0000: its series {message}"):
         read_series(series)

@@ -28,7 +28,7 @@ def series_and_mask(folder):
 
 
 def outlines(mask: np.ndarray) -> list[np.ndarray]:
-    """Polygons (column, row, slice) half a voxel around a mask, holes included."""
+    """Polygons (column, row, slice) that run half a voxel outside of a mask, also around its holes."""
     return [
         np.column_stack([line, np.full(len(line), index)])
         for index in range(mask.shape[2])
@@ -89,7 +89,7 @@ def test_contours_land_where_they_were_drawn(tmp_path, mask):
 
 
 def test_a_nifti_mask_of_the_same_series_lands_in_the_same_voxels(tmp_path):
-    """The three representations in the world: each voxel centre of one is one of the others."""
+    """Each voxel centre of the NIfTI mask, in mm, is a voxel centre of the SEG, and the reverse."""
     datasets = series_datasets()
     save(datasets, tmp_path / "t2")
     save([segmentation(datasets, {"Prostate": gland()})], tmp_path / "seg")
@@ -192,17 +192,23 @@ def without_data():
         (lambda: segmentation(series_datasets(), {"Prostate": gland() * 0}), "its prostate is empty"),
         (lambda: structure_set(series_datasets(), {"Bladder": []}), "outlines no prostate among its 1 segments"),
         (lambda: structure_set(series_datasets(), {"Prostate": []}), "its prostate is empty"),
-        (lambda: structure_set(series_datasets(), {"prostate": [], "Prostate 2": []}), "2 segments named prostate"),
-        (lambda: structure_set(series_datasets(), {"Prostate": [square(1.4)]}), "lies in none of its image's slices"),
-        (lambda: structure_set(series_datasets(), {"Prostate": [square(9)]}), "lies in none of its image's slices"),
-        (lambda: structure_set(series_datasets(), {"Prostate": [square(1), square(4)]}), "no contour on 2 slice"),
+        (lambda: structure_set(series_datasets(), {"prostate": [], "Prostate 2": []}), "has 2 segments named prostate"),
+        (
+            lambda: structure_set(series_datasets(), {"Prostate": [square(1.4)]}),
+            "has a contour that lies in none of its image's slices",
+        ),
+        (
+            lambda: structure_set(series_datasets(), {"Prostate": [square(9)]}),
+            "has a contour that lies in none of its image's slices",
+        ),
+        (lambda: structure_set(series_datasets(), {"Prostate": [square(1), square(4)]}), "has no contour on 2 slice"),
         (without_data, r"cannot be read as RTSTRUCT \(AttributeError\)"),
     ],
 )
 def test_masks_that_cannot_be_used_are_named(tmp_path, make, message):
     save(series_datasets(), tmp_path / "t2")
     (path,) = save([make()], tmp_path / "mask")
-    with pytest.raises(InputError, match=f"{path}: .*{message}"):
+    with pytest.raises(InputError, match=rf"\A{path}: {message}"):
         series_and_mask(tmp_path)
 
 
@@ -211,5 +217,5 @@ def test_two_masks_of_one_series_are_refused(tmp_path):
     save(datasets, tmp_path / "t2")
     save([segmentation(datasets, {"Prostate": gland()})], tmp_path / "seg")
     save([structure_set(datasets, {"Prostate": [square(2)]})], tmp_path / "rt")
-    with pytest.raises(InputError, match="is a second prostate mask of its series; keep one"):
+    with pytest.raises(InputError, match=r"\A\S+/IM0000: is a second prostate mask of its series; keep one"):
         series_and_mask(tmp_path)

@@ -1,4 +1,4 @@
-"""The SEG and the report that every host writes: who drew the mask, in which series, and under which UIDs."""
+"""The SEG and the report that every host writes: the author of the mask, the series, and the UIDs."""
 
 import highdicom
 import numpy as np

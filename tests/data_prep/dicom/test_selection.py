@@ -8,7 +8,7 @@ from data_prep.dicom import SeriesChoice, find_series, read_series, select_serie
 from data_prep.dicom.headers import quietly, slices_of
 from data_prep.dicom.series import group_series
 
-# Rotated by 90 degrees in the plane: no slice of it lies in AXIAL's directions, and it is still axial.
+# The axial plane, rotated by 90 degrees within the plane. It is still axial, although its rows are AXIAL's columns.
 TURNED = tuple(AXIAL[3:]) + tuple(-x for x in AXIAL[:3])
 
 
@@ -156,7 +156,9 @@ def test_several_values_where_one_is_due():
 def test_a_place_that_is_half_said_is_not_said(tmp_path, keyword, blank):
     with quietly():
         save(series_datasets(**{keyword: blank}), tmp_path)
-    with pytest.raises(InputError, match=f"its series has 6 slices without a usable {keyword}; export it again"):
+    with pytest.raises(
+        InputError, match=rf"\A{tmp_path}/IM0000: its series has 6 slices without a usable {keyword}; export it again"
+    ):
         read_series(find_series(tmp_path)[0])
 
 
@@ -224,11 +226,11 @@ def test_a_host_is_told_by_variables_and_names_them(monkeypatch):
     assert selection.problem == "has 2 axial T2w series that SERIES names (numbers 4, 9)"
     assert SeriesChoice.from_environment().advice == "choose with SERIES or TIE"
     monkeypatch.setenv("TIE", "best")
-    with pytest.raises(InputError, match="TIE best: unknown; give finest or last"):
+    with pytest.raises(InputError, match=r"\ATIE best: unknown; give finest or last"):
         SeriesChoice.from_environment()
     monkeypatch.setenv("SERIES", "(")
     monkeypatch.delenv("TIE")
-    with pytest.raises(InputError, match=r"SERIES \(: not a regular expression"):
+    with pytest.raises(InputError, match=r"\ASERIES \(: not a regular expression"):
         SeriesChoice.from_environment()
 
 
@@ -255,7 +257,7 @@ def test_a_name_narrows_the_choice_and_overrules_the_rules_when_it_is_the_only_o
     [({"match": "("}, r"--series \(: not a regular expression"), ({"tie": "best"}, "--tie best: unknown")],
 )
 def test_a_choice_that_means_nothing_is_refused(choice, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=rf"\A{message}"):
         SeriesChoice(**choice)
 
 

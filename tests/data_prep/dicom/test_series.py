@@ -31,14 +31,14 @@ def test_other_files_are_passed_over_and_damaged_ones_named(tmp_path):
     scan = scan_folder(tmp_path)
     assert scan.others == [tmp_path / "notes.txt"]
     assert [str(finding) for finding in scan.findings] == [f"{tmp_path}/slice.dcm: is no DICOM file; export it again"]
-    with pytest.raises(InputError, match=r"slice.dcm: is no DICOM file"):
+    with pytest.raises(InputError, match=r"\A\S+/slice.dcm: is no DICOM file"):
         find_series(tmp_path)
 
 
 def strip(path: Path, keep_meta: bool) -> None:
-    """Take preamble and mark off a file, and its description of itself unless that is to be kept."""
+    """Remove the preamble and the mark of a file and, without ``keep_meta``, also its file description."""
     content = path.read_bytes()
-    (length,) = struct.unpack("<I", content[140:144])  # of the group that follows the mark, after this first element
+    (length,) = struct.unpack("<I", content[140:144])  # length of the rest of the file description
     path.write_bytes(content[132:] if keep_meta else content[144 + length :])
 
 
@@ -69,7 +69,7 @@ def test_what_only_begins_a_bit_like_dicom_is_none(tmp_path, content):
 
 
 def test_a_folder_without_dicom_is_refused(tmp_path):
-    with pytest.raises(InputError, match="holds no DICOM image"):
+    with pytest.raises(InputError, match=r"\A\S+: holds no DICOM image"):
         find_series(tmp_path)
 
 

@@ -1,6 +1,6 @@
-"""A bundle with untrained weights, and the application run in this process or in one of its own.
+"""A bundle with untrained weights, and the application, which runs in this process or in a process of its own.
 
-The environment is that of ``make test-deploy``, in which the project's own conftest cannot be imported.
+These tests run in the environment of ``make test-deploy``, which cannot import the project's own conftest.
 """
 
 import os
@@ -33,7 +33,7 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory) -> Path:
-    """A copy of ENet's bundle; its untrained weights call every slice prostate somewhere."""
+    """A copy of ENet's bundle with untrained weights, which find prostate in every slice."""
     folder = tmp_path_factory.mktemp("bundle") / "enet"
     shutil.copytree(REPOSITORY / "bundles/enet", folder, ignore=shutil.ignore_patterns("models", "output"))
     configs = {
@@ -61,7 +61,7 @@ def study(tmp_path) -> Path:
 
 @pytest.fixture
 def segmented(model, tmp_path, monkeypatch) -> Callable[..., Path]:
-    """``segmented(source, PSA="6.5")``: the folder of results, made in this process."""
+    """``segmented(source, PSA="6.5")`` runs the application in this process, and returns the folder of results."""
     monkeypatch.setattr(sys, "argv", ["application"])
 
     def run(source: Path | str, **environment: str) -> Path:
@@ -80,7 +80,7 @@ def segmented(model, tmp_path, monkeypatch) -> Callable[..., Path]:
 
 @pytest.fixture
 def refusal(segmented, tmp_path) -> Callable[..., str]:
-    """``refusal(source)``: the line that ends a run, which has written nothing."""
+    """``refusal(source)`` checks that a run ends with one line and writes nothing, and returns the line."""
 
     def run(source: Path | str, **environment: str) -> str:
         with pytest.raises(InputError) as caught:
@@ -94,7 +94,7 @@ def refusal(segmented, tmp_path) -> Callable[..., str]:
 
 @pytest.fixture
 def start() -> Callable[..., subprocess.CompletedProcess]:
-    """``start(application, *arguments, **environment)``: what a user would start, from a folder that is not ours."""
+    """``start(application, *arguments, **environment)`` starts the application from ``/``, as a user would."""
 
     def run(application: Path, *arguments: object, **environment: object) -> subprocess.CompletedProcess:
         command = [sys.executable, str(application), *map(str, arguments)]

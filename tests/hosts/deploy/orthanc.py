@@ -1,4 +1,4 @@
-"""A real PACS for tests: Orthanc with its DICOMweb plugin on 127.0.0.1, and a link to it that can be cut."""
+"""A real PACS for tests: Orthanc with its DICOMweb plugin on 127.0.0.1, and a connection that a test can cut."""
 
 import contextlib
 import json
@@ -19,7 +19,7 @@ PIECE_BYTES = 4096
 
 
 def is_installed() -> bool:
-    """Whether Debian's packages orthanc and orthanc-dicomweb are there."""
+    """Whether Debian's packages orthanc and orthanc-dicomweb are installed."""
     return shutil.which("Orthanc") is not None and PLUGIN.exists()
 
 
@@ -30,7 +30,7 @@ def free_port() -> int:
 
 
 class Orthanc:
-    """An Orthanc on a free port, with its storage in a folder; killed and started again as a test likes."""
+    """An Orthanc on a free port, with its storage in a folder. A test can kill it and start it again."""
 
     def __init__(self, folder: Path):
         self.port = free_port()
@@ -56,7 +56,7 @@ class Orthanc:
                 time.sleep(0.2)
 
     def kill(self) -> None:
-        """As a power cut would."""
+        """Stop the server as a power cut would."""
         self._process.kill()
         self._process.wait()
 
@@ -65,7 +65,7 @@ class Orthanc:
             requests.post(f"{self.root}/instances", data=path.read_bytes(), timeout=60).raise_for_status()
 
     def instances(self, modality: str) -> list[pydicom.Dataset]:
-        """All of a modality, as they are stored."""
+        """All stored instances of a modality."""
         query = {"Level": "Instance", "Query": {"Modality": modality}}
         found = requests.post(f"{self.root}/tools/find", json=query, timeout=60).json()
         files = [requests.get(f"{self.root}/instances/{one}/file", timeout=60).content for one in found]
@@ -73,12 +73,12 @@ class Orthanc:
 
 
 class Link:
-    """A port in front of the server; kills the server once so many bytes have passed in one direction.
+    """A port in front of the server, which kills the server after a number of bytes in one direction.
 
     Args:
-        server: what lies behind it.
-        upload: bytes that still reach the server; None for no limit.
-        download: bytes that still come from it; None for no limit.
+        server: the server behind the port.
+        upload: number of bytes that reach the server before it is killed; None for no limit.
+        download: number of bytes that come from the server before it is killed; None for no limit.
     """
 
     def __init__(self, server: Orthanc, upload: int | None = None, download: int | None = None):
@@ -104,7 +104,7 @@ class Link:
                     self._left[way] -= len(data)
                 target.sendall(data)
                 if self._left[way] == 0:
-                    # Time for the server to work on what it has.
+                    # The server gets time to work on the bytes that it has received.
                     time.sleep(1)
                     self._server.kill()
                     self._listener.close()

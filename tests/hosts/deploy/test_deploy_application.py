@@ -1,4 +1,4 @@
-"""The whole way, DICOM in and DICOM out."""
+"""The whole application, from a DICOM study to the DICOM results."""
 
 import os
 import shutil
@@ -28,13 +28,13 @@ def picked(folder):
 
 
 def measured(results):
-    """LOINC or SNOMED code -> value, of every measurement in the report."""
+    """The value of every measurement in the report, by its LOINC or SNOMED code."""
     (gland,) = highdicom.sr.srread(results / "prostate_report.dcm").content.get_volumetric_roi_measurement_groups()
     return {measurement.name.value: measurement.value for measurement in gland.get_measurements()}
 
 
 def check_references(results, series):
-    """SEG and report belong to the study, and to every image of this series and no other."""
+    """Check that SEG and report belong to the study, and refer to all images of this series and to no other image."""
     seg, report = (pydicom.dcmread(results / name) for name in ("prostate_seg.dcm", "prostate_report.dcm"))
     for made in (seg, report):
         assert (made.StudyInstanceUID, made.PatientID) == (series.first.study_uid, series.first.patient_id)
@@ -59,7 +59,7 @@ def check_references(results, series):
 
 
 def check_voxels(results, series, bundle, folder):
-    """The SEG is what the bundle's own inference, in a process of its own, makes of the series."""
+    """Check that the SEG equals the mask that the bundle's own inference, in another process, makes of the series."""
     mask = read_mask(choose_mask(series, [read_mask_file(results / "prostate_seg.dcm")]))
     image = read_series(series)
     (folder / "images").mkdir()
@@ -97,7 +97,7 @@ def test_an_enhanced_image_whose_frames_lie_in_another_order(segmented, bundle, 
 
 
 def test_stacks_and_frames_that_share_no_geometry(segmented, bundle, tmp_path):
-    """An axial and a sagittal stack in one file, as it comes from scanners that share nothing between frames."""
+    """One file holds an axial and a sagittal stack; like the files of some scanners, it has no shared groups."""
     axial, sagittal = enhanced_dataset(), enhanced_dataset(orientation=SAGITTAL)
     groups = []
     for stack, dataset in (("2", sagittal), ("1", axial)):

@@ -1,4 +1,4 @@
-"""The application as a container starts it: copied alone, its folders named by environment variables."""
+"""The application as a container starts it: a copy alone, with its folders in environment variables."""
 
 import subprocess
 
@@ -11,7 +11,7 @@ from dicom_studies import SAGITTAL, save, series_datasets
 
 @pytest.fixture(scope="module")
 def packaged(bundle, tmp_path_factory):
-    """What ``make deploy-app`` lays out for ``monai-deploy package``."""
+    """The folder that ``make deploy-app`` writes for ``monai-deploy package``."""
     folder = tmp_path_factory.mktemp("packaged")
     command = ["make", "--silent", "deploy-app", f"BUNDLE={bundle}", f"OUT={folder}"]
     subprocess.run(command, cwd=REPOSITORY, check=True)

@@ -1,4 +1,4 @@
-"""A study from a real PACS, and its results back into it."""
+"""The application loads a study from a real PACS, and stores the results there."""
 
 import numpy as np
 import pydicom
@@ -11,7 +11,7 @@ from pacs import PacsStudy
 from custom_components.foundation.errors import InputError
 
 pytestmark = pytest.mark.skipif(not is_installed(), reason="no Orthanc: apt-get install orthanc orthanc-dicomweb")
-# Large enough that images and SEG do not fit into the buffers on the way.
+# With this shape, images and SEG do not fit into the network's buffers.
 LARGE = (256, 256, 6)
 
 
@@ -23,7 +23,7 @@ def images():
 
 @pytest.fixture
 def start_pacs(tmp_path, images):
-    """``start_pacs()``: an Orthanc that holds one study."""
+    """``start_pacs()`` starts an Orthanc that holds one study."""
     started = []
 
     def start():
@@ -40,7 +40,7 @@ def start_pacs(tmp_path, images):
 
 @pytest.fixture
 def address(images):
-    """``address(server)``: where its study is."""
+    """``address(server)`` gives the URL of the study on a server."""
     return lambda server: f"{server.root}/dicom-web/studies/{images[0].StudyInstanceUID}"
 
 
@@ -85,7 +85,7 @@ def test_a_pacs_killed_while_it_sends(start_pacs, address, segmented, refusal):
 def test_a_pacs_killed_while_it_stores(past_the_seg, start_pacs, address, segmented, tmp_path):
     pacs = start_pacs()
     seg = segmented(tmp_path / "export") / "prostate_seg.dcm"
-    # The requests before it take less than 3,000 bytes, and the report more than 6,000.
+    # The requests before the SEG take less than 3,000 bytes, and the report takes more than 6,000.
     link = Link(pacs, upload=seg.stat().st_size + 4000 if past_the_seg else seg.stat().st_size // 2)
     with pytest.raises(InputError, match=r"results are not stored \(\w+\); they are kept in .*, then run again"):
         segmented(address(link))
@@ -106,7 +106,7 @@ def test_a_pacs_that_refuses_both(start_pacs, segmented, tmp_path):
 
 
 def test_a_pacs_that_refuses_one(start_pacs, address, segmented, monkeypatch):
-    """Orthanc never does; by PS3.18 the answer then is HTTP 202 and a list of what was stored."""
+    """Orthanc never refuses only one file. By PS3.18 a server then answers HTTP 202 with a list of the stored files."""
     answer = item(ReferencedSOPSequence=[item(ReferencedSOPInstanceUID="1.2.3")])
     monkeypatch.setattr(DICOMwebClient, "store_instances", lambda *_: answer)
     with pytest.raises(InputError, match=r"the PACS did not accept prostate_seg.dcm, prostate_report.dcm; they are"):

@@ -8,13 +8,13 @@ import pytest
 from data_prep.importing import import_dataset
 from data_prep.splitting import split_dataset
 
-# The second has half as many training slices as the first.
+# South has half as many training slices as north.
 PARTIES = {"north": ("BMC", (50, 25, 25)), "south": ("UCL", (25, 25, 50)), "center": ("HK", (50, 25, 25))}
 
 
 @pytest.fixture(scope="session")
 def parties(dataset_dir, tmp_path_factory) -> dict[str, Path]:
-    """Name to dataset."""
+    """The dataset of each party, by the party's name."""
     folder = tmp_path_factory.mktemp("parties")
     for name, (site, fractions) in PARTIES.items():
         shutil.copytree(dataset_dir.parent / "raw" / site, folder / name / "raw" / site)
@@ -25,5 +25,5 @@ def parties(dataset_dir, tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(scope="session")
 def hospitals(parties) -> list[str]:
-    """The two hospitals, as the command line takes them."""
+    """The two hospitals in the form of the option ``--hospitals``."""
     return [f"{name}={parties[name]}" for name in ("north", "south")]

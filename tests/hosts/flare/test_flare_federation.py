@@ -20,7 +20,7 @@ from integrations.flare.hospital import TRAIN, StudentHospital
 from integrations.flare.weights import to_arrays
 
 SIZE = ["--size", "32"]
-# The paper's schedule starts with steps that are too small to be seen.
+# The steps at the start of the paper's schedule are too small to change a score.
 STEADY = {"lr_scheduler::base_lr": 0.01}
 EPOCHS = "train::trainer::max_epochs"
 
@@ -45,7 +45,7 @@ def collected(hospitals, tmp_path_factory) -> Path:
 
 
 def test_the_student_is_the_mean_of_what_the_hospitals_trained_weighted_by_slices(student, parties, tmp_path):
-    """Against the mean by hand of the same trainings: 8 slices at one hospital, 4 at the other."""
+    """The expected mean is computed by hand from the same trainings: 8 slices at one hospital, 4 at the other."""
     torch.manual_seed(0)
     start = to_arrays(read_bundle(str(student)).build_network().state_dict())
     expected = dict.fromkeys(start, 0.0)

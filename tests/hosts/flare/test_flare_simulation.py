@@ -2,7 +2,7 @@ import pytest
 
 from integrations.flare.simulation import FAULT
 
-# As FLARE 2.7.3 writes them.
+# Lines that FLARE 2.7.3 writes into its log, and the reason in each line.
 LINES = [
     ("custom_components.foundation.errors.InputError: a.nii.gz: damaged\n", "a.nii.gz: damaged"),
     (

@@ -27,5 +27,5 @@ def test_an_average_of_counts_is_a_count_again():
 
 
 def test_weights_of_another_network_are_refused():
-    with pytest.raises(InputError, match="north sent no weights of a Sequential: 2 missing"):
+    with pytest.raises(InputError, match="north sent weights that do not fit Sequential: 2 missing"):
         load_arrays(network(), to_arrays(nn.Sequential(nn.Identity(), nn.BatchNorm2d(2)).state_dict()), "north")

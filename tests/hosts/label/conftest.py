@@ -43,7 +43,7 @@ class Server:
         return self.put(f"/datastore/label?image={image}&tag={tag}", files={"label": (file.name, file.read_bytes())})
 
     def finish(self, task: str, deadline_s: float = 300) -> dict[str, Any]:
-        """The last background task of ``/train/`` or ``/batch/infer``, when it has ended."""
+        """Wait until the last background task of ``/train/`` or ``/batch/infer`` has ended, and return it."""
         until = time.monotonic() + deadline_s
         while time.monotonic() < until:
             last = self.get(task).json()
@@ -55,7 +55,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def free_port() -> Callable[[], int]:
-    """``free_port()``: a port that nobody listens at."""
+    """``free_port()`` gives a port on which no program listens."""
 
     def find() -> int:
         with socket.socket() as listener:
@@ -72,7 +72,7 @@ def environment(repository) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def bundles(tmp_path_factory) -> Path:
-    """A folder of ``enet`` and ``espnet``, set to 32x32, with random weights."""
+    """A folder with the bundles ``enet`` and ``espnet`` at 32x32, with random weights."""
     folder = tmp_path_factory.mktemp("bundles")
     for seed, name in enumerate(("enet", "espnet")):
         copy_bundle(name, folder / name, image_size=32)
@@ -82,7 +82,7 @@ def bundles(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory, dataset_dir) -> Path:
-    """Four phantom volumes and, where the data are, a real one."""
+    """Four phantom volumes and, if there are real data, a real volume."""
     folder = tmp_path_factory.mktemp("studies")
     for image in sorted((dataset_dir / "images").iterdir())[:4]:
         shutil.copy(image, folder)
@@ -94,7 +94,7 @@ def studies(tmp_path_factory, dataset_dir) -> Path:
 
 @pytest.fixture(scope="module")
 def start(repository, environment, free_port, tmp_path_factory) -> Iterator[Callable[..., Server]]:
-    """``start(studies, "--models", folder, ...)``: a server on a free port, stopped with the module."""
+    """``start(studies, "--models", folder, ...)`` starts a server on a free port. The server stops after the module."""
     servers = []
 
     def run(studies: Path | str, *arguments: str | Path) -> Server:

@@ -1,4 +1,4 @@
-"""A mask as DICOM SEG, without server and PACS."""
+"""Writing of a mask as DICOM SEG, without a server and a PACS."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Studies in a real PACS: listed, segmented, labelled; the label comes back into it as DICOM SEG."""
+"""The server lists and segments studies in a real PACS, and stores their labels there as DICOM SEG."""
 
 import io
 import json
@@ -31,7 +31,7 @@ T2 = dicom_studies.uid("P1", "S1", 4)
 
 @pytest.fixture(scope="module")
 def orthanc(free_port, tmp_path_factory):
-    """The address of an Orthanc that holds a synthetic study and, where the data are, one with seven series."""
+    """An Orthanc that holds a synthetic study and, if there are real data, a study with seven series."""
     folder, port = tmp_path_factory.mktemp("orthanc"), free_port()
     config = {
         "StorageDirectory": str(folder / "storage"),
@@ -72,7 +72,7 @@ def server(orthanc, start, bundles):
 
 
 def find(orthanc, level, **match):
-    """What Orthanc's own API finds."""
+    """Search with Orthanc's own API."""
     query = {"Level": level, "Query": match, "Expand": True}
     return requests.post(f"{orthanc.url}/tools/find", json=query, timeout=30).json()
 
@@ -173,7 +173,7 @@ def test_a_pacs_that_is_gone_is_said_and_the_server_lives_on(server, orthanc):
 
 
 def assert_segments(made, mask):
-    """A SEG that refers to every image of the T2 series, with the voxels (columns, rows, slices) of a mask."""
+    """Check that a SEG refers to every image of the T2 series, and has the voxels (columns, rows, slices) of a mask."""
     assert made.SegmentSequence[0].SegmentedPropertyTypeCodeSequence[0].CodeValue == "41216001"
     (referenced,) = made.ReferencedSeriesSequence
     assert referenced.SeriesInstanceUID == T2

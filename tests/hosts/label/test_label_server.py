@@ -1,4 +1,4 @@
-"""What an annotator's client asks of the server, over HTTP."""
+"""The requests of an annotator's client to the server, over HTTP."""
 
 import email
 import shutil
@@ -30,7 +30,7 @@ def names(studies):
 
 @pytest.fixture(scope="module")
 def masks_of_the_bundle(bundles, studies, names, environment, tmp_path_factory):
-    """What ``monai.bundle run`` writes for the same volumes, by name."""
+    """The masks that ``monai.bundle run`` writes for the same volumes, by name."""
     folder = tmp_path_factory.mktemp("run")
     (folder / "volumes").mkdir()
     for name in names:
@@ -125,7 +125,7 @@ def test_a_corrupt_volume_is_named_and_the_server_lives_on(server, names):
 
 @pytest.mark.parametrize("way", ["query", "params", "tag", "label", "session", "suffix"])
 def test_no_way_out_of_the_studies(server, studies, names, tmp_path, way):
-    """Neither reading nor writing reaches a file that is no study, though it is a volume."""
+    """No request reads or writes a volume outside of the studies' folder."""
     outside = shutil.copy(studies / f"{names[0]}.nii.gz", tmp_path / "outside.nii.gz")
     before = sorted(studies.parent.iterdir())
     if way == "query":
@@ -195,7 +195,7 @@ def test_batch_inference_passes_over_a_corrupt_volume(server, studies, names, ma
 
 
 def test_only_this_machine_is_served(server):
-    """Another web page in the annotator's browser gets no permission to read."""
+    """Another web page in the annotator's browser must not be able to read the studies."""
     response = server.get("/info/", headers={"Origin": "http://elsewhere.example"})
     assert "access-control-allow-origin" not in response.headers
 

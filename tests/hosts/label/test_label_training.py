@@ -1,4 +1,4 @@
-"""Training from a client: alone, distilled, refused; the served weights change only when it went well."""
+"""Trainings from a client: alone, distilled, and refused. The served weights change only after a good training."""
 
 import json
 import time
@@ -49,7 +49,7 @@ def test_a_student_learns_from_the_labels_and_is_served_at_once(server, bundles,
         time.sleep(0.1)
     second = server.post("/train/espnet", json=QUICK)
     assert (second.status_code, second.json()["detail"]) == (429, "++++++++++ Train Task is Already Running")
-    # The server answers while it trains, with the weights of before.
+    # During a training, the server answers with the weights from before the training.
     assert entropy(server, "espnet", image) == unsure
     task = server.finish("/train/")
     assert task["status"] == "DONE", task
@@ -73,7 +73,7 @@ def test_a_teacher_that_the_server_was_not_started_with_is_refused(server, bundl
 
 
 def test_a_student_is_distilled_from_a_teacher_on_the_labels(server, bundles):
-    """After the teacher's own training above, without which it has no provenance and is refused."""
+    """A test above has trained the teacher. Without a training, the teacher has no provenance and is refused."""
     before = weights(bundles / "enet")
     teachers = server.get("/info/").json()["trainers"]["enet"]["config"]["teachers"]
     assert teachers == "espnet"
@@ -89,7 +89,7 @@ def test_a_student_is_distilled_from_a_teacher_on_the_labels(server, bundles):
 def test_a_training_that_is_stopped_leaves_the_weights(server, bundles):
     before = weights(bundles / "enet")
     server.post("/train/enet", json={"max_epochs": 500, "val_split": 0.25, "teachers": ""})
-    # It has begun to learn.
+    # Wait until the training has begun.
     while "/500" not in str((task := server.get("/train/").json()).get("details")):
         assert task["status"] in ("SUBMITTED", "RUNNING"), task
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Labels and the dataset that is made of them."""
+"""Reading of labels, and the dataset that is made from them."""
 
 import nibabel
 import numpy as np
@@ -27,7 +27,7 @@ def mask():
 
 @pytest.fixture
 def pairs(image, mask, tmp_path):
-    """``pairs(n)``: so many images with their labels."""
+    """``pairs(n)`` writes n images with their labels."""
 
     def write(number):
         made = []
@@ -66,7 +66,7 @@ def test_a_label_may_lie_off_its_image_by_rounding_only(image, mask, tmp_path, s
 
 @pytest.mark.parametrize("value", [1, 1.0000001, 0.9999999, 1.0009])
 def test_a_label_is_whole_but_for_rounding(image, mask, tmp_path, value):
-    noisy = np.where(mask, value, -1e-7)  # some programs write -0.0 and less for the background
+    noisy = np.where(mask, value, -1e-7)  # some programs write -0.0 or small negative values for the background
     nibabel.save(nibabel.Nifti1Image(noisy, AFFINE), tmp_path / "label.nii.gz")
     read = read_label(tmp_path / "label.nii.gz", image)
     np.testing.assert_array_equal(read.voxels, mask)

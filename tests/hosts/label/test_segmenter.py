@@ -1,4 +1,4 @@
-"""The entropy that active learning goes by, and the provenance of weights that were trained further."""
+"""The entropy by which active learning chooses a study, and the provenance of weights that were trained again."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The studies' folder, as a Mac or a browser leaves it."""
+"""A studies' folder with files that a Mac or a browser has left there."""
 
 import json
 

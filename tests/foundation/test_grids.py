@@ -1,10 +1,10 @@
-"""Two grids are one but for the rounding of their headers."""
+"""Two grids are equal if they differ only by the rounding of their headers."""
 
 import numpy as np
 import pytest
 
+from custom_components.foundation.grids import grid_difference
 from custom_components.foundation.nifti import Volume
-from data_prep.volumes import grid_difference
 
 AFFINE = np.diag([-0.5, -0.5, 3.0, 1.0])
 VOXELS = np.zeros((8, 6, 4), np.uint8)
@@ -20,7 +20,7 @@ def test_a_fifth_of_the_shortest_edge_is_rounding(axis, shift_mm, is_same):
 
 
 def test_the_corner_that_is_farthest_off_counts():
-    wider = AFFINE @ np.diag([1.02, 1, 1, 1])  # by 0.01 mm a column: 0.07 mm at the eighth
+    wider = AFFINE @ np.diag([1.02, 1, 1, 1])  # each column is wider by 0.01 mm, so the eighth column is 0.07 mm off
     assert grid_difference(Volume(VOXELS, AFFINE), Volume(VOXELS, wider)) is None
     wider = AFFINE @ np.diag([1.04, 1, 1, 1])
     assert grid_difference(Volume(VOXELS, AFFINE), Volume(VOXELS, wider)).startswith("lies up to 0.14 mm off")

@@ -1,0 +1,99 @@
+"""Commands of MONAI without the six seconds of its imports: a server imports once, and forks for each command.
+
+What the project itself brings is imported by each command, as in a new interpreter.
+"""
+
+import atexit
+import os
+import runpy
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+
+SERVER = get_context("forkserver")
+SERVER.set_forkserver_preload(["monai.bundle", "monai.engines", "monai.losses", "torch._dynamo"])
+
+
+class ForkedPython:
+    """``python -m module arguments`` with the methods of :class:`subprocess.Popen`; its output goes into a file.
+
+    It takes the arguments of ``Popen`` that the project uses. ``pass_fds`` has no effect.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        stdout: Any,
+        stderr: int = subprocess.STDOUT,
+        cwd: Path | None = None,
+        env: Mapping[str, str],
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        python, flag, module, *arguments = command
+        assert [python, flag, stderr] == [sys.executable, "-m", subprocess.STDOUT], command
+        self.command = command
+        self.process = SERVER.Process(
+            target=_run, args=(module, arguments, stdout.name, str(cwd or Path.cwd()), dict(env))
+        )
+        self.process.start()
+
+    @property
+    def returncode(self) -> int | None:
+        return self.process.exitcode
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self.process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(self.command, timeout)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.process.pid, number)
+
+    def kill(self) -> None:
+        self.process.kill()
+
+
+def run_forked(
+    command: Sequence[str], cwd: Path | None = None, env: Mapping[str, str] = os.environ
+) -> subprocess.CompletedProcess:
+    """Run a command to its end, as :func:`subprocess.run` does with both streams in ``stdout``."""
+    with tempfile.NamedTemporaryFile("r") as output:
+        code = ForkedPython(command, stdout=output, cwd=cwd, env=env).wait(timeout=300)
+        return subprocess.CompletedProcess(command, code, output.read())
+
+
+def _run(module: str, arguments: Sequence[str], output: str, cwd: str, environment: Mapping[str, str]) -> None:
+    """What the interpreter does with ``-m``, in a process that has imported MONAI."""
+    file = os.open(output, os.O_WRONLY | os.O_APPEND)
+    for stream in (1, 2):
+        os.dup2(file, stream)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(environment)
+    tests = str(Path(__file__).parent)
+    named = environment.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:] = dict.fromkeys([cwd, *filter(None, named), *(path for path in sys.path if not path.startswith(tests))])
+    sys.argv[:] = [module, *arguments]
+    if threads := environment.get("OMP_NUM_THREADS"):
+        torch.set_num_threads(int(threads))
+    code: int | str | None = 0
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        code = 1
+    atexit._run_exitfuncs()
+    sys.exit(code)
