@@ -13,7 +13,7 @@ PACKAGES = (
     "experiments",
     "integrations",
     "reporting",
-    "runner",
+    "runner/student_runner",
 )
 SAY_NOTHING = {"common", "content", "helpers", "misc", "page", "stuff", "tools", "util", "utils"}
 
