@@ -55,9 +55,11 @@ demo: $(READY)  ## run the main job: three limited teachers, a baseline, a disti
 complexity: $(READY)  ## count the parameters and operations and measure the CPU time of all networks (6 minutes)
 	$(PY) -m experiments complexity $(if $(EXPORTED),--exported "$$EXPORTED")
 
-benchmarks: $(READY)  ## compare the fast parts with their alternatives and write docs/results (25 minutes)
+# make benchmarks [IN=<DICOM study>]
+benchmarks: $(READY)  ## compare the fast parts with their alternatives and write docs/results (35 minutes)
 	OMP_NUM_THREADS=1 $(PY) -m benchmarks --out docs/results
 	$(PY) -m benchmarks.inference --out docs/results
+	$(PY) -m benchmarks.anywhere --out docs/results $(if $(IN),--study "$$IN")
 
 pictures: $(READY)  ## draw the pictures of docs/explanation again
 	$(PY) docs/explanation/pictures.py
@@ -84,7 +86,7 @@ package: bundle-given $(READY)  ## pack the trained BUNDLE (name or folder) into
 	$(PY) -m custom_components.bundle package "$$BUNDLE"
 
 # make export BUNDLE=enet [CALIBRATE=<dataset> [DATALIST=<the split trained with>]]
-export: bundle-given $(READY)  ## export the trained BUNDLE to TorchScript, ONNX and a Triton repository; with CALIBRATE also to INT8
+export: bundle-given $(READY)  ## export the trained BUNDLE to student.onnx, TorchScript, ONNX and a Triton repository; with CALIBRATE also to INT8
 	$(PY) -m custom_components.bundle export "$$BUNDLE" $(if $(CALIBRATE),--calibrate "$$CALIBRATE") $(if $(DATALIST),--datalist "$$DATALIST")
 
 # This check comes before the first .venv is made, which takes minutes.

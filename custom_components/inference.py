@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from custom_components.foundation.nifti import volume_name
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.volumes import require_volumes
 
 
 def check_inference(ckpt_path: str | Path, dataset_dir: str | Path, datalist: Sequence[str | Path]) -> None:
@@ -21,10 +22,10 @@ def check_inference(ckpt_path: str | Path, dataset_dir: str | Path, datalist: Se
     """
     if not Path(ckpt_path).is_file():
         raise SystemExit(f"error: {ckpt_path}: no such checkpoint; train the bundle first")
-    if not datalist:
-        raise SystemExit(f"error: {dataset_dir}: no NIfTI volume (*.nii, *.nii.gz) in this folder")
-    if len({volume_name(path) for path in datalist}) < len(datalist):
-        raise SystemExit(f"error: {dataset_dir}: two volumes of one name; one mask would replace the other")
+    try:
+        require_volumes(dataset_dir, datalist)
+    except InputError as error:
+        raise SystemExit(f"error: {error}") from error
 
 
 def slices_at_once(device: torch.device | str) -> int:

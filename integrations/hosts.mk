@@ -1,7 +1,10 @@
 # The hosts that use the bundles, each in an environment of its own. The Makefile above includes this file.
-.PHONY: test-hosts label label-given test-label deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
+.PHONY: test-hosts test-runner label label-given test-label deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
 
-test-hosts: test-label test-deploy test-flare  ## run the tests of the hosts, each in its own environment
+test-hosts: test-label test-deploy test-flare test-runner  ## run the tests of the hosts, each in its own environment
+
+test-runner: $(READY)  ## the tests of the runner, installed into a new environment (1 minute)
+	OMP_NUM_THREADS=1 $(PY) -m pytest --confcutdir=tests/hosts/runner tests/hosts/runner
 
 # ---- MONAI Label
 

@@ -5,7 +5,16 @@ from collections import defaultdict
 
 import pytest
 
-PACKAGES = ("benchmarks", "bundles", "custom_components", "data_prep", "experiments", "integrations", "reporting")
+PACKAGES = (
+    "benchmarks",
+    "bundles",
+    "custom_components",
+    "data_prep",
+    "experiments",
+    "integrations",
+    "reporting",
+    "runner/student_runner",
+)
 SAY_NOTHING = {"common", "content", "helpers", "misc", "page", "stuff", "tools", "util", "utils"}
 
 

@@ -40,7 +40,7 @@ def copy(options: argparse.Namespace) -> int:
 
 
 def export(options: argparse.Namespace) -> int:
-    """Export a trained bundle to TorchScript, ONNX and a Triton repository."""
+    """Export a trained bundle to student.onnx, TorchScript, ONNX and a Triton repository."""
     from custom_components.bundle.exporting import export
 
     print(f"written: {export(options.bundle, options.calibrate, options.datalist)}")

@@ -1,7 +1,8 @@
-"""Exports of a trained bundle: TorchScript, ONNX and a Triton repository, each compared with the network."""
+"""Exports of a trained bundle: TorchScript, ONNX, Triton repository and student.onnx, each compared with the bundle."""
 
 import contextlib
 import shutil
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from custom_components.bundle.evaluating import evaluate
 from custom_components.bundle.facts import find_student_or_teacher, fitting_provenance
 from custom_components.bundle.parsing import parse_config
 from custom_components.bundle.reading import Bundle
+from custom_components.bundle.student_file import STUDENT, reason_against, write_student
 from custom_components.bundle.weights import load_weights
 from custom_components.data import SliceDataset, load_datalist
 from custom_components.export import (
@@ -33,7 +35,8 @@ INT8 = "model.int8.onnx"
 
 
 def export(name_or_path: str, dataset_dir: Path | None = None, datalist: Path | None = None) -> Path:
-    """Write ``model.ts``, ``model.onnx`` and ``triton/`` into the bundle's ``models``; with a dataset also INT8.
+    """Write ``model.ts``, ``model.onnx``, ``triton/`` and ``student.onnx`` into the bundle's ``models``; with a dataset
+    also INT8.
 
     Args:
         name_or_path: a trained bundle: its name in the repository, or its folder.
@@ -45,7 +48,7 @@ def export(name_or_path: str, dataset_dir: Path | None = None, datalist: Path | 
 
     Raises:
         InputError: if the bundle is not trained, or if it was trained with another split. The former exports are kept.
-        ParityError: if an exported network differs from the bundle's network. The former exports are kept.
+        ParityError: if an exported file differs from the bundle. The former exports are kept.
         WriteError: if a file cannot be written. The former exports are kept.
     """
     bundle = find_student_or_teacher(name_or_path)
@@ -62,12 +65,15 @@ def export(name_or_path: str, dataset_dir: Path | None = None, datalist: Path | 
     with tempfile.TemporaryDirectory() as temporary:
         scratch = Path(temporary)
         export_float(bundle, slices, scratch)
+        export_volumes(bundle, scratch)
         if dataset_dir:
             export_int8(bundle, slices, dataset_dir, datalist, provenance["weights_sha256"], scratch)
         else:
             remove_int8_of_other_weights(models / INT8, provenance["weights_sha256"])
         for file in sorted(path for path in scratch.rglob("*") if path.is_file()):
             replace_file(models / file.relative_to(scratch), partial(shutil.copyfile, file))
+        if not (scratch / STUDENT).is_file():
+            (models / STUDENT).unlink(missing_ok=True)
     return models
 
 
@@ -98,6 +104,15 @@ def export_float(bundle: Bundle, slices: torch.Tensor, folder: Path) -> None:
         kind = {".ts": "torchscript", ".onnx": "onnx"}[file.suffix]
         channels, classes = options.get("in_channels", 1), options.get("out_channels", 2)
         write_triton_model(folder / "triton", f"{bundle.name}_{kind}", file, channels, classes)
+
+
+def export_volumes(bundle: Bundle, folder: Path) -> None:
+    """Write ``student.onnx`` into ``folder``; if the bundle cannot become one, print why."""
+    if reason := reason_against(bundle):
+        print(f"{STUDENT}: not written: {reason}", file=sys.stderr)
+        return
+    difference = write_student(bundle, folder / "model.onnx", folder / STUDENT)
+    print(f"{STUDENT}: the bundle's probabilities within {difference:.1e} in the mean")
 
 
 def export_int8(

@@ -6,13 +6,8 @@ from custom_components.data.mixed_sampler import MixedSampler
 from custom_components.data.prepared import PreparedCase, prepare_cases
 from custom_components.data.random_transforms import PrepareSlices, RandomTransforms
 from custom_components.data.save_masks import SaveImaged
-from custom_components.data.volumes import (
-    check_cases,
-    check_volumes,
-    list_volumes,
-    volumes_to_score,
-    volumes_to_segment,
-)
+from custom_components.data.volumes import check_cases, volumes_to_score, volumes_to_segment
+from custom_components.foundation.volumes import check_volumes, list_volumes
 
 __all__ = [
     "MixedSampler",

@@ -5,13 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import nibabel
-import numpy as np
 from monai import transforms
 from monai.config import KeysCollection
 
-from custom_components.foundation.files import replace_file
 from custom_components.foundation.nifti import volume_name
+from custom_components.foundation.volumes import write_mask
 
 
 class SaveImaged(transforms.SaveImaged):
@@ -37,10 +35,6 @@ class SaveImaged(transforms.SaveImaged):
         """
         for key in self.key_iterator(data):
             mask = data[key]
-            affine = mask.affine.cpu().numpy()
-            image = nibabel.Nifti1Image(mask[0].cpu().numpy().astype(np.uint8), affine)
-            image.set_sform(affine, code="scanner")
-            image.set_qform(affine, code="scanner")
             name = volume_name(os.fspath(mask.meta["filename_or_obj"]))
-            replace_file(self._folder / f"{name}.nii.gz", image.to_filename)
+            write_mask(self._folder / f"{name}.nii.gz", mask[0].cpu().numpy(), mask.affine.cpu().numpy())
         return dict(data)

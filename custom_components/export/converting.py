@@ -18,6 +18,7 @@ from custom_components.bundle import Bundle
 # MONAI logs the arguments of its export commands here.
 logging.getLogger("monai.bundle.scripts").setLevel(logging.WARNING)
 DYNAMIC = {0: "batch", 2: "height", 3: "width"}
+OPSET = 20  # that of volume_graph, into which the network is put
 
 
 def export_torchscript(bundle: Bundle, file: Path) -> None:
@@ -53,6 +54,7 @@ def export_onnx(bundle: Bundle, file: Path) -> None:
             converter_kwargs={
                 # torch's older exporter is 20 times faster than its new one.
                 "dynamo": False,
+                "opset_version": OPSET,
                 "input_names": ["image"],
                 "output_names": ["pred"],
                 "dynamic_axes": {"image": DYNAMIC, "pred": DYNAMIC},

@@ -9,11 +9,12 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from custom_components.foundation.errors import InputError
-from data_prep.dicom.series import Series
+from data_prep.dicom.series import Series, scan_folder
 
 # T1 and proton density have shorter echo times; T2w protocols of public prostate datasets have 80 to 150 ms.
 LEAST_ECHO_TIME_MS = 60
@@ -98,6 +99,31 @@ def select_series(series: Sequence[Series], choice: SeriesChoice | None = None) 
         return Selection(None, f"has no axial T2w series{among} ({len(series)} series)", reasons)
     numbers = ", ".join(str(one.first.number) for one in fitting)
     return Selection(None, f"has {len(fitting)} axial T2w series{among} (numbers {numbers})", reasons)
+
+
+def pick_series(folder: Path, choice: SeriesChoice, look: str = "") -> Series:
+    """The axial T2w series of the only study below a folder.
+
+    Args:
+        folder: tree of DICOM files.
+        choice: the user's choices.
+        look: advice on how to see the study's series, for a message.
+
+    Raises:
+        InputError: if there is no study, or more than one; if no series is axial T2w, or more than one; or if a file is
+            damaged.
+    """
+    scan = scan_folder(folder)
+    if scan.findings:
+        raise InputError(str(scan.findings[0]))
+    if not scan.studies:
+        raise InputError(f"{folder}: holds no DICOM image; check the path")
+    if len(scan.studies) > 1:
+        raise InputError(f"{folder}: holds {len(scan.studies)} studies; give the folder of one")
+    selection = select_series(scan.studies[0].series, choice)
+    if selection.picked is None:
+        raise InputError(f"{folder}: its study {selection.problem}; {look}{choice.advice}")
+    return selection.picked
 
 
 def contrast(series: Series) -> str:

@@ -9,21 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from custom_components.foundation.errors import InputError
-from data_prep.dicom import (
-    MaskFile,
-    Scan,
-    Series,
-    SeriesChoice,
-    Study,
-    choose_mask,
-    read_mask,
-    read_mask_file,
-    read_series,
-    scan_folder,
-    scan_tree,
-    select_series,
-)
+from data_prep.dicom import Scan, Series, SeriesChoice, Study, read_series, scan_folder, scan_tree, select_series
 from data_prep.dicom.headers import begins_as_dicom
+from data_prep.dicom.masks import MaskFile, choose_mask, read_mask, read_mask_file
 from data_prep.findings import Finding, findings_of
 from data_prep.folder_tree import FolderTree
 from data_prep.sources.case import Listing, SourceCase, SourceOptions, require_site

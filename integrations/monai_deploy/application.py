@@ -6,10 +6,11 @@ from pathlib import Path
 
 from monai.deploy.conditions import CountCondition
 from monai.deploy.core import Application
-from operators import REPORT_FILE, SEG_FILE, SegmentOperator, SelectSeriesOperator, WriteResultsOperator
+from operators import SegmentOperator, SelectSeriesOperator, WriteResultsOperator
 
 from custom_components.foundation.errors import InputError
 from data_prep.dicom import SeriesChoice
+from data_prep.dicom.result_files import REPORT_FILE, SEG_FILE, read_psa
 
 
 def segment_study() -> None:
@@ -61,24 +62,13 @@ class ProstateSegmentation(Application):
             raise InputError(f"{context.model_path}: no model.ts; give the file, or a folder with <name>/model.ts")
         if not study.is_dir():
             raise InputError(f"{study}: no such folder")
+        psa = os.environ.get("PSA")
+        psa_ng_per_ml = read_psa(psa, "PSA=") if psa else None
         # Without a count, an operator without input runs forever.
         once = CountCondition(self, 1)
         select = SelectSeriesOperator(self, once, name="select", folder=study, choice=SeriesChoice.from_environment())
         segment = SegmentOperator(self, name="segment", model_file=Path(context.models.get().path))
-        write = WriteResultsOperator(self, name="write", folder=self.results, psa_ng_per_ml=_psa_ng_per_ml())
+        write = WriteResultsOperator(self, name="write", folder=self.results, psa_ng_per_ml=psa_ng_per_ml)
         self.add_flow(select, segment, {("image", "image")})
         self.add_flow(select, write, {("series", "series")})
         self.add_flow(segment, write, {("image", "image"), ("mask", "mask"), ("student", "student")})
-
-
-def _psa_ng_per_ml() -> float | None:
-    text = os.environ.get("PSA")
-    if not text:
-        return None
-    try:
-        psa = float(text)
-    except ValueError:
-        psa = -1.0
-    if not 0 < psa < float("inf"):
-        raise InputError(f"PSA={text}: not a positive number; give the serum PSA in ng/ml, such as PSA=6.5")
-    return psa

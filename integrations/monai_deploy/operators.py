@@ -1,23 +1,16 @@
 """The three operators of the application: select the series, segment it, write the results."""
 
-import os
 import tempfile
 from pathlib import Path
 
 from monai.deploy.core import ConditionType, Fragment, Operator, OperatorSpec
-from overlay import overlay
-from PIL import Image
 
 from custom_components.bundle.segmenting import Segmenting, open_exported
-from custom_components.foundation.errors import InputError
-from custom_components.foundation.nifti import read_volume, voxel_mm3
-from data_prep.dicom import SeriesChoice, Study, read_series, scan_folder, select_series
-from data_prep.dicom.derived import deriving_from, read_source_images
-from data_prep.dicom.results import Algorithm, prostate_seg, volume_report
+from custom_components.foundation.nifti import read_volume
+from data_prep.dicom import SeriesChoice, pick_series, read_series
+from data_prep.dicom.result_files import write_results
+from data_prep.dicom.results import Algorithm
 from data_prep.volumes import write_volume
-
-MM3_PER_ML = 1000
-SEG_FILE, REPORT_FILE, PICTURE_FILE = "prostate_seg.dcm", "prostate_report.dcm", "prostate.png"
 
 
 class SelectSeriesOperator(Operator):
@@ -33,24 +26,10 @@ class SelectSeriesOperator(Operator):
         spec.output("image")
 
     def compute(self, op_input, op_output, context) -> None:
-        study = self._only_study()
-        selection = select_series(study.series, self.choice)
-        if selection.problem:
-            advice = f"look with 'python -m data_prep series', then {self.choice.advice}"
-            raise InputError(f"{self.folder}: its study {selection.problem}; {advice}")
-        print(f"series {selection.picked.name}")
-        op_output.emit(selection.picked, "series")
-        op_output.emit(read_series(selection.picked), "image")
-
-    def _only_study(self) -> Study:
-        scan = scan_folder(self.folder)
-        if scan.findings:
-            raise InputError(str(scan.findings[0]))
-        if not scan.studies:
-            raise InputError(f"{self.folder}: holds no DICOM image; check the path")
-        if len(scan.studies) > 1:
-            raise InputError(f"{self.folder}: holds {len(scan.studies)} studies; give the folder of one")
-        return scan.studies[0]
+        series = pick_series(self.folder, self.choice, "look with 'python -m data_prep series', then ")
+        print(f"series {series.name}")
+        op_output.emit(series, "series")
+        op_output.emit(read_series(series), "image")
 
 
 class SegmentOperator(Operator):
@@ -95,21 +74,5 @@ class WriteResultsOperator(Operator):
 
     def compute(self, op_input, op_output, context) -> None:
         series, image, mask, student = (op_input.receive(name) for name in ("series", "image", "mask", "student"))
-        if not mask.any():
-            raise InputError(f"{series.files[0]}: {student.name} found no prostate in its series; nothing was written")
-        volume_ml = float(mask.sum()) * voxel_mm3(image.affine) / MM3_PER_ML
         algorithm = Algorithm(student.name, student.version)
-        with deriving_from(series):
-            sources = read_source_images(series)
-            seg = prostate_seg(mask, series, sources, algorithm)
-            report = volume_report(volume_ml, self.psa_ng_per_ml, seg, sources, algorithm)
-
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".partial_", dir=self.folder) as partial:
-            seg.save_as(Path(partial, SEG_FILE))
-            report.save_as(Path(partial, REPORT_FILE))
-            Image.fromarray(overlay(image.voxels, mask)).save(Path(partial, PICTURE_FILE))
-            for path in sorted(Path(partial).iterdir()):
-                os.replace(path, self.folder / path.name)
-        density = "" if self.psa_ng_per_ml is None else f", PSA density {self.psa_ng_per_ml / volume_ml:.3f} ng/ml/cm3"
-        print(f"prostate {volume_ml:.1f} ml{density}; SEG, report and picture in {self.folder}")
+        print(write_results(mask, series, image, algorithm, self.psa_ng_per_ml, self.folder))

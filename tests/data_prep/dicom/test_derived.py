@@ -7,9 +7,10 @@ from highdicom.seg import SegmentDescription
 from pydicom.sr.codedict import codes
 
 from custom_components.foundation.errors import InputError
-from data_prep.dicom import choose_mask, find_series, read_mask, read_mask_file, read_series, select_series
+from data_prep.dicom import find_series, read_series, select_series
 from data_prep.dicom.derived import deriving_from, make_seg, read_source_images
 from data_prep.dicom.headers import quietly
+from data_prep.dicom.masks import choose_mask, read_mask, read_mask_file
 
 
 def two_stacks(order):

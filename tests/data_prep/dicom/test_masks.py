@@ -16,8 +16,8 @@ from dicom_studies import (
 from skimage.measure import find_contours
 
 from custom_components.foundation.errors import InputError
-from data_prep.dicom import choose_mask, read_mask, read_mask_file, read_series, scan_folder
-from data_prep.dicom.masks import MaskFile, prostate_of
+from data_prep.dicom import read_series, scan_folder
+from data_prep.dicom.masks import MaskFile, choose_mask, prostate_of, read_mask, read_mask_file
 
 
 def series_and_mask(folder):

@@ -6,8 +6,9 @@ import pytest
 from dicom_studies import gland, save, series_datasets
 from pydicom.sr.codedict import codes
 
-from data_prep.dicom import choose_mask, find_series, read_mask, read_mask_file
+from data_prep.dicom import find_series
 from data_prep.dicom.derived import read_source_images
+from data_prep.dicom.masks import choose_mask, read_mask, read_mask_file
 from data_prep.dicom.results import Algorithm, prostate_seg, volume_report
 
 ENET = Algorithm("Prostate MRI student: ENet", "0.1.0")

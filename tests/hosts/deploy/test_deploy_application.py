@@ -15,7 +15,8 @@ from pydicom.sr.codedict import codes
 from custom_components.bundle import run_command
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.nifti import read_volume
-from data_prep.dicom import choose_mask, find_series, read_mask, read_mask_file, read_series, select_series
+from data_prep.dicom import find_series, read_series, select_series
+from data_prep.dicom.masks import choose_mask, read_mask, read_mask_file
 from data_prep.volumes import write_volume
 
 RESULTS = ["prostate.png", "prostate_report.dcm", "prostate_seg.dcm"]

@@ -10,8 +10,8 @@ import pytest
 from monailabel.config import settings
 
 from custom_components.foundation.errors import InputError
-from data_prep.dicom import choose_mask, read_mask, read_mask_file
 from data_prep.dicom.derived import read_source_images
+from data_prep.dicom.masks import choose_mask, read_mask, read_mask_file
 from data_prep.dicom.results import Algorithm, prostate_seg
 from integrations.monai_label.dicom_seg import nifti_to_dicom_seg, read_one_series
 

@@ -1,0 +1,79 @@
+"""``segment student.onnx IN OUT``: the prostate in a NIfTI, in a folder of them, or in a DICOM study.
+
+IN: a NIfTI (the mask is written as OUT, if OUT ends in .nii or .nii.gz, else into the folder OUT); a folder with NIfTI
+volumes (their masks are written into OUT); a folder tree with one DICOM study (SEG, report and picture are written into
+OUT). Research use only, not a medical device.
+
+Exit codes: 0 done; 1 not done, the line on stderr says why; 2 wrong usage.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from custom_components.foundation.errors import InputError, line_for
+from custom_components.foundation.nifti import is_nifti_name
+from custom_components.foundation.terminal import show_any_text
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code. A fault of the input or the disk gives one line, not a traceback."""
+    show_any_text()
+    options = _parser().parse_args(arguments)
+    try:
+        _run(options)
+    except KeyboardInterrupt:
+        print("error: interrupted", file=sys.stderr)
+    except Exception as error:
+        line = line_for(error)
+        if line is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
+    else:
+        return 0
+    return 1
+
+
+def _run(options: argparse.Namespace) -> None:
+    source, out = options.source, options.out
+    if not source.exists():
+        raise InputError("no such file or folder", source, "check the path")
+    # The student is opened before the volumes are read, and both modules load when they are needed.
+    from student_runner.student import Student
+
+    student = Student(options.student)
+    if not source.is_dir():
+        if not is_nifti_name(source):
+            raise InputError("is no NIfTI (*.nii, *.nii.gz)", source, "give a NIfTI, or the folder of a DICOM study")
+        from student_runner.niftis import segment_file
+
+        segment_file(student, source, out)
+    elif any(is_nifti_name(path) for path in source.iterdir()):
+        from student_runner.niftis import segment_folder
+
+        segment_folder(student, source, out)
+    elif not any(path.is_file() for path in source.rglob("*")):
+        raise InputError("holds neither a NIfTI volume nor a DICOM image", source, "check the path")
+    else:
+        from student_runner.studies import segment_study
+
+        segment_study(student, source, out, options.series, options.tie, options.psa)
+
+
+def _parser() -> argparse.ArgumentParser:
+    usage, _, rest = __doc__.partition("\n\n")
+    parser = argparse.ArgumentParser(
+        prog="segment", description=f"{usage}\n\n{rest}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("student", type=Path, metavar="student.onnx", help="the student, written by 'make export'")
+    parser.add_argument("source", type=Path, metavar="IN", help="a NIfTI, a folder of them, or of a DICOM study")
+    parser.add_argument("out", type=Path, metavar="OUT", help="the mask's file, or the folder of the results")
+    study = parser.add_argument_group("DICOM studies")
+    study.add_argument("--series", metavar="REGEX", help="only series of this description or UID")
+    study.add_argument("--tie", metavar="finest|last", help="choice between several series that fit")
+    study.add_argument("--psa", metavar="NG_PER_ML", help="serum PSA: the report tells it, and the PSA density")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

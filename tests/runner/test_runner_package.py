@@ -1,0 +1,85 @@
+"""The runner's package: what it holds, and what it needs."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+RUNNER = Path(__file__).parents[2] / "runner"
+PROJECT = tomllib.loads((RUNNER / "pyproject.toml").read_text())
+SHARED = PROJECT["tool"]["setuptools"]["py-modules"]
+OWN = ("custom_components", "data_prep", "student_runner")
+# What a user of the runner does not have. highdicom brings Pillow.
+ABSENT = ("torch", "monai", "scipy", "skimage", "matplotlib", "itk", "yaml", "filelock", "ignite")
+
+
+def imported(file):
+    """The modules of the project that a file imports, at its top or within a function."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in OWN:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names if name.name.split(".")[0] in OWN)
+
+
+def file_of(module, repository):
+    path = (RUNNER if module.startswith("student_runner") else repository) / module.replace(".", "/")
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+
+
+def test_the_package_holds_all_modules_that_it_uses_and_no_other(repository):
+    to_read = {f"student_runner.{file.stem}" for file in (RUNNER / "student_runner").glob("[!_]*.py")}
+    to_read.add("student_runner.__main__")
+    used = set()
+    while to_read:
+        module = to_read.pop()
+        used.add(module)
+        to_read |= set(imported(file_of(module, repository))) - used
+    modules = {module for module in used if not file_of(module, repository).name.startswith("__init__")}
+    assert {module for module in modules if not module.startswith("student_runner")} == set(SHARED)
+
+
+@pytest.mark.parametrize("with_dicom", [False, True])
+def test_it_loads_where_torch_and_monai_cannot_be_loaded(with_dicom, repository):
+    absent = [*ABSENT, *(() if with_dicom else ("pydicom", "highdicom", "PIL", "gdcm"))]
+    modules = [module for module in SHARED if with_dicom or not module.startswith("data_prep.dicom")]
+    modules += ["student_runner.__main__", "student_runner.niftis", *(["student_runner.studies"] if with_dicom else [])]
+    code = f"""
+import sys
+sys.path[:0] = [{str(RUNNER)!r}, {str(repository)!r}]
+sys.modules.update(dict.fromkeys({absent}))
+for name in {modules}:
+    __import__(name)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_dicom_study_without_the_extra_is_one_line(repository):
+    code = f"""
+import sys
+sys.path[:0] = [{str(RUNNER)!r}, {str(repository)!r}]
+sys.modules.update(pydicom=None)
+import student_runner.studies
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.strip().endswith(
+        "a DICOM study needs the package pydicom; install the runner with its extra: pip install '.[dicom]'"
+    )
+
+
+def test_the_versions_are_those_that_the_project_is_tested_with(repository):
+    # MONAI Deploy pins Pillow, which the project's own requirements leave to other packages.
+    files = [repository / folder / "requirements.txt" for folder in ("integrations/monai_deploy", ".")]
+    pins = dict(pin for file in files for pin in re.findall(r"^([\w-]+)==(\S+)$", file.read_text(), re.MULTILINE))
+    project = PROJECT["project"]
+    for asked in (*project["dependencies"], *project["optional-dependencies"]["dicom"]):
+        name, version = asked.split("==")
+        assert pins[name] == version, name
+
+
+def test_the_licence_is_the_projects(repository):
+    assert (RUNNER / "LICENSE").read_text() == (repository / "LICENSE").read_text()
