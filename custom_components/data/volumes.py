@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from custom_components.foundation.errors import InputError
 from custom_components.foundation.volumes import check_volumes
 
 
