@@ -262,7 +262,7 @@ def test_the_folds_of_a_model_are_one_row_of_all_cases(small):
     assert "pspnet" in write_report(small).read_text()
     # A fold that is scored on the cases of another one is refused.
     change(small / "study.json", split={**split, "folds": {**hashes, "fold2": "d" * 64}})
-    with pytest.raises(InputError, match=r"evaluated on another split than the study's"):
+    with pytest.raises(InputError, match=r"\A\S*evaluation\.json: evaluated on another split than the study's"):
         load_study(small)
 
 

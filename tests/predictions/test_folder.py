@@ -149,13 +149,13 @@ def test_a_grid_that_does_not_cover_the_image_is_refused(tmp_path, image):
 def test_wrong_values_are_refused(folder, image, change, message):
     file = folder / "case_PZ.nii.gz"
     save(file, change(np.asanyarray(nibabel.load(file).dataobj)), affine_of(file))
-    with pytest.raises(InputError, match=rf"case_PZ\.nii\.gz: {message}"):
+    with pytest.raises(InputError, match=rf"\A\S*case_PZ\.nii\.gz: {message}"):
         read(folder, image)
 
 
 def test_classes_that_do_not_sum_to_1_are_refused(tmp_path, probs, image):
     save(tmp_path / "maps" / "case.nii.gz", probs * 0.9, affine_of(image))
-    with pytest.raises(InputError, match=r"case\.nii\.gz: has classes that sum to 0\.9 to 0\.9, not to 1;"):
+    with pytest.raises(InputError, match=r"\A\S*case\.nii\.gz: has classes that sum to 0\.9 to 0\.9, not to 1;"):
         read(tmp_path / "maps", image, {"prostate": [1, 2]})
 
 
@@ -168,7 +168,7 @@ def test_a_folder_that_lacks_cases_is_refused(folder):
 
 def test_a_missing_file_of_a_class_is_named(folder):
     (folder / "case_TZ.nii.gz").unlink()
-    with pytest.raises(InputError, match=r"holds predictions of 0 of 1 cases, .* looked for case_TZ\.nii\.gz\)"):
+    with pytest.raises(InputError, match=r"\A\S*maps: holds predictions of 0 of 1 cases, .*case_TZ\.nii\.gz\)"):
         PredictionFolder(folder, ["case"], STUDENT, ZONES)
 
 
@@ -180,19 +180,19 @@ def test_a_missing_folder_is_named(tmp_path):
 def test_a_prediction_of_another_image_is_found(folder, image):
     Record("UNet", ["background", "PZ", "TZ"], "0" * 64, images={"case": file_sha256(image)}).write(folder)
     save(image, np.ones((12, 10, 5), np.float32), affine_of(image))
-    with pytest.raises(InputError, match=r"predictions\.json: case was predicted from another file than .*case\.nii"):
+    with pytest.raises(InputError, match=r"\A\S*predictions\.json: case was predicted from another file .*case\.nii"):
         read(folder, image)
 
 
 def test_a_damaged_record_is_named(folder, image):
     (folder / "predictions.json").write_text(json.dumps({"name": "UNet", "classes": "PZ"}))
-    with pytest.raises(InputError, match=r"predictions\.json: has no fit value of classes, weights_sha256"):
+    with pytest.raises(InputError, match=r"\A\S*predictions\.json: has no fit value of classes, weights_sha256"):
         read(folder, image)
 
 
 @pytest.mark.parametrize("confidence", [0.5, 0, 1.01, -1, "much", True, float("nan")])
 def test_a_confidence_that_is_none_is_refused(folder, image, confidence):
-    with pytest.raises(InputError, match=rf"maps: confidence: {confidence!r} is not above 0.5 and at most 1;"):
+    with pytest.raises(InputError, match=rf"\A\S*maps: confidence: {confidence!r} is not above 0.5 and at most 1;"):
         read(folder, image, confidence=confidence)
 
 
@@ -207,7 +207,7 @@ def test_a_confidence_that_is_none_is_refused(folder, image, confidence):
 )
 def test_masks_of_other_labels_are_refused(tmp_path, image, voxels, channels, message):
     save(tmp_path / "masks" / "case.nii.gz", voxels.astype(np.float32), affine_of(image))
-    with pytest.raises(InputError, match=rf"case\.nii\.gz: {message}"):
+    with pytest.raises(InputError, match=rf"\A\S*case\.nii\.gz: {message}"):
         read(tmp_path / "masks", image, channels, confidence=0.9)
 
 

@@ -142,20 +142,20 @@ def test_every_view_of_a_slice_is_kept(
 
 def test_refuses_slices_that_change(ensemble, cases, preprocessing, random_transforms, cache_dir, tmp_path):
     slices = SliceDataset(cases[:1], preprocessing, tmp_path / "prepared", random_transforms())
-    with pytest.raises(InputError, match="cache_teachers: slices change at random"):
+    with pytest.raises(InputError, match=r"\A\S*cache_teachers: slices change at random"):
         CachedTeachers(ensemble, slices, LOSS, CPU, cache_dir)
 
 
 def test_refuses_what_does_not_fit_on_the_disk(ensemble, slices, cache_dir, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=1000))
-    with pytest.raises(InputError, match=r"cache_teachers: needs 0\.\d\d GB in .*teachers, where 0\.00 GB are free; "):
+    with pytest.raises(InputError, match=r"\Acache_teachers: needs 0\.\d\d GB in .*, where 0\.00 GB are free; "):
         CachedTeachers(ensemble, slices, LOSS, CPU, cache_dir)
     assert not written(cache_dir)
 
 
 def test_refuses_two_cases_of_one_name(ensemble, cases, preprocessing, cache_dir, tmp_path):
     twins = [{**case, "case": "Case00"} for case in cases[:2]]
-    with pytest.raises(InputError, match="two cases are called Case00"):
+    with pytest.raises(InputError, match=r"\A\S*two cases are called Case00"):
         CachedTeachers(ensemble, SliceDataset(twins, preprocessing, tmp_path / "prepared"), LOSS, CPU, cache_dir)
 
 

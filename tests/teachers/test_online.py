@@ -85,16 +85,16 @@ def test_saves_each_teacher_as_its_bundle_would_load_it(make, tmp_path):
 
 
 def test_what_does_not_fit_is_told(make):
-    with pytest.raises(InputError, match="no teacher given"):
+    with pytest.raises(InputError, match=r"\A\S*no teacher given"):
         make(teachers=[])
-    with pytest.raises(InputError, match=r"espnet/configs/train\.json: no tap stride4, which the student has"):
+    with pytest.raises(InputError, match=r"\A\S*espnet/configs/train\.json: no tap stride4, which the student has"):
         make(teachers="espnet", keys=("stride2", "stride4"))
-    with pytest.raises(InputError, match="teacher has 2 classes, the student 3"):
+    with pytest.raises(InputError, match=r"\A\S*train\.json: teacher has 2 classes, the student 3"):
         make(teachers="espnet", out_channels=3)
 
 
 def test_one_process_only(make, monkeypatch):
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
-    with pytest.raises(InputError, match="online: teachers learn in one process only; start the training without"):
+    with pytest.raises(InputError, match=r"\Aonline: teachers learn in one process only; .* without torchrun"):
         make()

@@ -146,7 +146,7 @@ def test_bundles_alone_are_no_predictions(load, slices):
 
 def test_whether_the_model_saw_test_cases_must_be_said(folder, load, slices):
     with pytest.raises(
-        InputError, match=r"nnunet: no file tells whether its model was trained on .* test cases; say it"
+        InputError, match=r"\A\S*nnunet: no file tells whether its model was trained on .* test cases; say it"
     ):
         load(str(folder), slices(), HELD_OUT)
     for said in (False, True):
@@ -164,7 +164,7 @@ def test_a_record_of_the_models_cases_is_checked(folder, load, slices):
     seen["validation"] = [{"voxel_sha256": "cc", "site": "HK"}]
     (folder / "predictions.json").write_text(json.dumps({**record, "cases": seen}))
     # The record counts more than the user's word.
-    with pytest.raises(InputError, match=r"predictions\.json: 1 of the student's test cases were in this teacher's"):
+    with pytest.raises(InputError, match=r"\A\S*predictions\.json: 1 of the .* test cases were in this teacher's"):
         load(str(folder), slices(), HELD_OUT, False)
 
 
@@ -181,7 +181,7 @@ def test_other_files_or_settings_are_another_teacher(folder, load, slices, cases
 
 def test_a_folder_that_lacks_cases_is_refused(folder, load, slices, cases):
     (folder / f"{cases[1]['case']}_prostate.nii.gz").unlink()
-    with pytest.raises(InputError, match=r"nnunet: holds predictions of 1 of 2 cases, 1 are missing"):
+    with pytest.raises(InputError, match=r"\A\S*nnunet: holds predictions of 1 of 2 cases, 1 are missing"):
         load(str(folder), slices())
 
 
@@ -189,7 +189,7 @@ def test_a_prepared_file_that_vanishes_is_told_in_one_line(folder, load, slices,
     teachers = load(str(folder), slices())
     for file in (tmp_path / "predictions").glob("*.npy"):
         file.unlink()
-    with pytest.raises(InputError, match=r"nnunet: a file that was prepared from it was removed or changed"):
+    with pytest.raises(InputError, match=r"\A\S*nnunet: a file that was prepared from it was removed or changed"):
         TaughtSlices(slices(), teachers)[0]
 
 

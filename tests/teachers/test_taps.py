@@ -48,7 +48,7 @@ def test_keeps_nothing_unless_armed_and_nothing_after_collect(network):
     taps.collect(["early"])
     assert taps._features == {}
     network(IMAGE)
-    with pytest.raises(RuntimeError, match=r"\['early'\] saw no forward pass"):
+    with pytest.raises(RuntimeError, match=r"\Ataps \['early'\] saw no forward pass"):
         taps.collect(["early"])
 
 
@@ -57,7 +57,7 @@ def test_arming_again_forgets_the_pass_before(network):
     taps.arm()
     network(IMAGE)
     taps.arm()
-    with pytest.raises(RuntimeError, match="early"):
+    with pytest.raises(RuntimeError, match=r"\Ataps \['early'\] saw"):
         taps.collect(["early"])
 
 
@@ -65,7 +65,7 @@ def test_a_module_that_did_not_run_is_named(network):
     taps = Taps(network, {"early": "first", "late": "second"})
     taps.arm()
     network.first(IMAGE)
-    with pytest.raises(RuntimeError, match=r"taps \['late'\] saw no forward pass"):
+    with pytest.raises(RuntimeError, match=r"\Ataps \['late'\] saw no forward pass"):
         taps.collect(["early", "late"])
 
 
@@ -73,7 +73,7 @@ def test_a_module_that_did_not_run_is_named(network):
     ("path", "hint"), [("secnd", "near ones: second"), ("zzz", "top level: first, second"), ("", "top level: first")]
 )
 def test_an_unknown_path_lists_what_there_is(network, path, hint):
-    with pytest.raises(InputError, match=f"tap stride8: Sequential has no module '{path}' \\({hint}"):
+    with pytest.raises(InputError, match=rf"\A\S*tap stride8: Sequential has no module '{path}' \({hint}"):
         Taps(network, {"stride8": path})
 
 
