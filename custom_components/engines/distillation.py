@@ -16,7 +16,7 @@ from custom_components.loss_terms import DISTILLING
 from custom_components.losses import DistillationLoss
 from custom_components.losses.term import Answer, Output
 from custom_components.not_finite import LOWER, MEND, OTHER_TEACHER, not_finite
-from custom_components.teachers import Batch, OnlineTeachers, Taps, Teachers
+from custom_components.teachers import Batch, OnlineTeachers, Taps, TaughtSlices, Teachers
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +60,9 @@ class DistillationTrainer(SupervisedTrainer):
         if unlabeled_weights is not None:
             loss_function.unlabeled_weights.measured(unlabeled_weights)
         self.teachers = teachers.to(self.state.device)
+        slices = getattr(self.data_loader, "dataset", None)
+        if isinstance(slices, TaughtSlices):
+            slices.take_answers_of(teachers)
         self.student_taps = student_taps
         self.add_event_handler(Events.EPOCH_STARTED, self._tell_progress)
         self.add_event_handler(Events.ITERATION_STARTED, self.student_taps.arm)

@@ -1,11 +1,12 @@
 """The slices of a training together with the stored answers of its teachers."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch.utils.data import Dataset
 
 from custom_components.data import SliceDataset
-from custom_components.teachers.teachers import Teachers
+from custom_components.teachers.teachers import StoredTeacher, Teachers
 
 ANSWERS = "answers"
 
@@ -18,11 +19,17 @@ class TaughtSlices(Dataset):
 
     Args:
         dataset: the slices.
-        teachers: the teachers of the training.
+        teachers: the teachers. In a config the trainer names them, by :meth:`take_answers_of`. MONAI's ``DataLoader``
+            seeds torch's generator, so the loader must be made before the teachers draw their first weights: otherwise
+            a seed would give another order of the slices.
     """
 
-    def __init__(self, dataset: SliceDataset, teachers: Teachers) -> None:
+    def __init__(self, dataset: SliceDataset, teachers: Teachers | None = None) -> None:
         self.dataset = dataset
+        self._stored: Mapping[str, StoredTeacher] = teachers.stored if teachers is not None else {}
+
+    def take_answers_of(self, teachers: Teachers) -> None:
+        """Add the stored answers of these teachers to the samples; call it before the loader starts its workers."""
         self._stored = teachers.stored
 
     def __len__(self) -> int:
