@@ -201,8 +201,8 @@ def test_a_confidence_that_is_none_is_refused(folder, image, confidence):
     [
         (np.full((12, 10, 5), 0.5), None, "holds fractions, not the labels of a mask;"),
         (np.full((12, 10, 5), np.nan), None, "holds fractions, not the labels of a mask;"),
-        (np.full((12, 10, 5), 255.0), None, "holds the labels 255, of which no class is made;"),
-        (np.full((12, 10, 5), 255.0), {"prostate": [1, 2]}, "holds the labels 255, of which no class is made;"),
+        (np.full((12, 10, 5), 255.0), None, "holds the labels 255, which belong to no class;"),
+        (np.full((12, 10, 5), 255.0), {"prostate": [1, 2]}, "holds the labels 255, which belong to no class;"),
     ],
 )
 def test_masks_of_other_labels_are_refused(tmp_path, image, voxels, channels, message):
@@ -233,7 +233,7 @@ def test_a_mask_without_a_confidence_says_what_to_do(tmp_path, image):
         ({"prostate": ["SV"]}, "classes: no channel SV in this folder, it has the classes background, PZ, TZ"),
         (
             {"background": 0, "prostate": [1]},
-            "classes: no class is made of channel TZ; name it, or leave out",
+            "classes: channel TZ belongs to no class; name it, or leave out",
         ),
         (None, r"has the classes background, PZ, TZ, the student background, prostate; .* {prostate: \[PZ, TZ\]}"),
     ],
