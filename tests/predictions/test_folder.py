@@ -1,4 +1,4 @@
-"""Predictions in NIfTI files, on the image's grid or another; and what is refused, each in one line with its file."""
+"""Predictions in NIfTI files, on the image's grid or on another one. Bad files are refused in one line each."""
 
 import json
 import re
@@ -86,7 +86,7 @@ def test_axes_that_point_elsewhere_are_turned_not_resampled(folder, probs, image
 
 
 def test_a_finer_and_larger_grid_is_resampled_at_its_places(tmp_path, image):
-    """A prediction that is linear in space is found again, whatever its grid: spacing, axes and origin are others."""
+    """A prediction that is linear in space keeps its values on the image's grid, with any spacing, axes and origin."""
 
     def linear(affine, shape):
         points = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1) @ affine[:3, :3].T
@@ -101,7 +101,7 @@ def test_a_finer_and_larger_grid_is_resampled_at_its_places(tmp_path, image):
 
 
 def test_a_grid_of_coarser_voxels_over_the_same_box_covers_the_image(tmp_path, image):
-    """Two voxels of the image in one: the image's outer voxels have their centres beyond the coarser ones'."""
+    """The prediction's voxels are twice as long: the image's outer voxels have their centres outside of its centres."""
     affine = affine_of(image) @ np.array([[2, 0, 0, 0.5], [0, 2, 0, 0.5], [0, 0, 1, 0], [0, 0, 0, 1.0]])
     save(tmp_path / "maps" / "case_prostate.nii.gz", np.full((6, 5, 5), 0.25, np.float32), affine)
     np.testing.assert_allclose(read(tmp_path / "maps", image, None)[1], 0.25, atol=1e-6)
