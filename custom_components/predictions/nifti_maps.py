@@ -80,7 +80,7 @@ class FourD:
     Args:
         folder: holds the files.
         classes: the channels of each class of the student.
-        names: the channels' names, if the folder's ``predictions.json`` or ``dataset.json`` holds them.
+        names: the channels' names; None if the folder does not name them.
     """
 
     def __init__(self, folder: Path, classes: ClassMap, names: list[str] | None = None) -> None:
