@@ -13,7 +13,7 @@ PAIRS := RUNMC,BMC I2CVB,UCL BIDMC,HK
 SITES ?= $(if $(DATASET),,$(PAIRS))
 SEEDS ?=
 JOBS ?= 2
-# Ids of own data are hashed. If SITES is given, the user has said that the folders are sites and not patients.
+# The import hashes the ids of a user's data. A user who gives SITES has said that the folders are sites and not patients.
 IMPORT ?= $(if $(DATASET),$(if $(SITES),--site-folders),--keep-ids)
 ABSPATH := $(PY) -c 'import os, sys; print(os.path.abspath(sys.argv[1]))'
 
@@ -35,7 +35,7 @@ $(READY): requirements.txt tests/requirements.txt pyproject.toml
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-demo: $(READY)  ## run the main job: three limited teachers, a baseline, a distilled student, one report
+demo: $(READY)  ## run the main job: train three limited teachers and a baseline, distil a student, write one report
 	@set -f; raw=; name=demo; \
 	if [ -n "$$DATASET" ]; then raw=$$($(ABSPATH) "$$DATASET"); name=$$(basename "$$raw"); fi; \
 	out=$${OUT:-runs/$$name}; raw=$${raw:-$$($(ABSPATH) "$$out/phantom")}; \
@@ -85,7 +85,7 @@ card: bundle-given $(READY)  ## write a trained bundle's evaluation into the mod
 package: bundle-given $(READY)  ## pack the trained BUNDLE (name or folder) into one zip that runs with MONAI alone
 	$(PY) -m custom_components.bundle package "$$BUNDLE"
 
-# make export BUNDLE=enet [CALIBRATE=<dataset> [DATALIST=<the split trained with>]]
+# make export BUNDLE=enet [CALIBRATE=<dataset> [DATALIST=<split file of the training>]]
 export: bundle-given $(READY)  ## export the trained BUNDLE to student.onnx, TorchScript, ONNX and a Triton repository; with CALIBRATE also to INT8
 	$(PY) -m custom_components.bundle export "$$BUNDLE" $(if $(CALIBRATE),--calibrate "$$CALIBRATE") $(if $(DATALIST),--datalist "$$DATALIST")
 

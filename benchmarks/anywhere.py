@@ -1,11 +1,12 @@
-"""Each way to use a student, from the start of its program to its results, on one core: seconds, memory, disk space.
+"""Measure the time, memory and disk space of each way to run a student, on one core, from the start to the results.
 
     python -m benchmarks.anywhere --out docs/results --study <folder of a DICOM study>
     python -m benchmarks.anywhere --quick
 
 The runner is installed into an environment of its own, as a user would install it. Every run is a new process, bound to
-one core; the ways take turns, so that other work on the machine slows all of them. The weights are random, so masks are
-noise: the largest component of a true mask takes less time and memory. MONAI Deploy is measured where .venv-deploy is.
+one core. The ways take turns, so that other work on the machine slows all of them in the same way. The weights are
+random, so the masks are noise; to find the largest component of a true mask takes less time and memory. MONAI Deploy is
+measured only if .venv-deploy exists.
 """
 
 import argparse
@@ -37,7 +38,7 @@ from experiments.complexity import describe_machine, render_machine
 REPOSITORY = Path(__file__).parents[1]
 COLUMNS = ("way", "seconds", "of it computing", "peak memory", "environment")
 STUDENT, TEACHER = "enet", "pspnet"
-# A process's peak memory counts that of the process that starts it, so a small one stands between.
+# The peak memory of a process includes that of the process that starts it. So a small process starts the measured one.
 LAUNCHER = """
 import json, os, sys, time
 core, log, *command = sys.argv[1:]
@@ -56,9 +57,9 @@ class Way:
     """One way to use a student.
 
     Attributes:
-        name: in the table.
-        command: the process, with all its arguments.
-        environment: variables of the process besides those of this one.
+        name: the name in the table.
+        command: the program of the process, with all its arguments.
+        environment: variables of the process in addition to those of this process.
         packages: the folder with the installed packages.
     """
 
@@ -69,7 +70,7 @@ class Way:
 
 
 def make_bundle(name: str, folder: Path, size: int) -> Bundle:
-    """A bundle with random weights, and their exports."""
+    """Make a copy of a shipped bundle with random weights."""
     copy_bundle(name, folder, size)
     bundle = read_bundle(str(folder))
     bundle.model_file.parent.mkdir()
@@ -79,7 +80,7 @@ def make_bundle(name: str, folder: Path, size: int) -> Bundle:
 
 
 def export_file(bundle: Bundle, size: int) -> Path:
-    """The bundle's ``student.onnx``."""
+    """Export a bundle and return its ``student.onnx``."""
     models = bundle.model_file.parent
     export_onnx(bundle, models / "model.onnx")
     notes = {"format": FORMAT, "name": bundle.name, "version": "0", "image_size": str(size), "field_of_view": "null"}
@@ -174,12 +175,12 @@ def render(rows: Sequence[Mapping[str, Any]], machine: Mapping[str, Any], size: 
     ]
     return f"""# Where a student runs
 
-Each way from the start of its program to its results, on one core. "volume" is a NIfTI of {size}x{size}x{slices} to its
-mask; "study" is a DICOM study of seven series in 164 files, of which a series of 19 slices of 384x384 becomes SEG,
-report and picture. "of it computing" is the time of the processor; the rest of the seconds is waiting, for the disk or
-for other work on the machine. "environment" is the disk space of the installed packages. The ways take turns; each
-figure is the median of {rounds} rounds. `python -m benchmarks.anywhere --out docs/results --study <folder>` writes this
-page.
+Each row is one way to run a student, measured on one core from the start of its program to its results. A "volume" is
+a NIfTI of {size}x{size}x{slices}, which becomes a mask. The "study" is a DICOM study of seven series in 164 files; its
+T2w series of 19 slices of 384x384 becomes SEG, report and picture. "of it computing" is the time of the processor; in
+the rest of the seconds the program waits for the disk or for other work on the machine. "environment" is the disk space
+of the installed packages. The ways take turns. Each figure is the median of {rounds} rounds.
+`python -m benchmarks.anywhere --out docs/results --study <folder>` writes this page.
 
 {markdown_table(COLUMNS, cells, aligned=True)}
 

@@ -1,11 +1,11 @@
-"""The time from a volume's file to its mask, on the CPU: a teacher, and ENet as bundle, TorchScript, ONNX and INT8.
+"""Measure on the CPU how long a teacher and each export of ENet need from a volume's file to its mask.
 
     python -m benchmarks.inference --out docs/results    # 384x384x24, three rounds
     python -m benchmarks.inference --quick
 
 Every variant runs the bundle's ``inference.json`` with another network. Each variant has a process of its own, so that
-the peak memory is the variant's alone. The processes take turns, so that other work on the machine slows all of them.
-The weights are random: time and memory do not depend on them.
+the peak memory is the variant's alone. The processes take turns, so that other work on the machine slows all of
+them in the same way. The weights are random: time and memory do not depend on them.
 """
 
 import argparse
@@ -109,10 +109,11 @@ def render(rows: Sequence[Mapping[str, Any]], machine: Mapping[str, Any], size: 
     ]
     return f"""# Inference on the CPU
 
-Each variant segments one volume of {size}x{size}x{slices} by the bundle's `inference.json`. "file to mask" is the time
-from the NIfTI file to the mask, without the start of the program; "network" is the time of the forward passes. Each
+Each variant segments one volume of {size}x{size}x{slices} as the bundle's `inference.json` says.
+"file to mask" is the time from the NIfTI file to the mask, without the start of the program; "network" is the time of
+the forward passes. Each
 variant runs in a process of its own, and the variants take turns. Each time is the median of {rounds} rounds. Each
-ratio divides by the first row. `python -m benchmarks.inference --out docs/results` writes this page.
+ratio compares a row with the first row. `python -m benchmarks.inference --out docs/results` writes this page.
 
 {markdown_table(COLUMNS, cells, aligned=True)}
 

@@ -7,7 +7,7 @@ from custom_components.foundation.errors import InputError
 
 
 def weight_average(network: nn.Module, decay: float) -> EMAHandler | None:
-    """The handler that keeps the exponential moving average of the weights; None with decay 0.
+    """The handler that keeps the exponential moving average of the weights; None if the decay is 0.
 
     After each step, average = decay · average + (1 - decay) · weights (Polyak and Juditsky 1992, with the exponential
     weights of Tarvainen and Valpola 2017, arXiv 1703.01780). Batch-norm statistics, which are averages already, are
@@ -15,10 +15,10 @@ def weight_average(network: nn.Module, decay: float) -> EMAHandler | None:
 
     Args:
         network: the network that is trained.
-        decay: share of the former average, from 0 to below 1. At 0.99 the average reaches back about 100 steps.
+        decay: share of the former average, from 0 to below 1. With 0.99 the average reaches back about 100 steps.
 
     Raises:
-        InputError: if the decay is another value.
+        InputError: if the decay is not such a number.
     """
     if isinstance(decay, bool) or not isinstance(decay, int | float) or not 0 <= decay < 1:
         raise InputError(f"{decay!r} is no share", "ema_decay", advice="give a number from 0 to below 1, such as 0.99")

@@ -22,12 +22,12 @@ MOST_SIMILAR = 3
 
 
 def check_names(options: Iterable[str], config_files: Iterable[str]) -> None:
-    """Check that the config, or MONAI, has each option.
+    """Check that every option is an entry of a config, or an option of MONAI itself.
 
-    If a part of the config is a component, such as the optimizer, every argument of its class is also an option.
+    If a part of a config is a component, such as the optimizer, every argument of its class is also an option.
 
     Args:
-        options: ids such as ``train::trainer::max_epochs``.
+        options: ids of options, such as ``train::trainer::max_epochs``.
         config_files: the config files.
 
     Raises:
@@ -43,7 +43,7 @@ def check_names(options: Iterable[str], config_files: Iterable[str]) -> None:
 
 
 def _has(config: Mapping[str, Any], option: str) -> bool:
-    # A config that is laid over another one has keys with a whole path: train::dataloader::shuffle.
+    # In a config that is laid over another one, a key may be a whole path, such as train::dataloader::shuffle.
     if any(f"{option}{SEPARATOR}".startswith(f"{key}{SEPARATOR}") for key in config if SEPARATOR in key):
         return True
     place: Any = config
@@ -52,7 +52,8 @@ def _has(config: Mapping[str, Any], option: str) -> bool:
         if isinstance(place, list):
             place = dict(zip(map(str, range(len(place))), place, strict=True))
         is_component = isinstance(place, Mapping) and TARGET in place
-        # The option replaces a reference. A component may take a table with any keys, such as the terms of a loss.
+        # If the place is a reference, its table is not in the config. If it is a table that a component takes, such as
+        # the terms of a loss, it may have any keys. In both cases the name cannot be checked.
         if not isinstance(place, Mapping) or (is_argument and not is_component):
             return True
         is_argument = is_argument or is_component
@@ -84,7 +85,10 @@ def _all_names(config: Any, parent: str = "") -> Iterator[str]:
 
 
 def _similar(option: str, names: list[str]) -> list[str]:
-    """The ids whose last parts are most like the option's. Among equal parts, one at the same place comes first."""
+    """The ids whose last part is most similar to the option's.
+
+    If several ids have the same last part, only one is given: the one below the option's own parent comes first.
+    """
     parent, _, last = option.rpartition(SEPARATOR)
     by_last: dict[str, list[str]] = {}
     for name in sorted(names, key=lambda name: name.rpartition(SEPARATOR)[0] != parent):

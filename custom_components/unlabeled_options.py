@@ -18,11 +18,12 @@ def unlabeled_settings(
     Args:
         unlabeled: whether to learn from images without masks.
         adapt_teachers: whether to re-estimate the teachers' batch-norm statistics.
-        unlabeled_weighting: the loss's option of this name, one of four words.
-        pseudo_labels: the loss's option of this name, or ``"none"``.
+        unlabeled_weighting: the option of the loss with this name; one of four words.
+        pseudo_labels: the option of the loss with this name, or ``"none"``.
 
     Raises:
-        InputError: if a word is another one. Text from outside must not reach a config, where it can be code.
+        InputError: if a word is unknown. Text from outside must not reach a config, because text in a config can be
+            code.
     """
     words = {"unlabeled_weighting": unlabeled_weighting, "pseudo_labels": pseudo_labels}
     for name, word in words.items():

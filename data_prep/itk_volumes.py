@@ -24,7 +24,7 @@ def read_itk_volume(path: Path) -> Volume:
     try:
         header = itk.ImageIOFactory.CreateImageIO(str(path), itk.CommonEnums.IOFileMode_ReadMode)
         if header is None:
-            raise InputError("is no image that itk reads, or only its start", path, advice="copy or export it again")
+            raise InputError("is no image that itk reads, or is cut off", path, advice="copy or export it again")
         header.SetFileName(str(path))
         header.ReadImageInformation()
         shape = tuple(int(header.GetDimensions(axis)) for axis in range(header.GetNumberOfDimensions()))

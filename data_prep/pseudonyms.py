@@ -1,7 +1,7 @@
 """Names that do not identify patients: keyed hashes (HMAC-SHA256, RFC 2104) instead of the source's ids.
 
-Without the key nobody can find the id of a hash by trying ids. With the same key a patient gets the same id in every
-import. The key stays at the site and is never part of a dataset.
+Without the key, nobody can find the source's id by hashing all possible ids. With the same key, a patient gets the same
+hash in every import. The key stays at the site and is never part of a dataset.
 """
 
 import hashlib
@@ -33,7 +33,10 @@ class Pseudonyms:
 
     @property
     def scheme(self) -> str:
-        """A name of the kind of ids: ``kept``, or a short name of the key. Only datasets with the same scheme fit."""
+        """A name for the way in which ids are made: ``kept``, or a short name of the key.
+
+        Ids of two datasets can be compared, and the datasets joined, only if both have the same scheme.
+        """
         return "kept" if self.key is None else f"hmac-sha256 {self._hash('key')[:8]}"
 
     def case_id(self, case: SourceCase) -> str:
@@ -49,7 +52,7 @@ class Pseudonyms:
         return self._name("path", path)
 
     def require_sites(self, listing: Listing, folder: Path) -> None:
-        """Refuse names of sites that are only names of folders, because these may be names of patients.
+        """Refuse sites whose names were taken from folders, because a folder may have the name of a patient.
 
         Raises:
             InputError: if ids are hashed and a site's name was guessed from a folder.
@@ -95,7 +98,9 @@ def load_key(path: Path) -> bytes:
     except OSError as error:
         raise InputError(f"{path}: no key can be read or made here ({error.strerror}); give --key-file") from error
     if len(key) < KEY_BYTES:
-        raise InputError(f"{path}: is too short for a key; remove it for a new one, or give --key-file")
+        raise InputError(
+            f"{path}: is too short for a key; remove the file, so that a new key is made, or give --key-file"
+        )
     return key
 
 
@@ -105,7 +110,7 @@ def _make_key(path: Path) -> None:
     try:
         with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_hex(KEY_BYTES) + "\n")
-        # If several imports start at the same time, all use the key of the first one that comes here.
+        # If several imports start at the same time, the first one makes the key here, and the others use it.
         os.link(partial, path)
     except FileExistsError:
         pass

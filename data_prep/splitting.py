@@ -2,8 +2,8 @@
 
 All cases of a patient go into one list, every site is split with the same fractions, and the seed decides the order.
 splits/all.json holds all sites. A group of sites (for a teacher that is trained on these only) gets a file of its own,
-with the same test cases as all.json. Cases without a mask are listed as unlabeled, for distillations that use them; a
-patient whose other cases are for validation or testing has none there.
+with the same test cases as all.json. Cases without a mask are listed as unlabeled; a distillation can use them. If a
+patient has a case in the validation or test list, the patient's cases without a mask are left out.
 """
 
 import argparse
@@ -19,7 +19,8 @@ from data_prep.dataset_file import read_dataset
 LISTS = ("training", "validation", "test")
 HELD_OUT = ("validation", "test")
 UNLABELED = "unlabeled"
-# With the mask's hash a corrected mask gives another split. The image alone decides whether two cases are the same.
+# Items hold the mask's hash, so that a corrected mask gives another split. Whether two cases are the same case depends
+# on the image alone.
 MASK_KEY = "label_sha256"
 ITEM_KEYS = ("image", "label", "case", "site", "patient", "voxel_sha256", MASK_KEY)
 
@@ -31,8 +32,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fractions", type=float, nargs=3, default=[80, 5, 15], metavar=percent, help="patients in percent"
     )
-    parser.add_argument("--groups", nargs="+", default=[], metavar="SITE[,SITE]", help="sites of one teacher each")
-    parser.add_argument("--leave-out", metavar="SITE", help="test only on the cases of this site, on all of them")
+    parser.add_argument(
+        "--groups",
+        nargs="+",
+        default=[],
+        metavar="SITE[,SITE]",
+        help="groups of sites; each group gets a split file, for one teacher",
+    )
+    parser.add_argument("--leave-out", metavar="SITE", help="test on all cases of this site and on no others")
     parser.add_argument("--seed", type=int, default=0)
 
 
@@ -43,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         print(_table(split))
     listed = sum(len(splits[0].get(key, [])) for key in (*LISTS, UNLABELED))
     if left_out := len(read_dataset(options.dataset)["cases"]) - listed:
-        print(f"cases without a mask that are left out: {left_out} (other cases of their patients choose or score)")
+        print(f"cases without a mask that are left out: {left_out} (their patients have validation or test cases)")
     return 0
 
 
@@ -63,8 +70,8 @@ def split_dataset(
         fractions: fractions of training, validation and test patients, in percent or with the sum 1.
         groups: groups of sites with a file each; a group is a text such as "UCL,HK".
         seed: decides the list of each patient.
-        leave_out: a site whose cases with masks are the test cases; the other sites' patients are for training and
-            validation.
+        leave_out: the site whose cases with masks are the test cases; the patients of all other sites are for training
+            and validation.
         folder: folder of the split files; by default ``splits`` in the dataset.
         fold: the number k and the count K of a cross-validation, 1 <= k <= K: the test patients are those of the k-th
             of K parts. Each patient is in one part, and each site is spread evenly over the parts.
@@ -74,8 +81,8 @@ def split_dataset(
 
     Raises:
         InputError: if ``dataset.json`` or the fractions are wrong, if a site is unknown or in two groups, if a list
-            would be empty and there are no cases without a mask, or if the folder already holds another split, which
-            models may have been trained on.
+            would be empty and there are no cases without a mask, or if the folder already holds another split, on
+            which models may have been trained.
     """
     shares = _shares(fractions)
     entries = read_dataset(dataset)["cases"]
@@ -157,7 +164,8 @@ def _split_cases(
         # The seed contains the site's name, so that the other sites do not change the assignment of a site's patients.
         random.Random(f"{seed} {site}").shuffle(order)
         if fold:
-            # The parts go round over all sites, so that they differ by one patient at most.
+            # The patients go to the parts in turn, and each site goes on where the last one stopped. So the sizes of
+            # the parts differ by one patient at most.
             number, count = fold
             tested = [patient for turn, patient in enumerate(order, len(place)) if turn % count == number - 1]
             order = tested + [patient for patient in order if patient not in tested]
@@ -175,7 +183,7 @@ def _split_cases(
 
 
 def _unlabeled(entries: Sequence[dict], lists: dict[str, list[dict]]) -> list[dict]:
-    """The cases without a mask, except those of patients whose other cases choose or score a model."""
+    """The cases without a mask, except those of patients who have validation or test cases."""
     held_out = {item["patient"] for key in HELD_OUT for item in lists[key]}
     free = [case for case in entries if not case["label"] and case["patient"] not in held_out]
     return [_item(case) for case in sorted(free, key=lambda case: case["case"])]
@@ -203,7 +211,7 @@ def _left_in(patients: int, shares: Sequence[float]) -> tuple[int, int]:
 def _split(name: str, sites: Sequence[str], lists: dict, seed: int, shares: Sequence[float]) -> dict:
     unlabeled = {UNLABELED: lists[UNLABELED]} if lists[UNLABELED] else {}
     for key in LISTS:
-        # A site that has images and few masks or none has no cases for all lists, and trains on what it has.
+        # A site with images and few or no masks may lack cases for some lists. It trains on the images that it has.
         if not lists[key] and not unlabeled:
             raise InputError(
                 f"split {name}: no {key} case; a site needs at least three patients to have all three lists"

@@ -15,10 +15,10 @@ FLOAT, FLAG = 4, 1  # bytes
 
 
 def say_disk_use(rows: Iterable[Row], inputs: Inputs) -> str | None:
-    """A line with the space that the cached answers of the rows' teachers take at most; None if no row caches any.
+    """A line with the largest space that the cached answers of the rows' teachers can take; None if no row caches any.
 
     Raises:
-        InputError: if they do not fit on the disk.
+        InputError: if the answers do not fit on the disk.
     """
     needed = answer_bytes(rows, inputs)
     if not needed:
@@ -55,7 +55,7 @@ def answer_bytes(rows: Iterable[Row], inputs: Inputs) -> int:
 
 
 def bytes_of_answer(student: Bundle, image_size: int) -> int:
-    """The size of an answer for one slice: logits of all classes; for each tap an importance map and the contrasts."""
+    """The bytes of an answer for one slice: logits of all classes, and for each tap an importance map and contrasts."""
     classes = student.out_channels
     pairs = classes * (classes - 1) // 2
     size = classes * image_size**2 * FLOAT

@@ -15,8 +15,8 @@ from experiments.plan import Plan
 def write_splits(plan: Plan, dataset: Path, out: Path) -> None:
     """Split the dataset by the plan's settings and write the split files into ``<out>/splits``.
 
-    In a cross-validation each fold has a folder of its own in it. If masks were corrected, the split has another hash
-    and replaces the former split. Rows that used the former masks are trained again.
+    In a cross-validation each fold has its own folder in ``<out>/splits``. If masks were corrected, the split has
+    another hash and replaces the former split. Rows that used the former masks are trained again.
 
     Raises:
         InputError: as :func:`split_dataset`, or if the lists hold other cases than before.
@@ -43,7 +43,7 @@ def read_splits(plan: Plan, out: Path) -> dict[str, dict[str, Any]]:
 
 
 def cases_sha256(split: Mapping[str, Any]) -> str:
-    """A hash of the cases in each list of a split; it does not depend on images and masks."""
+    """A hash of the lists of cases with masks in a split. It does not depend on the contents of images and masks."""
     return sha256_of(_without_hashes({part: split[part] for part in LISTS}))
 
 

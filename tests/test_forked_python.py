@@ -1,4 +1,4 @@
-"""A forked command ends and speaks as one in a new interpreter."""
+"""A forked command has the same exit code and the same output as a command in a new interpreter."""
 
 import os
 import subprocess

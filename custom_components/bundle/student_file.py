@@ -21,7 +21,8 @@ STUDENT = "student.onnx"
 # The version of the file's inputs, outputs and notes. The programs that use the file look at it.
 FORMAT = "prostate-student 1"
 POSTPROCESSING = (
-    "Of the mask, keep the largest component, whose voxels touch at faces, edges or corners. The graph does not do it."
+    "Keep the largest component of the mask: voxels that touch at faces, edges or corners belong together. The graph "
+    "does not do this."
 )
 # A network with a max-unpooling answers a difference in the last digit by another place of a value, at a few pixels.
 MEAN_TOLERANCE = 1e-4

@@ -1,4 +1,4 @@
-"""Reading a split: a Decathlon-style datalist."""
+"""Read a split file, which is a datalist in the style of the Decathlon."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,13 +21,13 @@ def load_datalist(datalist: str | Path, part: str, dataset_dir: str | Path) -> l
 
     Args:
         datalist: the split file.
-        part: ``training``, ``validation``, ``test`` or ``unlabeled``, the images without masks. A split file without
-            the list ``unlabeled`` has none of them.
+        part: ``training``, ``validation``, ``test`` or ``unlabeled`` (images without masks). If the split file has no
+            list ``unlabeled``, the result is empty.
         dataset_dir: the folder that the split's paths are relative to.
 
     Raises:
         InputError: if the split file is missing, is no JSON object, or has no such part; if a case has no image; if an
-            image without a mask is of a patient whose cases choose or score the student.
+            image without a mask is of a patient who also has a validation or test case.
     """
     if not Path(datalist).is_file():
         raise InputError(f"{datalist}: no such split; give --dataset_dir (and --datalist), or run data_prep split")
@@ -50,7 +50,7 @@ def case_name(case: Mapping[str, Any]) -> str:
 def patients_in_two_lists(
     split: Mapping[str, Any], part: str, others: Sequence[str] = HELD_OUT
 ) -> list[tuple[str, str, str]]:
-    """The cases of one part that are of the same patient, or the same image, as a case of other parts.
+    """The cases of one part that have the same patient, or the same image, as a case of another part.
 
     Args:
         split: the content of a split file.
@@ -72,7 +72,7 @@ def patients_in_two_lists(
 
 
 def _items(split: Mapping[str, Any], part: str) -> list[Mapping[str, Any]]:
-    """The cases of a part; a plain Decathlon list of test cases holds images alone."""
+    """The cases of a part. In a plain Decathlon datalist, a test case is only the path of its image."""
     return [case if isinstance(case, Mapping) else {"image": case} for case in split.get(part) or []]
 
 

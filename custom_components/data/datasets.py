@@ -43,9 +43,9 @@ class SliceDataset(Dataset):
     "view", "seed"}``.
 
     The images are not yet transformed at random: :class:`PrepareSlices` does this for a whole batch, on the network's
-    device. The last six entries are whether the case has a mask (without one, the label is all zeros), the case's name,
-    its site, the slice's number, the number of the random version (0 if there are no fixed versions), and the seed of
-    the random version.
+    device. The last six entries are: whether the case has a mask (if not, the label is all zeros), the case's name, its
+    site, the slice's number, the number of the random version (0 if there are no fixed versions), and the seed of the
+    random version.
 
     The argument ``data`` lists volumes, so that hosts that know volumes only (MONAI Label) can replace it.
 
@@ -56,10 +56,10 @@ class SliceDataset(Dataset):
         transform: makes the random versions. Each sample's seed is drawn from torch's generator. A checkpoint keeps the
             generator's state, so a resumed training draws the same seeds.
         views: number of fixed random versions of a slice, which are the same in every training. Each sample is one of
-            them, so that teachers can compute their outputs for all versions once. 0: a new version for every sample.
-            Without a transform there are none.
+            them, so that teachers can compute their outputs for all versions once. With 0, every sample is a new
+            version. Without a transform there are no random versions.
         gland_only: whether to leave out the slices without prostate. The slices of a case without a mask all stay.
-        without_masks: cases of which the images alone are read. None: a training on masks only.
+        without_masks: cases whose images alone are read; None for a training on cases with masks only.
 
     Attributes:
         cases: the cases with masks, then those without.
@@ -67,7 +67,7 @@ class SliceDataset(Dataset):
         recipe: a hash of the random transforms and the number of views, empty without transforms.
 
     Raises:
-        InputError: as :func:`prepare_cases`, and if ``without_masks`` has no case.
+        InputError: as :func:`prepare_cases`, and if ``without_masks`` is empty.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class SliceDataset(Dataset):
 
 
 def require_slices(dataset: SliceDataset, datalist: str | Path) -> None:
-    """Raises InputError if there is nothing to train on; the message names the split file."""
+    """Raises InputError if the dataset has no slices; the message names the split file."""
     if not dataset.cases:
         raise InputError(
             f"{datalist}: has no training case with a mask; to learn from images without masks, distil from teachers "
@@ -163,7 +163,7 @@ def _prepare_images(
 
 
 def _slices_of(case: PreparedCase, depth: int) -> tuple[Tensor, Tensor]:
-    """Image and label (1, H, W) of a slice; zeros for the label of a case without a mask."""
+    """Image and label (1, H, W) of a slice; if the case has no mask, the label is all zeros."""
     image = case.image.slice(depth)
     return image, torch.zeros_like(image, dtype=torch.uint8) if case.label is None else case.label.slice(depth)
 

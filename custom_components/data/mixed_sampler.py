@@ -13,21 +13,21 @@ from custom_components.foundation.errors import InputError
 class MixedSampler(DistributedSampler):
     """Slices in an order that gives every batch the same numbers with and without masks.
 
-    An epoch has as many batches as all slices fill, and both kinds are drawn in turn without repetition; the rarer kind
-    starts again when it is used up, in another order. If all slices are of one kind, the order is that of
-    ``DistributedSampler``.
+    An epoch has as many batches as all slices together fill. Slices of each kind are drawn without repetition; when all
+    slices of a kind are used up, the kind starts again in another order. If all slices are of one kind, the order is
+    that of ``DistributedSampler``.
 
     The order depends on the seed and the epoch alone. MONAI's trainer tells each epoch to a ``DistributedSampler``, so
-    a resumed training has the order of one that was never stopped, and under torchrun each process has its own part.
+    a resumed training has the same order as an uninterrupted one. Under torchrun each process has its own part.
 
     Args:
         dataset: the slices.
         batch_size: number of slices in a batch of one process.
-        unlabeled_share: share of the slices without masks in a batch. It is rounded to a whole number of slices, at
-            least one of each kind.
+        unlabeled_share: share of the slices without masks in a batch. It is rounded to a whole number of slices, so
+            that each kind has at least one.
         seed: decides the order.
-        shuffle: must be true; ``DistributedSampler`` has the argument.
-        drop_last: as for ``DistributedSampler``, if all slices are of one kind.
+        shuffle: as for ``DistributedSampler``; used only if all slices are of one kind.
+        drop_last: as for ``DistributedSampler``; used only if all slices are of one kind.
 
     Raises:
         InputError: if the share is not between 0 and 1, or a batch of one slice would have to hold both kinds.

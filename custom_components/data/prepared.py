@@ -1,4 +1,4 @@
-"""Prepared volumes: the preprocessing's results for a case, kept on disk so that they are computed once.
+"""Prepared volumes: the results of the preprocessing, kept on disk so that they are computed only once.
 
 A prepared volume is an uncompressed NIfTI in Fortran order, so that an axial slice is one contiguous piece of the file.
 """
@@ -44,7 +44,7 @@ class PreparedArray:
         return cls(path, stored.shape, stored.dtype, stored.offset)
 
     def slice(self, index: int) -> torch.Tensor:
-        """One axial slice (1, H, W); nothing else of the file is read."""
+        """Read one axial slice (1, H, W), and no other part of the file."""
         height, width, _ = self.shape
         pixels = height * width
         offset = self.offset + index * pixels * self.dtype.itemsize
@@ -61,8 +61,8 @@ class PreparedArray:
 class PreparedCase:
     """A case of the datalist with its prepared image (float32) and mask (uint8, 0/1).
 
-    ``sha256`` holds the hashes of the case's original files, as ``image`` and ``label``. A case without a mask has the
-    label None and no hash of it.
+    ``sha256`` holds the hashes of the case's original files, as ``image`` and ``label``. In a case without a mask,
+    ``label`` is None and ``sha256`` has no entry for it.
     """
 
     info: Mapping[str, Any]
@@ -81,7 +81,7 @@ class PreparedCase:
 
     @property
     def site(self) -> str:
-        """The case's site; empty if the datalist names none, as with a host's datalist."""
+        """The case's site; empty if the datalist names no site, such as the datalist of a host."""
         return self.info.get("site", "")
 
 
@@ -117,7 +117,7 @@ def prepare_cases(
     if idist.get_world_size() > 1:
         prepare(cases[idist.get_rank() :: idist.get_world_size()])
         hashes.share()
-    # A volume that is still missing was made by another machine, on that machine's own disk.
+    # If a volume is still missing here, another machine has made it and written it to that machine's own disk.
     with idist.one_rank_first():
         prepared = prepare(cases)
         hashes.save()
@@ -136,7 +136,7 @@ def in_threads(prepare: Callable[[Any], Any], cases: Sequence[Any], progress: st
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             return list(progress_bar(pool.map(prepare, cases), progress, unit="case", total=len(cases)))
     finally:
-        torch.set_num_threads(torch_threads)  # the threads' setting has also changed this thread's
+        torch.set_num_threads(torch_threads)  # the setting in the threads has also changed it in this thread
 
 
 def _prepare(

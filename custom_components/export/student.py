@@ -1,4 +1,4 @@
-"""``student.onnx``: the network of a bundle within the graph that leads from a raw volume to its mask."""
+"""``student.onnx``: one graph from a raw volume to its mask, with the network of a bundle in it."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,15 +25,17 @@ def export_student(
     """Write one ONNX file that segments a raw volume.
 
     Inputs: ``volume`` (H, W, D), float32, in RAS orientation; with a field of view also its ``affine`` (4, 4), float64,
-    from voxel indices to mm. Outputs on the volume's grid: ``mask`` (H, W, D), uint8, 0 or 1, of which the program that
-    runs the file keeps the largest component; ``probability`` (H, W, D), float32; with a field of view also
-    ``to_window`` (2, 2), float64: for rows and for columns, factor and offset that turn a voxel's index into its place
-    in the window, in pixels of the network's slices.
+    from voxel indices to mm.
+
+    Outputs: ``mask`` (H, W, D), uint8, 0 or 1; ``probability`` (H, W, D), float32; with a field of view also
+    ``to_window`` (2, 2), float64. Mask and probability lie on the volume's grid. The program that runs the file must
+    keep the largest component of the mask. ``to_window`` holds, for rows and for columns, the factor and the offset
+    that turn a voxel's index into its place in the window, in pixels of the network's slices.
 
     Args:
         network: ONNX file of :func:`export_onnx`, with one channel and two classes.
         image_size: side of the network's slices in pixels.
-        field_of_view: side of the window in mm; None is the whole image.
+        field_of_view: side of the window in mm; None for the whole image.
         notes: become the file's ``metadata_props``.
         file: path of the new file.
 
@@ -42,7 +44,7 @@ def export_student(
     """
     inner = onnx.load(network)
     script = volume_graph.whole_images if field_of_view is None else volume_graph.windows
-    # The optimizer puts the functions in their places. ONNX Runtime would do it at each start.
+    # The optimizer replaces each call of a function by the function's nodes, which ONNX Runtime would do at each start.
     model = optimizer.optimize(script.to_model_proto())
     model.ir_version = inner.ir_version
     del model.opset_import[:]
@@ -74,7 +76,7 @@ def graphs_of(graph: GraphProto) -> Iterator[GraphProto]:
 
 
 def _fix_inputs(graph: GraphProto, settings: Mapping[str, np.ndarray]) -> None:
-    """Make constants of some inputs."""
+    """Turn the inputs that ``settings`` names into constants."""
     free = [one for one in graph.input if one.name not in settings]
     del graph.input[:]
     graph.input.extend(free)
@@ -82,7 +84,11 @@ def _fix_inputs(graph: GraphProto, settings: Mapping[str, np.ndarray]) -> None:
 
 
 def _insert_network(graph: GraphProto, network: GraphProto) -> GraphProto:
-    """Put the network's nodes and weights in the place of the node that stands for them; give the loop's body there."""
+    """Replace the node that stands for the network by the network's nodes and weights.
+
+    Returns:
+        The graph that now holds them: the body of the Scan over the slices.
+    """
     inner = onnx.compose.add_prefix_graph(network, PREFIX)
     body, place = next(
         (body, place)
@@ -101,8 +107,9 @@ def _insert_network(graph: GraphProto, network: GraphProto) -> GraphProto:
 
 
 def _use_leaky_relu(graph: GraphProto) -> None:
-    """Replace each PRelu of one slope by a LeakyRelu. The values are the same, and ONNX Runtime computes it together
-    with the convolution before it: ENet takes two thirds of the time.
+    """Replace each PRelu that has a single slope by a LeakyRelu, which gives the same values.
+
+    ONNX Runtime computes a LeakyRelu together with the convolution before it. So ENet needs two thirds of the time.
     """
     weights = {one.name: one for one in graph.initializer}
     makers = {name: node for node in graph.node for name in node.output}
@@ -115,7 +122,10 @@ def _use_leaky_relu(graph: GraphProto) -> None:
 
 
 def _drop_unused(graph: GraphProto) -> None:
-    """Take out the slopes, and what leads to them, that no node needs any more; ONNX Runtime warns of them."""
+    """Remove the nodes and weights that no output depends on, such as the slopes of the former PRelus.
+
+    ONNX Runtime would warn of them.
+    """
     needed = {one.name for one in graph.output}
     kept = []
     for node in reversed(graph.node):
@@ -130,7 +140,7 @@ def _drop_unused(graph: GraphProto) -> None:
 
 
 def _weight(name: str, weights: Mapping[str, TensorProto], makers: Mapping[str, NodeProto]) -> np.ndarray | None:
-    """The values of a tensor that is a weight, or a weight with other axes; None of any other tensor."""
+    """The values of a tensor, if it is a weight or a weight with additional axes; None for any other tensor."""
     while name not in weights and name in makers and makers[name].op_type in ("Unsqueeze", "Identity"):
         name = makers[name].input[0]
     return numpy_helper.to_array(weights[name]) if name in weights else None

@@ -1,9 +1,9 @@
-"""The graph of ``student.onnx``: what surrounds the network, from a raw volume to its mask, as ONNX operations.
+"""The graph of ``student.onnx``: all steps from a raw volume to its mask, as ONNX operations around the network.
 
 It computes what MONAI's transforms of ``bundles/_base`` compute. Every resampling in a slice's plane is linear and
-separable, so it is two matrix products: one for the rows, one for the columns. The matrices are built from the volume's
-size, so the size is free. The slices go through the network one by one, in a Scan: the memory of the network's layers
-is that of one slice.
+separable, so it is two matrix products: one for the rows, one for the columns. The graph builds the
+matrices from the volume's size, so it takes volumes of any size. The slices go through the network one by one, in a
+Scan, so that the network's layers need the memory of one slice only.
 
 The functions below are ONNX in the notation of onnxscript; ``op`` is the standard operator set.
 """
@@ -22,7 +22,7 @@ VOLUME, IMAGE, MASK, PREPARED = FLOAT["H", "W", "D"], FLOAT["H", "W"], UINT8["H"
 
 @script(OWN, default_opset=op)
 def interpolation(places, first, count):
-    """The matrix (places, count) that interpolates linearly at ``places`` between samples; its columns are the samples
+    """The matrix (places, count) that interpolates samples linearly at ``places``. Its columns stand for the samples
     ``first``, ``first`` + 1 and so on.
     """
     samples = op.CastLike(op.Range(first, first + count, 1), places)
@@ -40,8 +40,8 @@ def resizing(before, after):
 
 @script(OWN, default_opset=op)
 def smoothing(length, sigma):
-    """The matrix (length, length) of MONAI's ``GaussianFilter``: the integral of the Gaussian over each pixel, cut off
-    at four sigma, not normalised; the identity where sigma is 0.
+    """The matrix (length, length) of MONAI's ``GaussianFilter``. Its entries are the Gaussian's integrals over a pixel.
+    They are cut off at four sigma and not normalised. If sigma is 0, the matrix is the identity.
     """
     pixels = op.Cast(op.Range(0, length, 1), to=1)
     distance = op.Unsqueeze(pixels, [1]) - pixels
@@ -53,7 +53,7 @@ def smoothing(length, sigma):
 
 @script(OWN, default_opset=op)
 def shrinking(before, after):
-    """The matrix (after, before) of MONAI's anti-aliased ``Resize``; where ``after`` is larger, nothing is smoothed."""
+    """The matrix (after, before) of MONAI's anti-aliased ``Resize``. If ``after`` is larger, it does not smooth."""
     factor = op.Cast(before, to=1) / op.Cast(after, to=1)
     return op.MatMul(resizing(before, after), smoothing(before, op.Relu((factor - 1.0) / 2.0)))
 
@@ -68,10 +68,11 @@ def whole_image(length, size):
 def grid_of(edge, beside, length, half_pixel):
     """One axis of the grid of MONAI's ``Spacing``: the voxel's size in its pixels, and its number of pixels.
 
-    ``edge`` is the voxel's size in mm. ``beside`` is by how much in mm the other axes are not at right angles to this
-    one, over the whole volume: nearly 0, but a length of half a pixel is rounded up or down by it.
+    ``edge`` is the voxel's size in mm. ``beside`` is the length in mm that the other two axes add along this one, over
+    the whole volume, if they are not exactly at right angles to it. It is nearly 0, but it decides how a length that
+    ends in half a pixel is rounded.
     """
-    # MONAI keeps a size that is this near.
+    # If the voxel's size is this near to the wanted one, MONAI keeps the voxel's size.
     near = op.Abs(edge - half_pixel) <= op.Cast(1.0, to=11) / op.Cast(1000.0, to=11)
     pixel = op.Where(near, edge, half_pixel)
     last = op.Cast(length - 1, to=11)
@@ -80,12 +81,12 @@ def grid_of(edge, beside, length, half_pixel):
 
 @script(OWN, default_opset=op)
 def window(length, ratio, count, is_upright, size):
-    """The matrices of one axis of the window in the image's middle: MONAI's ``Spacing`` to a grid of half pixels,
-    ``ResizeWithPadOrCrop``, ``Resize``; and back. The third result holds the factor and the offset in pixels from a
-    voxel's index to its place in the window.
+    """The matrices of one axis, to the window in the image's middle and back. The first computes MONAI's ``Spacing`` to
+    a grid of half pixels, ``ResizeWithPadOrCrop`` and ``Resize``. The third result holds the factor and the offset
+    that turn a voxel's index into its place in the window, in pixels.
 
-    ``ratio`` and ``count`` are of :func:`grid_of`. The grid of an upright volume begins at its first voxel; MONAI puts
-    any other grid over the middle of the volume.
+    ``ratio`` and ``count`` are the results of :func:`grid_of`. The grid of an upright volume begins at its first voxel;
+    MONAI puts any other grid over the middle of the volume.
     """
     double_size = 2 * size
     voxels, pixels = op.Cast(length, to=11), op.Cast(count, to=11)
@@ -145,7 +146,8 @@ def segmented(volume, to_rows, to_columns, from_rows, from_columns):
         small = op.MatMul(op.MatMul(to_rows, image), columns_to_size)
         return small
 
-    # onnxscript knows no type of a Scan's results, nor of the network's. A cast from float to float tells it.
+    # onnxscript does not know the types of a Scan's results or of the network's result. A cast from float to float
+    # states the type.
     slices = op.Cast(op.Scan(volume, body=resized, num_scan_inputs=1, scan_input_axes=[2]), to=1)
     low, high = limits(op.Reshape(slices, [-1]))
 
@@ -202,8 +204,8 @@ def windows(volume: VOLUME, affine: DOUBLE[4, 4], image_size: INT64, field_of_vi
     height, width, depth = op.Split(op.Shape(volume), num_outputs=3)
     height, width = op.Squeeze(height), op.Squeeze(width)
     column_steps, slice_steps = op.Cast(width - 1, to=11), op.Cast(op.Squeeze(depth) - 1, to=11)
-    # The voxel's edges as columns, and their products. By them the affine is a rotation times an upper triangle, whose
-    # entries are named by row and column.
+    # The columns of ``edges`` are the voxel's edges. From their products follow the entries of an upper triangular
+    # matrix; ``edges`` is a rotation times this matrix. The entries are named by row and column (r, c, s).
     edges = op.Slice(affine, [0, 0], [3, 3])
     products = op.MatMul(op.Transpose(edges, perm=[1, 0]), edges)
     rr = op.Sqrt(op.GatherND(products, [0, 0]))
@@ -218,7 +220,7 @@ def windows(volume: VOLUME, affine: DOUBLE[4, 4], image_size: INT64, field_of_vi
     column_ratio, columns = grid_of(
         column_edge, (cc - column_edge) * column_steps + op.Abs(cs) * slice_steps, width, half_pixel
     )
-    # MONAI takes a volume for upright if its first voxel lies in a corner of the grid, within 1e-8 pixels.
+    # MONAI treats a volume as upright if its first voxel lies in a corner of the grid, within 1e-8 pixels.
     lowest = op.Min(op.Min(rc * column_steps, rs * slice_steps) / half_pixel, cs * slice_steps / half_pixel)
     is_upright = lowest >= op.Cast(-1.0, to=11) / op.Cast(1e8, to=11)
 

@@ -173,7 +173,7 @@ def _from_nibabel(path: Path) -> Iterator[None]:
         with LoggingOutputSuppressor():
             yield
     except (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError) as error:
-        raise InputError("is not a NIfTI file, or only its start", path, advice="export it again as .nii.gz") from error
+        raise InputError("is not a NIfTI file, or is cut off", path, advice="export it again as .nii.gz") from error
     except FileNotFoundError as error:  # the file exists, but nibabel has looked for it under another ending
         raise InputError("ends in capital and small letters", path, advice="call it .nii or .nii.gz") from error
     except (OSError, EOFError, zlib.error, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The volumes of a folder, the check of all of them before any work starts, and the masks that are written of them."""
+"""List and check the volumes of a folder before any work starts, and write their masks."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -25,14 +25,14 @@ def list_volumes(folder: str | Path) -> list[str]:
 
 
 def require_volumes(folder: str | Path, paths: Sequence[str | Path]) -> None:
-    """See that there are volumes to segment, and that no mask would replace another.
+    """Check that there are volumes to segment, and that no mask would replace another one.
 
     Args:
-        folder: of the volumes, for the message.
+        folder: the folder of the volumes, for the message.
         paths: the volumes.
 
     Raises:
-        InputError: if there are none, or two of one name.
+        InputError: if there are no volumes, or if two have the same name.
     """
     if not paths:
         raise InputError(f"{folder}: no NIfTI volume (*.nii, *.nii.gz) in this folder")
@@ -58,7 +58,7 @@ def read_fit_volume(path: str | Path) -> Volume:
 
     Raises:
         InputError: if :func:`read_volume` refuses the file, if it holds a value that is not finite, or if its unit is
-            not mm (MONAI takes every number for mm).
+            not mm (MONAI reads every length as mm).
     """
     volume = read_volume(Path(path))
     if not np.isfinite(volume.voxels).all():

@@ -1,4 +1,4 @@
-"""A warning that the window, the square around a slice's centre that a network sees, may have cut the gland."""
+"""A warning that the window, the square in a slice's middle that a network sees, may have cut the gland."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,11 @@ def window_warning(
     """A warning if a mask touches the window's border, so that part of the gland may lie outside; otherwise None.
 
     Args:
-        mask: 0 and 1, (H, W, D).
-        to_window: 4 x 4, from the mask's voxel indices to pixels of the window, whose first two axes span it.
+        mask: (H, W, D), with the values 0 and 1.
+        to_window: 4 x 4 matrix from the mask's voxel indices to places in the window, in pixels; the first two axes are
+            those of the window.
         size: height and width of the window in pixels.
-        field_of_view: the side of the window in mm; None is the whole image, and then nothing can be cut off.
+        field_of_view: the side of the window in mm; None if the network sees the whole image.
     """
     if field_of_view is None or not _touches_border(mask, to_window, size):
         return None

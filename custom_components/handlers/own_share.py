@@ -9,5 +9,5 @@ class OwnShareOfCores:
     """Sets, at the start of every epoch, the number of threads that ``experiments run`` grants each training."""
 
     def attach(self, engine: Engine) -> None:
-        """Listen to the trainer."""
+        """Set the number of threads before each epoch of the trainer."""
         engine.add_event_handler(Events.EPOCH_STARTED, take_own_share)

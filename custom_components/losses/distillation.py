@@ -50,11 +50,11 @@ class DistillationLoss(SumOfTerms):
     Args:
         preset: ``"paper"`` follows the printed equations. ``"emkd"`` follows the reference code of EMKD: KL(teacher ||
             student), squared L2 distances of importance maps and of region contrasts. ``"measured"`` has the values
-            that scored best on real data. A preset is a table of all arguments below (``presets.py``).
+            that scored best on real data. A preset is a table of all arguments from ``terms`` on (``presets.py``).
         alpha: α of equation (5), the weight of both terms that compare features. With 0 no features are needed.
         beta: β of equation (5), the weight of prediction distillation.
         terms: options by term, see :class:`SumOfTerms`; they replace those of the preset, and ``alpha`` and ``beta``.
-        weighting: the w_j of equation (6), see :class:`TeacherWeights`, which also explains the next three arguments.
+        weighting: the w_j of equation (6), see :class:`TeacherWeights`; it also explains the next three arguments.
         weighting_temperature: the temperature τ of the weighting ``"softmin"``.
         judged_by: the loss that decides a teacher's weight and the gate ``"better"``: ``"dice"`` or
             ``"cross_entropy"``.
@@ -153,7 +153,7 @@ class DistillationLoss(SumOfTerms):
         """Everything that this loss needs from a teacher's output; it does not depend on the student.
 
         Args:
-            teacher: the teacher's output; without features, the terms that need them leave this teacher out.
+            teacher: the teacher's output; if it has no features, the terms that need features leave this teacher out.
             target: labels (B, 1, H, W).
         """
         labels = segmentation_labels(teacher.logits, target)
@@ -171,10 +171,10 @@ class DistillationLoss(SumOfTerms):
     ) -> DistillationLossOutput:
         """Compare the student with the mask and with the teachers' answers.
 
-        Each term is the mean over the samples that have all its inputs: a sample without a mask adds nothing to the
-        terms that need one, unless it has pseudo-labels, which the supervised terms take for a mask. A term that no
-        sample has the inputs for is not among the results. In a term that compares features, the sum of equation (6)
-        leaves out the teachers without features, and the other weights stay.
+        Each term is the mean over the samples that have all inputs of the term. So a sample without a mask adds nothing
+        to a term that needs a mask. But if it has pseudo-labels, the supervised terms use them as a mask. A term is
+        missing in the result if no sample has its inputs. In a term that compares features, the sum of equation (6)
+        leaves out the teachers without features; the weights of the other teachers do not change.
 
         Args:
             student: the student's output; its features are used only if a term needs them.
@@ -209,7 +209,7 @@ class DistillationLoss(SumOfTerms):
                 terms[name] = values.mean()
         weighted_terms = self.weighted(terms)
         return DistillationLossOutput(
-            # With no term at all, the loss is 0, and a backward pass must be possible.
+            # If no term is left, the loss is 0, and a backward pass must still be possible.
             loss=sum(weighted_terms.values()) if terms else alone.sum() * 0,
             terms={name: term.detach() for name, term in terms.items()},
             weighted_terms=weighted_terms,
@@ -226,7 +226,7 @@ class DistillationLoss(SumOfTerms):
         return weights
 
     def _classes(self, labels: Tensor, has_mask: Tensor, teachers: Sequence[Tensor], weights: Tensor) -> Tensor:
-        """The labels (B, H, W) of the supervised terms: those of the mask, or the pseudo-labels where there are any."""
+        """The labels (B, H, W) of the supervised terms: the mask or, if there is none, the pseudo-labels, if any."""
         mode = self.options["pseudo_labels"]
         instead = pseudo_labels(teachers, weights, mode) if mode else torch.full_like(labels, IGNORED)
         return labels.where(has_mask[:, None, None], instead)

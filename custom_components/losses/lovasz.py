@@ -65,11 +65,11 @@ class LovaszSoftmaxLoss(SupervisedTerm):
         for c in range(num_classes) if isinstance(self.classes, str) else self.classes:
             positive = labels == c
             errors = torch.where(positive, 1 - probs[c], probs[c])
-            # Both of two classes have the same errors (p_0 = 1 - p_1), so one sorting is enough.
+            # If there are two classes, both have the same errors (p_0 = 1 - p_1), so one sorting is enough.
             if order is None or num_classes > 2:
                 order = _worst_first(errors.detach())
-            # While the order of the errors stays the same, the loss is linear in them. Its gradient is the steps in
-            # pixel order.
+            # As long as the order of the errors stays the same, the loss is linear in the errors. Its gradient with
+            # respect to a pixel's error is the pixel's step.
             steps = torch.empty_like(errors).scatter_(0, order, _jaccard_steps(positive[order], errors.dtype))
             losses.append((errors * steps).sum())
             counted.append(positive.any() if self.classes == "present" else torch.ones_like(positive[0]))

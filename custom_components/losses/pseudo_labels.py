@@ -10,8 +10,10 @@ from custom_components.losses._tensors import IGNORED, check_choice, in_full_pre
 from custom_components.losses.prediction import mix_teachers
 
 MODES = ("all", "pixels", "slices")
-PIXELS_AGREE = 0.9  # least weight of the teachers that say the mixture's class
-SLICES_AGREE = 0.8  # least mean Dice of the teachers' masks with the mixture's mask
+# The teachers agree on a pixel if those that predict the mixture's class have at least this share of the weight.
+PIXELS_AGREE = 0.9
+# They agree on a slice if the weighted mean Dice of their masks with the mixture's mask is at least this value.
+SLICES_AGREE = 0.8
 
 
 def check_pseudo_labels(mode: str | None) -> None:
@@ -25,19 +27,19 @@ def check_pseudo_labels(mode: str | None) -> None:
 def pseudo_labels(teacher_logits: Sequence[Tensor], weights: Tensor, mode: str) -> Tensor:
     """The class y of the teachers' mixture Σ_j w_j p^j at each pixel, as a mask for samples that have none.
 
-    A student of averaged probabilities stays below one half where teachers disagree, and finds nothing there. A student
-    of the mixture's class does not, but learns the mixture's errors as if they were a mask. So some pixels can be left
-    out (Lee 2013, Pseudo-Label, keeps all).
+    Where teachers disagree, a student that learns their averaged probabilities stays below one half and finds nothing.
+    A student that learns the mixture's class finds something there, but also learns the mixture's errors, because they
+    count like a mask. So pixels on which teachers disagree can be left out (Lee 2013, Pseudo-Label, keeps all pixels).
 
     Args:
         teacher_logits: of n teachers, each (B, C, H, W).
         weights: the teachers' weights, (n,) or (B, n), with sum 1 over n.
-        mode: ``"all"`` keeps every pixel. ``"pixels"`` leaves out the pixels on which teachers disagree, where those
-            whose own class is y have less than 0.9 of the weight. ``"slices"`` leaves out the slices on which they
-            disagree, where the weighted mean Dice of their masks with the mixture's mask is below 0.8.
+        mode: ``"all"`` keeps every pixel. ``"pixels"`` leaves out a pixel if the teachers that predict y have less than
+            0.9 of the weight. ``"slices"`` leaves out a slice if the weighted mean Dice of the teachers' masks with the
+            mixture's mask is below 0.8.
 
     Returns:
-        Labels (B, H, W), int64; :data:`IGNORED` where left out.
+        Labels (B, H, W), int64; :data:`IGNORED` at the pixels that are left out.
     """
     labels = mix_teachers(teacher_logits, weights).argmax(dim=1)
     own = torch.stack([logits.argmax(dim=1) for logits in teacher_logits], dim=1)
@@ -52,8 +54,10 @@ def pseudo_labels(teacher_logits: Sequence[Tensor], weights: Tensor, mode: str) 
 
 
 def _dice(first: Tensor, second: Tensor, num_classes: int) -> Tensor:
-    """Dice (B, n) of labels (B, n, H, W) and (B, 1, H, W), over the classes other than background; 1 if both lack
-    them."""
+    """Dice (B, n) of labels (B, n, H, W) and (B, 1, H, W), over all classes except the background.
+
+    The Dice is 1 if both hold only background.
+    """
     one, other = (F.one_hot(labels, num_classes)[..., 1:].flatten(2).float() for labels in (first, second))
     total = one.sum(dim=2) + other.sum(dim=2)
     return torch.where(total > 0, 2 * (one * other).sum(dim=2) / total.clamp(min=1), 1.0)

@@ -49,14 +49,14 @@ class Term(nn.Module):
     """One summand of a loss. The constructor's arguments are the term's options, and the constructor checks them.
 
     Attributes:
-        needs: the inputs of the term in addition to the student's logits: the ``"mask"``, the ``"features"`` of student
-            and teachers, the ``"logits"`` of the teachers.
+        needs: the inputs of the term in addition to the student's logits, as a set of these words: ``"mask"``,
+            ``"features"`` (of student and teachers), ``"logits"`` (of the teachers).
     """
 
     needs: frozenset[str]
 
     def summary_options(self) -> dict[str, Any]:
-        """The options that :meth:`summary` depends on: summaries with other values are not the same."""
+        """The options that :meth:`summary` depends on. If one changes, stored summaries cannot be used again."""
         return {}
 
     def summary(self, teacher: Output, labels: Tensor | None) -> list[Tensor]:
@@ -78,8 +78,8 @@ class Term(nn.Module):
             taught: the teachers' outputs; None if ``needs`` names neither features nor logits.
 
         Returns:
-            One value for each sample (B,) or for each pixel (B, H, W); the loss takes the mean, over the pixels that
-            count. A term over the pixels of the whole batch gives one scalar.
+            One value for each sample (B,) or for each pixel (B, H, W), of which the loss takes the mean; it leaves out
+            the pixels that do not count. A term that pools all pixels of the batch gives one scalar.
         """
         raise NotImplementedError
 

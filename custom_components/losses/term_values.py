@@ -11,7 +11,10 @@ from custom_components.losses.term import Answer, Output, Taught, Term
 
 
 def supervised_values(term: Term, logits: Tensor, labels: Tensor) -> Tensor | None:
-    """A supervised term's values on the samples with labels; None if there are none."""
+    """A supervised term's values on the samples that have labels; None if no sample has labels.
+
+    Values of single pixels, of which some do not count, become one list (N,) of those that count.
+    """
     counts = labels != IGNORED
     if counts.all():
         return term.values(Output(logits), labels)
@@ -31,7 +34,7 @@ def distilled_values(
     weights: Tensor,
     gate: Gate | None,
 ) -> Tensor | None:
-    """A distilling term's values on all samples; None if no teacher has what the term compares."""
+    """A distilling term's values on all samples; None if the term compares features and no teacher has any."""
     if "features" not in term.needs:
         with torch.no_grad():
             summaries = [term.summary(Output(answer.logits), labels) for answer in answers]

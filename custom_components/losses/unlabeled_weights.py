@@ -8,7 +8,7 @@ from torch import Tensor
 from custom_components.losses._tensors import check_choice, in_full_precision
 from custom_components.losses.weights import FixedWeights, adaptive_weights
 
-# The weights of these must be measured before the training.
+# Two modes whose weights must be measured before the training.
 MEASURED = ("site", "statistics")
 MODES = ("uniform", "agreement", *MEASURED)
 
@@ -16,18 +16,18 @@ MODES = ("uniform", "agreement", *MEASURED)
 @in_full_precision
 @torch.no_grad()
 def agreement_losses(teacher_logits: Sequence[Tensor]) -> Tensor:
-    """1 - soft Dice of each teacher with the consensus of all, the mean p of their probabilities p_j, for each sample.
+    """1 - soft Dice of each teacher with the consensus, for each sample. The consensus p is the mean of all p_j.
 
-    Dice_j = (2 Σ p_j p + 1) / (Σ p_j² + Σ p² + 1), with sums over the pixels and the classes other than background. On
-    a slice on which no teacher finds anything, the losses are about 0 and equal. A teacher that finds nothing where
-    another finds a prostate has a loss near 1, however sure it is. A majority of teachers that are wrong in the same
-    way has the least loss.
+    Dice_j = (2 Σ p_j p + 1) / (Σ p_j² + Σ p² + 1), with sums over the pixels and the classes other than background. If
+    no teacher finds anything on a slice, all losses are about 0. If a teacher finds nothing where another teacher finds
+    a prostate, its loss is near 1, however sure it is. If most teachers are wrong in the same way, they have the least
+    loss.
 
     Args:
-        teacher_logits: of n teachers, each (B, C, H, W).
+        teacher_logits: the logits of n teachers, each (B, C, H, W).
 
     Returns:
-        (B, n), between 0 and 1.
+        Losses (B, n), between 0 and 1.
 
     >>> sure, blind = torch.tensor([-9.0, 9.0]).view(1, 2, 1, 1), torch.tensor([9.0, -9.0]).view(1, 2, 1, 1)
     >>> agreement_losses([sure.expand(1, 2, 8, 8), blind.expand(1, 2, 8, 8)])  # 1 - 65 / 81 and 1 - 1 / 17
@@ -35,7 +35,7 @@ def agreement_losses(teacher_logits: Sequence[Tensor]) -> Tensor:
     """
     probs = torch.stack([logits.softmax(dim=1)[:, 1:].flatten(1) for logits in teacher_logits], dim=1)
     consensus = probs.mean(dim=1, keepdim=True)
-    # One pixel of smoothing decides on empty slices, where the ratio of two small sums would be noise.
+    # The 1 is a smoothing by one pixel. On an empty slice both sums are small, and their ratio alone would be noise.
     shared = 2 * (probs * consensus).sum(dim=2) + 1
     return 1 - shared / (probs.square().sum(dim=2) + consensus.square().sum(dim=2) + 1)
 
@@ -45,8 +45,9 @@ class UnlabeledWeights:
 
     Args:
         weighting: ``"uniform"``; ``"agreement"``, the softmin of :func:`agreement_losses` on each slice; ``"site"`` or
-            ``"statistics"``, one weight for each teacher that :func:`custom_components.teachers.measured_weights` finds
-            and :meth:`measured` sets before the training; or a list of such weights, which is divided by its sum.
+            ``"statistics"``, one weight for each teacher, which :func:`custom_components.teachers.measured_weights`
+            computes and :meth:`measured` sets before the training; or a list with a weight for each teacher, which is
+            divided by its sum.
         temperature: τ of the softmin.
 
     Raises:

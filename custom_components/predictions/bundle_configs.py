@@ -1,4 +1,8 @@
-"""The inference config of a bundle. A config of this project is only read. Others run only if the user allows it."""
+"""The inference config of a bundle.
+
+The config of a bundle of this project is only read, and a shipped bundle's config runs in its place. Any other config
+runs only if the user allows it.
+"""
 
 import sys
 from collections.abc import Mapping
@@ -15,7 +19,7 @@ from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json
 from custom_components.options import as_meant
 
-# The parts of an inference config that predictions depend on, and the values that may differ between our bundles.
+# The parts of an inference config that must be this project's own, and the values that may differ between its bundles.
 PARTS, SIZES = ("preprocessing", "inferer", "postprocessing"), ("image_size", "field_of_view")
 
 
@@ -68,7 +72,7 @@ def open_configs(bundle: str, run_code_of: str | None = None, device: str | None
     if run_code_of is not None:
         if run_code_of != folder.name:
             raise InputError(f"--run-code-of {run_code_of}: the bundle is called {folder.name}; name that one")
-        sys.path.insert(1, str(folder))  # as monai.bundle does it for a bundle's own modules
+        sys.path.insert(1, str(folder))  # monai.bundle does the same, so that a bundle finds its own modules
         inference = _read(file)
         changes["bundle_root"] = str(folder)
         return BundleConfigs(folder, inference, parse_config(inference, changes), is_own=False)

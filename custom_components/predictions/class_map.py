@@ -9,7 +9,7 @@ from monai.utils import ensure_tuple
 
 from custom_components.foundation.errors import InputError
 
-# The classes of each voxel sum to 1, except for rounding in half-precision files and scaled integers.
+# The probabilities of a voxel's classes sum to 1, except for rounding in half-precision files and scaled integers.
 SUM_TOLERANCE = 1e-2
 RANGE_TOLERANCE = 1e-3
 
@@ -21,8 +21,8 @@ class ClassMap:
     Args:
         classes: the student's classes in their order; the first is the background.
         channels: the channels of each class, by name or by number from 0, such as ``{"prostate": [1, 2]}``. If the
-            table does not name the background, the background gets the rest of the probability. With None, the channels
-            have the names of the classes or, in a folder without names, their numbers.
+            table does not name the background, the background gets the rest of the probability. If None, each class
+            is the channel with the same name or, in a folder without names, with the same number.
         where: the folder, for messages.
 
     Raises:
@@ -60,7 +60,7 @@ class ClassMap:
         return [channel for some in (self.channels or {}).values() for channel in ensure_tuple(some)]
 
     def places(self, names: Sequence[str] | None, count: int | None = None) -> dict[str, list[int]]:
-        """The places of the channels of each class. The background is missing if it gets the rest of the probability.
+        """The places of the channels of each class. The background is left out if it gets the rest of the probability.
 
         Args:
             names: the names of the folder's channels in their order; None if the folder does not name them.
@@ -78,7 +78,7 @@ class ClassMap:
                 raise InputError(
                     f"has {self._told(names, total)}, the student {_listed(self.classes)}",
                     self.where,
-                    f"say which make which, {self._example(names)}",
+                    f"name the channels of each class, {self._example(names)}",
                 )
             return {name: [found.index(own)] for name, own in zip(self.classes, ours, strict=True)}
         places = {
@@ -90,7 +90,7 @@ class ClassMap:
             self._refuse("a channel is in two places, by its name and by its number")
         if self.classes[0] in places and (left := sorted(set(range(total)) - set(used))):
             told = names[left[0]] if names is not None else left[0]
-            self._refuse(f"no class is made of channel {told}", f"name it, or leave out {self.classes[0]}")
+            self._refuse(f"channel {told} belongs to no class", f"name it, or leave out {self.classes[0]}")
         return places
 
     def _place(self, channel: int | str, names: Sequence[str] | None, count: int) -> int:
@@ -125,8 +125,8 @@ def class_probabilities(
         voxels: (H, W, D, K) probabilities of the folder's channels.
         places: from :meth:`ClassMap.places`.
         classes: the student's classes.
-        whole: whether the channels are all classes of the folder, so that they sum to 1. If not, the used channels must
-            not sum to more than 1.
+        whole: whether the channels are all classes of the folder, so that they sum to 1. If not, the sum of the used
+            channels must be at most 1, or 1 if the background is among them.
         file: the file, for messages.
 
     Raises:

@@ -30,7 +30,7 @@ class Layout(Protocol):
 
 
 class PredictionFolder:
-    """Probabilities of the student's classes for each case. This class recognises four layouts:
+    """A folder with the probabilities of the student's classes for each case. It may have one of four layouts:
 
     - masks ``<case>.nii.gz``, if a confidence is given;
     - nnU-Net v2's ``<case>.npz`` and ``<case>.pkl`` (:mod:`custom_components.predictions.nnunet`);
@@ -45,7 +45,7 @@ class PredictionFolder:
         confidence: the probability that a label of a mask is right, see :class:`Masks`.
 
     Raises:
-        InputError: if there is no such folder, if it lacks a case, or if the table or the confidence is wrong.
+        InputError: if there is no such folder, if a case lacks a file, or if the table or the confidence is wrong.
     """
 
     def __init__(
@@ -95,8 +95,9 @@ class PredictionFolder:
     def read(self, case: str, image: Path, image_sha256: str | None = None) -> MetaTensor:
         """The probabilities (C, H, W, D) of a case on the grid of its image, float32; they sum to 1.
 
-        If the axes of a prediction only point in other directions, they are turned. A prediction on another grid is
-        resampled (linear). This method cannot find a prediction that was moved but has the image's header.
+        If the axes of a prediction only have another order or direction, they are reordered and flipped. A prediction
+        on another grid is resampled linearly. If a prediction was moved but has the image's header, this method cannot
+        notice it.
 
         Args:
             case: name of the case.
@@ -166,7 +167,9 @@ def _require_cover(image: Volume, own: Volume, file: Path) -> None:
 
 
 def normalised(probs: torch.Tensor) -> torch.Tensor:
-    """Make probabilities (C, ...) sum to 1 again after an interpolation; a voxel without any becomes background."""
+    """Make probabilities (C, ...) sum to 1 again after an interpolation.
+
+    A voxel whose probabilities sum to one half or less becomes background."""
     probs = probs.float().clamp(min=0)
     total = probs.sum(dim=0)
     known = total > 0.5

@@ -27,8 +27,8 @@ class ClassFiles:
     Args:
         folder: holds the files.
         classes: the files of each class of the student. Without a table, each class has a file of its own name.
-        names: the names of the folder's classes, if its ``predictions.json`` holds them. Without names, a number of
-            the table is the ending of a file: ``<case>_1.nii.gz``.
+        names: the names of the folder's classes, if its ``predictions.json`` holds them. Without names, a number in
+            the table is the last part of a file name: 1 is ``<case>_1.nii.gz``.
     """
 
     def __init__(self, folder: Path, classes: ClassMap, names: list[str] | None = None) -> None:
@@ -40,7 +40,7 @@ class ClassFiles:
             self._endings = {name: [str(channel) for channel in ensure_tuple(some)] for name, some in table.items()}
 
     def files(self, case: str) -> list[Path]:
-        """The files that a case has in this layout, even if they are missing; without a background that is missing."""
+        """The files that a case has in this layout, even if they are missing. Only a missing background is left out."""
         return [file for some in self._files(case).values() for file in some]
 
     def _files(self, case: str) -> dict[str, list[Path]]:
@@ -57,7 +57,7 @@ class ClassFiles:
         """Probabilities (H, W, D, C) of the student's classes on the grid of the files.
 
         Raises:
-            InputError: if a file is damaged, holds no probabilities, or has another grid than its neighbour.
+            InputError: if a file is damaged, holds no probabilities, or has another grid than the case's first file.
         """
         volumes: list[Volume] = []
         places: dict[str, list[int]] = {}
@@ -80,7 +80,7 @@ class FourD:
     Args:
         folder: holds the files.
         classes: the channels of each class of the student.
-        names: the channels' names, if the folder's ``predictions.json`` or ``dataset.json`` holds them.
+        names: the channels' names; None if the folder does not name them.
     """
 
     def __init__(self, folder: Path, classes: ClassMap, names: list[str] | None = None) -> None:
@@ -114,8 +114,8 @@ class FourD:
 class Masks:
     """``<case>.nii.gz`` with a label for each voxel, and a probability that the labels are right.
 
-    The class of a voxel's label gets the probability ``confidence``, and the other classes share the rest. A label that
-    belongs to no class of the student is background.
+    The class of a voxel's label gets the probability ``confidence``, and the other classes share the rest. If a table
+    or ``dataset.json`` names the labels of the classes, any other label is background.
 
     Args:
         folder: holds the files.
@@ -183,9 +183,9 @@ class Masks:
         if strange and (self._values is None or not any(value in known - {0} for value in found)):
             told = ", ".join(map(str, strange[:5]))
             raise InputError(
-                f"holds the labels {told}, of which no class is made",
+                f"holds the labels {told}, which belong to no class",
                 file,
-                f"say which make which, for example classes: {{{self._classes.classes[-1]}: [{told}]}}",
+                f"name the labels of each class, for example classes: {{{self._classes.classes[-1]}: [{told}]}}",
             )
         rest = (1 - self._confidence) / (count - 1)
         probs = np.full((*mask.voxels.shape, count), rest, np.float32)

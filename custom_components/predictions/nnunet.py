@@ -3,12 +3,12 @@
 Facts, from nnU-Net's source (github.com/MIC-DKFZ/nnUNet, commit 0e495086):
 
 - ``nnunetv2/inference/export_prediction.py``: ``export_prediction_from_logits`` writes ``<case>.npz`` with the array
-  ``probabilities`` (K, and the axes of the image as it was read), and ``<case>.pkl`` with the properties. Resampling,
-  cropping and the transposition of the plans are reverted already, so the array is on the image's own grid.
-- ``nnunetv2/imageio/simpleitk_reader_writer.py`` and ``nibabel_reader_writer.py``: the axes of an image as it was read
-  are those of SimpleITK's arrays, slices, rows, columns: the axes of a NIfTI in reverse. Its geometry is in the
-  properties, as ``sitk_stuff`` (spacing, origin and direction, axes to the left, back and head) or ``nibabel_stuff``
-  (``original_affine``). The readers that reorient to RAS keep there the geometry of the reoriented image.
+  ``probabilities`` (K, and the axes of the image as it was read), and ``<case>.pkl`` with the properties. nnU-Net
+  has already reverted resampling, cropping and the transposition of the plans, so the array is on the image's grid.
+- ``nnunetv2/imageio/simpleitk_reader_writer.py`` and ``nibabel_reader_writer.py``: an image as it was read has
+  the axes of SimpleITK's arrays (slices, rows, columns), which are the axes of a NIfTI in reverse order. The properties
+  hold the image's geometry, as ``sitk_stuff`` (spacing, origin and direction, with axes to the left, back and head) or
+  ``nibabel_stuff`` (``original_affine``). Readers that reorient to RAS store the geometry of the reoriented image.
 - ``nnunetv2/utilities/label_handling/label_handling.py``: there is a channel for each label in ascending order, after
   a softmax. If a label of ``dataset.json`` is a list, there is a channel for each region in the order of the file,
   without the background and after a sigmoid, so that the channels may overlap. A label ``ignore`` has no channel.
@@ -65,7 +65,10 @@ def dataset_labels(folder: Path) -> dict[str, list[int]] | None:
             for name, some in labels.items()
             if name != "ignore"
         }
-    except (TypeError, ValueError):  # in nnU-Net v1 and the Decathlon, the names are the values
+    except (
+        TypeError,
+        ValueError,
+    ):  # in nnU-Net v1 and the Decathlon, the keys are label values, and the values are names
         return None
     return values
 

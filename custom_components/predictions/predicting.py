@@ -1,4 +1,4 @@
-"""Writing of a folder of predictions: a model's probabilities for the cases of a dataset, on the images' own grids."""
+"""Write a folder of predictions: a model's probabilities for the cases of a dataset, on the images' own grids."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -56,8 +56,8 @@ def images_to_predict(dataset: Path, datalist: Path | None = None, parts: Sequen
 def predict(model: Predictor, images: Mapping[str, Path], folder: Path) -> int:
     """Write ``<case>_<class>.nii.gz`` for each class except the background, and ``predictions.json``.
 
-    A file holds whole numbers of 16 bits with a factor, so that a probability is exact to 1/65535. A finished
-    case stays if its files come from this model and this image.
+    A file holds whole numbers of 16 bits with a factor, so that a probability is exact to 1/65535. A finished case is
+    not predicted again if its files come from this model and this image.
 
     Args:
         model: the model that predicts.
@@ -77,7 +77,7 @@ def predict(model: Predictor, images: Mapping[str, Path], folder: Path) -> int:
     with locked(folder / ".lock", f"{folder}: another program is writing predictions into it; wait for its end"):
         record = Record(model.name, [], model.weights_sha256, model.settings, model.cases)
         if before := read_record(folder):
-            record.classes = before.classes  # known after a first case
+            record.classes = before.classes  # empty until a first case is predicted
             if not record.is_of_the_model_of(before):
                 raise InputError(
                     f"is of another model ({before.name}, weights {before.weights_sha256[:12]})",

@@ -1,8 +1,8 @@
 """Networks that can predict: a bundle of this project, any other MONAI bundle, or a TorchScript file.
 
-A bundle of this project is only read: its network is a class of this project, and the preprocessing and inferer of a
-shipped bundle run with the bundle's sizes. The config of any other bundle is a program. It runs only if the user names
-the bundle.
+The config of this project's bundles is only read: the network is a class of this project, and the preprocessing and the
+inferer are those of a shipped bundle, with the sizes in the config. The config of any other bundle is a program, which
+runs only if the user names the bundle.
 """
 
 from collections.abc import Callable, Mapping
@@ -31,14 +31,14 @@ class Predictor:
 
     Attributes:
         name: the model's name in messages and records.
-        classes: the names of the classes that the metadata holds.
+        classes: the names of the classes in the bundle's ``metadata.json``; empty if it has none.
         network: the network in evaluation mode, on ``device``.
         preprocessing: function from ``{"image": path}`` to the network's input.
         inferer: ``inferer(images, network)`` gives logits.
         is_sigmoid: whether a sigmoid turns the logits into probabilities; None if the config does not say so.
         weights_sha256: SHA-256 of the weights' file.
         settings: everything else that the predictions depend on, as plain JSON.
-        cases: the public cases of the training and the validation; None if they are not known.
+        cases: the cases of the model's training and validation, without their names; None if they are not known.
     """
 
     name: str
@@ -116,7 +116,7 @@ def _predictor(
 
 
 def _provenance_cases(source: BundleConfigs, bundle: Any) -> dict[str, list[dict[str, str]]] | None:
-    """The public cases of a bundle of this project; None if it has no provenance.
+    """The cases of a bundle of this project, without their names; None if the bundle has no provenance.
 
     Raises:
         InputError: if the weights, the network or the preprocessing do not fit the provenance.
@@ -137,7 +137,9 @@ def _provenance_cases(source: BundleConfigs, bundle: Any) -> dict[str, list[dict
 
 
 def _load_foreign(source: BundleConfigs, weights: Path) -> nn.Module:
-    """The network of another project's bundle with its weights, which are a state dict or lie below a single key."""
+    """The network of another project's bundle, with its weights.
+
+    The file of the weights holds a state dict, or a table with a state dict under its only key."""
     network = source.part("network_def" if "network_def" in source.inference else "network")
     state = read_checkpoint(weights)
     while isinstance(state, Mapping) and len(state) == 1 and isinstance(next(iter(state.values())), Mapping):

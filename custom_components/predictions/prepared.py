@@ -24,7 +24,7 @@ from custom_components.foundation.grids import grid_difference
 from custom_components.foundation.nifti import Volume
 from custom_components.predictions.folder import PredictionFolder, normalised
 
-# The modules of MONAI whose transforms move voxels; the others read a file or change intensities.
+# The modules of MONAI whose transforms move voxels. All other transforms read a file or change intensities.
 SPATIAL = ("monai.transforms.spatial.", "monai.transforms.croppad.")
 
 
@@ -64,13 +64,13 @@ def prepare_predictions(
     cache_dir: str | Path,
     progress: str = "predictions",
 ) -> dict[str, PreparedPrediction]:
-    """Bring every prediction onto the grid of its prepared image, and skip finished ones. All processes share the work.
+    """Bring every prediction that is not prepared yet onto the grid of its prepared image. Processes share the work.
 
     Args:
         folder: the predictions.
         cases: the prepared cases.
-        preprocessing: the preprocessing of these cases. Only its spatial transforms change a prediction, as they change
-            the key ``image``.
+        preprocessing: the preprocessing of these cases. Only its spatial transforms change a prediction, in the same
+            way as they change the image.
         cache_dir: folder of the results; a file's name is a hash of the prediction, the image, and the settings.
         progress: text of the progress bar.
 
@@ -95,7 +95,7 @@ def prepare_predictions(
     if idist.get_world_size() > 1:
         in_threads(prepare, cases[idist.get_rank() :: idist.get_world_size()], progress)
         hashes.share()
-    # A prediction that is still missing was prepared by another machine, on that machine's own disk.
+    # If a prediction is still missing here, another machine has prepared it and written it to that machine's own disk.
     with idist.one_rank_first():
         prepared = in_threads(prepare, cases, progress)
         hashes.save()
@@ -119,7 +119,7 @@ def _prepared(folder: PredictionFolder, case: PreparedCase, spatial: Compose) ->
         raise InputError(
             f"the prediction of {case.name} {problem}",
             folder.path,
-            "predictions follow MONAI's spatial and croppad transforms that do not look at the voxels",
+            "use only spatial and croppad transforms of MONAI that do not depend on the voxels' values",
         )
     return normalised(moved.as_tensor())
 

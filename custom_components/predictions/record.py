@@ -21,7 +21,7 @@ class Record:
         weights_sha256: SHA-256 of the model's weights.
         model: everything else that the predictions depend on, as plain JSON.
         cases: the cases that the model was trained and validated on, as
-            :func:`custom_components.provenance.public_provenance` gives them; None if that is not known.
+            :func:`custom_components.provenance.public_provenance` gives them; None if these cases are not known.
         images: SHA-256 of the image file of each finished case.
     """
 
@@ -42,7 +42,7 @@ class Record:
 
 
 def read_record(folder: Path) -> Record | None:
-    """Read the record of a folder; None if the folder has none, such as a folder of another program.
+    """Read the record of a folder; None if the folder has no record, because another program has written it.
 
     Raises:
         InputError: if the file is damaged or of another format.

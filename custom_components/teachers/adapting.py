@@ -1,4 +1,4 @@
-"""AdaBN: a teacher with the batch-norm statistics of the site that its student is for."""
+"""AdaBN: a teacher gets the batch-norm statistics of the site at which its student will work."""
 
 import logging
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ logger = logging.getLogger(__name__)
 def adapt_teacher(teacher: Teacher, cases: Sequence[PreparedCase], device: torch.device | str) -> None:
     """Re-estimate a teacher's batch-norm statistics on all slices of cases (AdaBN, :func:`adapt_batch_norm`).
 
-    The masks are not used. If the cases are of several sites, the statistics are those of all of them together, which
-    may fit none of them: train on the datalist of one site.
+    The masks are not used. If the cases are of several sites, the statistics are computed over all of them together and
+    may fit none of them. So train on the datalist of one site.
 
     Args:
-        teacher: the teacher; its network is changed in place, and its identity tells of it.
+        teacher: the teacher. Its network is changed in place, and its identity gets the entry ``adapted_to``.
         cases: the training cases, with and without masks.
-        device: where the network runs, and stays.
+        device: the device on which the network runs; it stays there afterwards.
 
     Raises:
         InputError: if the teacher has no batch norm, or there are fewer than two slices.
@@ -34,7 +34,7 @@ def adapt_teacher(teacher: Teacher, cases: Sequence[PreparedCase], device: torch
         adapt_batch_norm(teacher.network, progress_bar(batches_of_slices(cases, device), "adapting", unit="batch"))
     except InputError as error:
         raise InputError(f"adapt_teachers: {error}") from error
-    # The statistics also depend on the preprocessing, which is a part of a case's key.
+    # The statistics also depend on the preprocessing. A case's key contains a hash of it.
     teacher.adapted_to = sha256_of([case.key for case in cases])
     sites = ", ".join(sorted({case.site for case in cases} - {""}))
     logger.info(

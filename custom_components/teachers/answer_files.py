@@ -21,11 +21,11 @@ class AnswerFiles:
 
     Args:
         folder: folder of the files.
-        suffix: end of the files' names, which tells the random transforms.
+        suffix: end of the files' names, which stands for the random transforms.
         views: number of random versions of each slice.
         cases: the cases by name.
         example: the answer for a batch of one slice; its tensors give the fields of a record.
-        precision: the type of the teacher's logits, which are stored in it; all other tensors keep their own type.
+        precision: the type in which the teacher's logits are stored; all other tensors keep their own type.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class AnswerFiles:
         return {name: self._tensor(name, record[name]) for name in self._record.names}
 
     def write(self, case: PreparedCase, answers: Iterable[Answer]) -> None:
-        """Write a case's file. The answers are those of all slices, in batches; for each slice all its versions.
+        """Write a case's file. The answers come in batches: all versions of the first slice, then of the next one.
 
         Raises:
             InputError: if an answer has a value that is not finite.
@@ -123,7 +123,7 @@ class AnswerFiles:
 def as_answer(fields: Mapping[str, Tensor], device: torch.device) -> Answer:
     """The answer for a batch, on a device, from the collated fields of :meth:`AnswerFiles.read`."""
     summaries: dict[str, list[Tensor]] = {}
-    # Half-precision logits are half as much to transfer. The loss widens them.
+    # Half-precision logits stay so until they are on the device, which halves the transfer. The loss widens them.
     on_device = {name: tensor.to(device, non_blocking=True) for name, tensor in fields.items()}
     logits = on_device.pop(LOGITS)
     for name, tensor in on_device.items():

@@ -1,4 +1,4 @@
-"""The batch-norm statistics of a teacher on a site's slices: to re-estimate them, and to measure how far they are."""
+"""A teacher's batch-norm statistics on a site's slices: re-estimating them, and their distance from the former ones."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,12 +11,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from custom_components.data.prepared import PreparedCase
 from custom_components.foundation.errors import InputError
 
-# Statistics of fewer slices are noisy. The slices of a batch are of several cases.
+# Statistics of fewer slices are noisy. Each batch mixes slices of several cases.
 BATCH_SIZE = 16
 
 
 def batches_of_slices(cases: Sequence[PreparedCase], device: torch.device | str = "cpu") -> Iterator[Tensor]:
-    """All slices of prepared cases, mixed, in batches (B, 1, H, W) of nearly equal size, always the same ones.
+    """All slices of prepared cases, shuffled, in batches (B, 1, H, W) of nearly equal size. Every call shuffles alike.
 
     Raises:
         InputError: if there are fewer than two slices.
@@ -34,12 +34,12 @@ def adapt_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Replace the running mean and variance of every batch-norm layer by those of the given slices (AdaBN).
 
     Li et al. 2016, "Revisiting Batch Normalization For Practical Domain Adaptation" (arXiv 1603.04779). The mean over
-    the batches is cumulative (``momentum=None``), so every batch counts the same. Each layer sees the features of
-    layers that are normalised by the batch, as in a training. No weight changes, and all other layers stay as they are
-    in evaluation.
+    the batches is cumulative (``momentum=None``), so every batch counts the same. While the batches
+    run, each batch-norm layer normalises by the batch, as in a training, and the next layers see these features. No
+    weight changes, and all other layers run as in evaluation.
 
     Args:
-        network: the network; changed in place, afterwards in evaluation mode.
+        network: the network. It is changed in place, and is in evaluation mode afterwards.
         batches: slices (B, 1, H, W) of the site, such as :func:`batches_of_slices`.
 
     Raises:
@@ -63,10 +63,11 @@ def adapt_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None:
 def batch_norm_distance(network: nn.Module, batches: Iterable[Tensor]) -> float:
     """The distance of the batch-norm statistics of the given slices from those that the network was trained with.
 
-    D = KL(N(m, v) || N(μ, σ²)) + KL(N(μ, σ²) || N(m, v)) = (v + (m - μ)²) / 2σ² + (σ² + (m - μ)²) / 2v - 1 for each
-    channel, with the mean m and variance v of the layer's input on the slices, and the running ones μ and σ²; the mean
-    over a layer's channels, then over the layers. The layer's eps is added to both variances. It is the feature
-    divergence of Pan et al. 2018 (IBN-Net, arXiv 1807.09441), taken before the layer's own normalisation.
+    For each channel, D = KL(N(m, v) || N(μ, σ²)) + KL(N(μ, σ²) || N(m, v))
+    = (v + (m - μ)²) / 2σ² + (σ² + (m - μ)²) / 2v - 1. Here m and v are the mean and the variance of the layer's input
+    on the slices, and μ and σ² are the running ones. The layer's eps is added to both variances. The result is the mean
+    of D over a layer's channels, then over the layers. D is the feature divergence of Pan et al. 2018 (IBN-Net, arXiv
+    1807.09441), taken before the layer's own normalisation.
 
     Args:
         network: the network; it is put into evaluation mode.

@@ -30,14 +30,14 @@ class CachedTeachers(Teachers):
     A file's name is a hash of the case's files, the preprocessing and the random transforms. The folder's name is a
     hash of the teacher's weights, network, taps and precision, and of the options that the summaries depend on. So a
     training never reads the answers to other inputs. The answers for a slice with two classes and taps of strides 2 and
-    8 take 1.3 MB at 384x384 and 0.04 MB at 64x64; in half precision (``teacher_precision``) the logits take half.
-    Nothing is rounded. Two trainings may fill the same cache at the same time.
+    8 take 1.3 MB at 384x384 and 0.04 MB at 64x64; with a ``teacher_precision`` of 16 bits the logits take half. Writing
+    an answer does not round it. Two trainings may fill the same cache at the same time.
 
     Args:
         teachers: the frozen teachers; None if there are none.
         dataset: the dataset of slices; :class:`TaughtSlices` adds the answers to it.
         loss: the loss, which makes the summaries.
-        device: where the teachers run.
+        device: the device on which the teachers run.
         cache_dir: folder of the files; you can delete it while no training runs.
         batch_size: number of slices in a forward pass.
 

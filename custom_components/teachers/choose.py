@@ -23,15 +23,15 @@ def choose_teachers(
     """The teachers that the student learns from; a kind that the options switch off is None.
 
     Args:
-        frozen_teachers: trained ones.
-        online_teachers: those that learn beside the student; with them there are no frozen ones.
+        frozen_teachers: the trained teachers.
+        online_teachers: the teachers that learn beside the student; they replace the frozen teachers.
         cached_teachers: the answers of the frozen teachers, kept on disk; they are used instead of the teachers.
         predicted_teachers: folders of predictions; they answer beside the others.
-        teachers: the option ``teachers``, which gives the order where there are several kinds.
+        teachers: the option ``teachers``; it gives the order of the teachers if they are of several kinds.
         bundles_dir: the folder of the bundles that are given by name.
 
     Raises:
-        ValueError: if there are none at all.
+        ValueError: if there are no teachers.
     """
     networks = next((one for one in (cached_teachers, online_teachers, frozen_teachers) if one is not None), None)
     given = [one for one in (networks, predicted_teachers) if one is not None]

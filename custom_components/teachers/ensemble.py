@@ -97,12 +97,12 @@ def load_teachers(
     """Load and check teacher bundles with :func:`load_teacher`, and make an ensemble of them.
 
     A single teacher may be given as a name instead of a list, as in ``--teachers pspnet``. Folders of predictions among
-    the teachers are left out; None if all are such folders.
+    the teachers are left out. The result is None if all teachers are such folders.
 
     Args:
         adapt: whether to re-estimate the batch-norm statistics of these teachers, see :func:`adapt_teacher`.
-        dataset: the slices of the cases that this is done on.
-        device: where this is done.
+        dataset: the slices whose cases give the new statistics.
+        device: the device on which the statistics are computed.
     """
     require_one(ensure_tuple(teachers))
     held_out, bundles = list(held_out), bundles_among(teachers, bundles_dir)

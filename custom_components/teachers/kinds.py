@@ -22,7 +22,7 @@ class Predictions:
         folder: the folder.
         classes: the channels of each class, see :class:`custom_components.predictions.class_map.ClassMap`.
         confidence: the probability of a mask's class, if the folder holds masks.
-        name: the teacher's name in logs; None for the name of the model or of the folder.
+        name: the teacher's name in logs; if None, the teacher has the name of its model or of the folder.
     """
 
     folder: Path
@@ -34,7 +34,8 @@ class Predictions:
 def entries(teachers: Any, bundles_dir: str | Path) -> list[str | Predictions]:
     """The entries in their order: a bundle by its name or folder, or :class:`Predictions`.
 
-    A text is a folder of predictions if it is the path of a folder that is no bundle. A table always is.
+    A table is always a folder of predictions. A text is one if it is the path of a folder that is no bundle, and
+    no bundle of ``bundles_dir`` has this name.
 
     Raises:
         InputError: if a table lacks its folder or has an unknown key.

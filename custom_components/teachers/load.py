@@ -21,7 +21,8 @@ RETRAIN = "train this teacher again"
 class Teacher:
     """A frozen network, its taps, and the facts that its bundle states.
 
-    ``adapted_to`` is a hash of the cases of which its batch-norm statistics are; None as long as they are its own.
+    ``adapted_to`` is a hash of the cases that the network's batch-norm statistics were re-estimated on. It is None if
+    the statistics are still those of the teacher's training.
     """
 
     bundle: Bundle
@@ -125,12 +126,12 @@ def check_held_out(where: Path, cases: Any, held_out: Iterable[Mapping[str, Any]
 
     Args:
         where: the file that lists the teacher's cases, for messages.
-        cases: its lists ``training``, ``validation`` and ``unlabeled``; their cases have a ``voxel_sha256`` or a
-            ``patient``.
+        cases: the teacher's lists ``training``, ``validation`` and ``unlabeled``; each case in them has a
+            ``voxel_sha256`` or a ``patient``.
         held_out: the student's test cases.
 
     Raises:
-        InputError: if it has seen one, or the lists do not tell.
+        InputError: if the teacher has seen a test case, or if the lists do not show whether it has.
     """
     if not isinstance(cases, Mapping) or not isinstance(cases.get("training"), list):
         raise InputError(f"{where}: does not list the cases trained on; {RETRAIN}")

@@ -28,23 +28,23 @@ def measured_weights(
     """The teachers' weights for the loss's ``unlabeled_weighting``, if that is ``"site"`` or ``"statistics"``.
 
     They are measured once, on the training images of the sites that have images without masks, without random
-    transforms. Images of other sites do not count. Test and validation cases are never looked at. All these sites
-    together get one weight for each teacher, so train on the datalist of one site if the sites differ.
+    transforms. Images of other sites do not count. Test and validation cases are never looked at. A teacher has one
+    weight for all these sites together. So train on the datalist of one site if the sites differ.
 
-    ``"site"``: the softmin of each teacher's loss (``judged_by``) on the cases with masks, pooled over a case's slices,
-    the mean over the cases. Few masks may mislead: two cases have preferred a teacher with a Dice of 60 on the other
-    cases to one with 83.
+    ``"site"``: the softmin of each teacher's loss (``judged_by``) on the cases with masks. A case's loss is pooled over
+    its slices, and a teacher's loss is the mean over the cases. A few masks may mislead: in one probe, two cases gave
+    the larger weight to a teacher with a Dice of 60 on the other cases, and the smaller one to a teacher with 83.
 
     ``"statistics"``: the softmin of each teacher's :func:`batch_norm_distance` on all slices, divided by the mean
     distance of the teachers. It needs teachers with batch norm whose statistics were not re-estimated.
 
-    τ of both is the loss's ``weighting_temperature``.
+    Both softmins use the loss's ``weighting_temperature`` as τ.
 
     Args:
-        loss: the loss, of which the options are read.
+        loss: the loss; only its options are read.
         teachers: the teachers.
         dataset: the training's slices.
-        device: where teachers run.
+        device: the device on which teachers run.
 
     Returns:
         One weight for each teacher, with sum 1; None if nothing is to be measured.
@@ -110,8 +110,8 @@ def _distances(
         )
     if any(identity.get("adapted_to") for identity in teachers.identities):
         raise InputError(
-            "loss option unlabeled_weighting='statistics' tells nothing of teachers whose statistics are those of the "
-            "site; choose another, or set --adapt_teachers False"
+            "loss option unlabeled_weighting='statistics' cannot compare teachers that were adapted to the site; "
+            "choose another, or set --adapt_teachers False"
         )
     distances = [
         batch_norm_distance(network, (images.to(teachers.dtype) for images in batches_of_slices(cases, device)))

@@ -39,12 +39,12 @@ class OnlineTeachers(Teachers):
         folder: the folder into which :meth:`save` writes the weights, as ``<teacher>.pt``.
         out_channels: the student's number of classes.
         amp: whether the forward passes run in half precision, which needs scaled gradients.
-        unlabeled: whether the training uses images without masks, from which these teachers cannot learn.
-        adapt_teachers: whether the teachers' statistics are to be re-estimated, which only trained teachers have.
+        unlabeled: whether the training uses images without masks; online teachers cannot learn from them.
+        adapt_teachers: whether to re-estimate the teachers' batch-norm statistics; only trained teachers have any.
 
     Raises:
-        InputError: if one of the last two is true, if there is no teacher, if a teacher has other classes or lacks a
-            tap, or if several processes train together.
+        InputError: if ``unlabeled`` or ``adapt_teachers`` is true, if there is no teacher, if a teacher is a folder of
+            predictions, has other classes or lacks a tap, or if several processes train together.
     """
 
     def __init__(

@@ -23,7 +23,8 @@ from custom_components.teachers.teachers import Batch, Summarise, Teachers
 logger = logging.getLogger(__name__)
 
 PROBS = "probs"
-# The least probability. Its logarithm is a logit, so it must not be 0. Half-precision files hold no smaller values.
+# The least probability. It must not be 0, because its logarithm becomes a logit. Files in half precision hold smaller
+# values only coarsely.
 LEAST = 1e-6
 
 
@@ -41,8 +42,8 @@ class PredictedTeachers(Teachers):
         held_out: the student's test cases.
         classes: the names of the student's classes, the background first.
         cache_dir: folder of the prepared predictions.
-        saw_test_cases: whether the predictions' model was trained on test cases, which only the user knows; None if the
-            user does not say so. If ``predictions.json`` lists the model's cases, these are checked instead.
+        saw_test_cases: the user's answer to whether the predictions' model was trained on test cases; None if there is
+            no answer. If ``predictions.json`` lists the model's cases, these are checked instead.
 
     Raises:
         InputError: if a folder is unfit (see :class:`PredictionFolder`), if its model was trained on a test case, or if

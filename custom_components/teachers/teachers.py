@@ -1,4 +1,4 @@
-"""The teachers of a distillation, of whatever kind: anything that answers for the slices of a batch."""
+"""The base class of all kinds of teachers: anything that gives answers for the slices of a batch."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ class Batch(NamedTuple):
         image: (B, 1, H, W), the student's input.
         target: labels (B, 1, H, W).
         sample: the entries of :class:`SliceDataset` for each of the B slices, such as ``case`` and ``site``, and the
-            stored answers that :class:`TaughtSlices` adds. Without a ``seed`` the image is no random version.
+            stored answers that :class:`TaughtSlices` adds. If ``seed`` is missing, the image is no random version.
         learning_rate: the student's learning rate in this step.
     """
 
@@ -42,7 +42,8 @@ class Teachers(nn.Module):
 
     Attributes:
         names: the teachers' names, all different.
-        weights_sha256: the hash of each teacher's weights; None where the weights are in no file.
+        weights_sha256: the hash of each teacher's weights; None if the weights are in no file, or their hash is
+            unknown.
         identities: a record for JSON of everything that each teacher's answers depend on, except the image.
         stored: the teachers whose answers the loader reads, by name.
         seen: for each folder of predictions, by the teacher's name: ``saw_test_cases``, whether its model was trained
@@ -54,7 +55,7 @@ class Teachers(nn.Module):
     identities: Sequence[Mapping[str, Any]]
     stored: Mapping[str, StoredTeacher] = MappingProxyType({})
     seen: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
-    # The terms of a log that teachers add in each step: scalars by name.
+    # The scalars, by name, that the teachers add to the log in each step.
     last_losses: Mapping[str, Tensor] = MappingProxyType({})
 
     @abstractmethod

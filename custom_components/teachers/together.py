@@ -1,4 +1,4 @@
-"""Teachers of different kinds, together."""
+"""Teachers of several kinds in one distillation."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A picture for a quick check: all slices with prostate, and the outline of the mask on each."""
+"""A picture for a quick check: all slices with prostate, with the outline of the mask."""
 
 import math
 
@@ -34,7 +34,7 @@ def outline(mask: np.ndarray) -> np.ndarray:
 
 
 def in_a_square(tiles: np.ndarray) -> np.ndarray:
-    """Put tiles (N, H, W, 3) row by row into one picture that is as wide as high, in tiles; empty places are black."""
+    """Put tiles (N, H, W, 3) row by row into one picture with about as many rows as columns; empty places are black."""
     count, height, width, channels = tiles.shape
     across = math.ceil(math.sqrt(count))
     down = math.ceil(count / across)

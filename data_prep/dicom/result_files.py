@@ -1,4 +1,4 @@
-"""The files of a segmented series: SEG, report and picture. All hosts write them by this module."""
+"""Write the files of a segmented series: SEG, report and picture. MONAI Deploy and the runner use this module."""
 
 import math
 import os
@@ -30,18 +30,18 @@ def write_results(
     """Write SEG, report and picture; if one cannot be written, none is written.
 
     Args:
-        mask: 0 and 1 (columns, rows, slices), on the image's grid.
+        mask: (columns, rows, slices), with the values 0 and 1, on the image's grid.
         series: the segmented series.
-        image: its voxels, from ``read_series``.
+        image: the series' voxels, from ``read_series``.
         algorithm: the bundle that drew the mask.
         psa_ng_per_ml: prostate specific antigen in serum, or None.
-        folder: of the three files; made if missing.
+        folder: the folder of the three files; it is made if it is missing.
 
     Returns:
-        One line on the prostate's volume and the files.
+        One line that tells the prostate's volume and the folder of the files.
 
     Raises:
-        InputError: if the mask is empty, or no result can be made of the series' headers.
+        InputError: if the mask is empty, or if the series' headers do not allow a result.
         OSError: if a file cannot be written.
     """
     if not mask.any():
@@ -67,11 +67,11 @@ def read_psa(text: str, name: str) -> float:
     """The serum PSA in ng/ml from an option's text.
 
     Args:
-        text: as the user gave it.
-        name: of the option, for the message, such as ``PSA=``.
+        text: the value as the user gave it.
+        name: the option's name, for the message, such as ``PSA=``.
 
     Raises:
-        InputError: if it is not a positive number.
+        InputError: if the text is not a positive number.
     """
     try:
         psa = float(text)

@@ -1,4 +1,4 @@
-"""Joining the folds of a cross-validation: the runs that differ only in the fold become one line of the report."""
+"""Join the folds of a cross-validation: runs that differ only in the fold become one line of the report."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields

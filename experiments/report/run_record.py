@@ -46,10 +46,10 @@ class RunRecord:
 
     @cached_property
     def training(self) -> dict[str, list[float]]:
-        """The columns of ``training.csv``; a blank cell is NaN. Empty when the run has no such file.
+        """The columns of ``training.csv``; a blank cell is NaN. The result is empty if the run has no such file.
 
         Raises:
-            InputError: when a cell is not a number.
+            InputError: if a cell is not a number.
         """
         path = self.folder / "output" / "training.csv"
         if not path.is_file():

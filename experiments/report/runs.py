@@ -24,13 +24,17 @@ def run_table(study: StudyRecord) -> Table:
 
 
 def predicted_teachers(study: StudyRecord) -> list[str]:
-    """For each teacher that is a folder of predictions, a sentence: whether its model has seen test cases."""
+    """For each teacher that is a folder of predictions, a sentence that says whether its model has seen test cases."""
     told: dict[str, Any] = {}
     for run in study.runs:
         told |= (run.provenance or {}).get("predicted_teachers", {})
-    words = {True: "was trained on test cases", False: "was not trained on test cases", None: "was not asked about"}
+    words = {
+        True: "Its model was trained on test cases",
+        False: "Its model was not trained on test cases",
+        None: "There were no test cases that its model could have seen",
+    }
     return [
-        f"The teacher {name} is a folder of predictions: by {one['by']}, its model {words[one['saw_test_cases']]}."
+        f"The teacher {name} is a folder of predictions. {words[one['saw_test_cases']]} (source: {one['by']})."
         for name, one in sorted(told.items())
     ]
 

@@ -24,17 +24,20 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(InputError, lambda _, error: _answer(422, str(error)))
     app.add_exception_handler(OneLineError, lambda _, error: _answer(500, str(error)))
     app.add_exception_handler(MONAILabelException, lambda _, error: _answer(404, error.msg))
-    app.add_exception_handler(RequestException, lambda _, error: _answer(502, f"the PACS did not do it: {error}"))
+    app.add_exception_handler(
+        RequestException, lambda _, error: _answer(502, f"the request to the PACS failed: {error}")
+    )
     app.middleware("http")(_refuse_paths)
 
 
 async def _refuse_paths(request: Request, call_next):
     names = [value for key, value in request.query_params.multi_items() if key in NAMES]
-    # If an address is quoted twice, one quoting is left, and the client behind the proxy removes it.
+    # A server decodes the %-codes of an address once. If ``..`` was encoded twice, one encoding is left. The client
+    # that asks the PACS would decode it, so this function decodes it too before it looks at the names.
     names += [part for part in unquote(request.scope["path"]).split("/") if part == ".."]
     for name in names:
         if name == ".." or Path(name).name != name:
-            return _answer(404, f"no '{name}' in the studies; names come without folders")
+            return _answer(404, f"no '{name}' in the studies; give a name without folders")
     return await call_next(request)
 
 

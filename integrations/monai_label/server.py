@@ -14,7 +14,7 @@ TASKS = ("train", "batch_infer")
 
 
 def serve(host: str, port: int) -> None:
-    """Run the server by MONAI Label's settings until the process is stopped; background tasks end with it."""
+    """Run the server with MONAI Label's settings until the process is stopped, and then end the background tasks."""
     try:
         uvicorn.run(_make_app(), host=host, port=port)
     finally:
@@ -39,6 +39,6 @@ def _set_up_logging() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     for task in TASKS:
         logging.getLogger(f"task_{task}").setLevel(logging.INFO)
-    # These loggers only report a timer, and a missing decoder for GPUs.
+    # The first logger only reports a timer, and the second one only reports that a decoder for GPUs is missing.
     for chatty in ("timeloop", "monai.data.nvimgcodec_pydicom_plugin"):
         logging.getLogger(chatty).addFilter(lambda record: False)

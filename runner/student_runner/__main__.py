@@ -1,10 +1,10 @@
-"""``segment student.onnx IN OUT``: the prostate in a NIfTI, in a folder of them, or in a DICOM study.
+"""``segment student.onnx IN OUT`` segments the prostate in a NIfTI volume, in a folder of volumes, or in a DICOM study.
 
-IN: a NIfTI (the mask is written as OUT, if OUT ends in .nii or .nii.gz, else into the folder OUT); a folder with NIfTI
-volumes (their masks are written into OUT); a folder tree with one DICOM study (SEG, report and picture are written into
-OUT). Research use only, not a medical device.
+If IN is a NIfTI volume, the mask is written to the file OUT if OUT ends in .nii or .nii.gz, and otherwise into the
+folder OUT. If IN is a folder with NIfTI volumes, their masks are written into the folder OUT. If IN is a folder tree
+with one DICOM study, SEG, report and picture are written into the folder OUT. Research use only, not a medical device.
 
-Exit codes: 0 done; 1 not done, the line on stderr says why; 2 wrong usage.
+The exit code is 0 if all is done, 1 after an error (one line on stderr says why), and 2 if the command line is wrong.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def _run(options: argparse.Namespace) -> None:
     source, out = options.source, options.out
     if not source.exists():
         raise InputError("no such file or folder", source, "check the path")
-    # The student is opened before the volumes are read, and both modules load when they are needed.
+    # This opens the student before any volume is read. Each module is imported only when it is needed.
     from student_runner.student import Student
 
     student = Student(options.student)
@@ -66,12 +66,14 @@ def _parser() -> argparse.ArgumentParser:
         prog="segment", description=f"{usage}\n\n{rest}", formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("student", type=Path, metavar="student.onnx", help="the student, written by 'make export'")
-    parser.add_argument("source", type=Path, metavar="IN", help="a NIfTI, a folder of them, or of a DICOM study")
-    parser.add_argument("out", type=Path, metavar="OUT", help="the mask's file, or the folder of the results")
+    parser.add_argument(
+        "source", type=Path, metavar="IN", help="a NIfTI volume, a folder of volumes, or the folder of a DICOM study"
+    )
+    parser.add_argument("out", type=Path, metavar="OUT", help="the file of the mask, or the folder of the results")
     study = parser.add_argument_group("DICOM studies")
-    study.add_argument("--series", metavar="REGEX", help="only series of this description or UID")
-    study.add_argument("--tie", metavar="finest|last", help="choice between several series that fit")
-    study.add_argument("--psa", metavar="NG_PER_ML", help="serum PSA: the report tells it, and the PSA density")
+    study.add_argument("--series", metavar="REGEX", help="use only series whose description or UID fits")
+    study.add_argument("--tie", metavar="finest|last", help="which series to take if several fit")
+    study.add_argument("--psa", metavar="NG_PER_ML", help="serum PSA; the report then holds it and the PSA density")
     return parser
 
 

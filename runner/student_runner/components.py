@@ -5,21 +5,21 @@ A mask has far fewer runs than voxels, and all steps work on whole arrays, so th
 
 import numpy as np
 
-# From one line of voxels to those lines that come after it and touch it, at faces, edges or corners.
+# The steps (planes, rows) from a line of voxels to the later lines that touch it at faces, edges or corners.
 LATER_LINES = ((0, 1), (1, -1), (1, 0), (1, 1))
 
 
 def largest_component(mask: np.ndarray) -> np.ndarray:
     """Keep the component with the most voxels, as MONAI's ``KeepLargestConnectedComponent``.
 
-    Two voxels belong together if they touch at faces, edges or corners. Of two components of one size, the one stays
-    whose first voxel comes later in the order of the array.
+    Two voxels belong together if they touch at faces, edges or corners. If two components have the same size, the
+    function keeps the one whose first voxel comes later in the order of the array.
 
     Args:
-        mask: 0 and 1, (H, W, D).
+        mask: (H, W, D), with the values 0 and 1.
 
     Returns:
-        uint8 0 and 1 (H, W, D).
+        The mask (H, W, D) of this component, uint8, with the values 0 and 1.
 
     >>> largest_component(np.array([[[1, 1, 0, 1]]])).tolist()
     [[[1, 1, 0, 0]]]
@@ -52,10 +52,10 @@ def _runs(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _touching(
     lines: np.ndarray, starts: np.ndarray, ends: np.ndarray, shape: tuple[int, ...]
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The pairs of runs that touch, for each of ``LATER_LINES``: the first runs' indices and the second runs'."""
+    """The pairs of runs that touch, for each of ``LATER_LINES``: the indices of the first and of the second runs."""
     depth, height, width = shape
     plane, row = np.divmod(lines, height)
-    # The number of runs that start, or end, before a place; one line has width + 2 places.
+    # How many runs start, or end, before each place. One line has width + 2 places.
     stride = width + 2
     started = _counts_before(lines * stride + starts, depth * height * stride)
     ended = _counts_before(lines * stride + ends, depth * height * stride)
@@ -66,7 +66,7 @@ def _touching(
         line = lines[runs] + planes_on * height + rows_on
         first = ended[line * stride + starts[runs]]
         counts = started[line * stride + ends[runs] + 1] - first
-        # first, first + 1, ... for each run
+        # for each run the numbers first, first + 1 and so on
         others = np.arange(counts.sum(), dtype=np.int32)
         others += np.repeat(first + counts - np.cumsum(counts, dtype=np.int32), counts)
         pairs.append((np.repeat(runs, counts), others))
@@ -81,14 +81,15 @@ def _counts_before(places: np.ndarray, length: int) -> np.ndarray:
 
 
 def _joined(count: int, pairs: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """A label for each run; runs that are joined by pairs have the same."""
+    """A label for each run; runs that are joined by pairs have the same label."""
     labels = np.arange(count, dtype=np.int32)
     while True:
         before = labels.copy()
         for ones, others in pairs:
             mine, theirs = before[ones], before[others]
             low = np.minimum(mine, theirs)
-            # The label of a label takes the lower one, so that all runs of this label follow.
+            # A label is the index of a run. That run gets the lower label, and the loop below passes it on to all runs
+            # with this label.
             np.minimum.at(labels, mine, low)
             np.minimum.at(labels, theirs, low)
         while not np.array_equal(labels, further := labels[labels]):

@@ -1,23 +1,23 @@
-"""The grid to which MONAI's ``Spacing`` resamples a volume for a bundle with a window: its number of pixels.
+"""The number of pixels of the grid to which MONAI's ``Spacing`` resamples a volume, for a bundle with a window.
 
 ``student.onnx`` computes this number from the affine and rounds it. MONAI computes it from the places of the volume's
-corners. On paper the two are the same. But a length of 192.5 pixels, which is common, is rounded up or down by the last
-digits, so the length is computed here as MONAI computes it.
+corners. In exact arithmetic both are the same. But for a length of 192.5 pixels, which is common, the last digits
+decide whether it is rounded up or down. So this module computes the length in the same way as MONAI.
 """
 
 import numpy as np
 from nibabel.affines import voxel_sizes
 
-# MONAI keeps a voxel size that is this near to the wanted one.
+# If a voxel's size is this near to the wanted one, MONAI keeps the voxel's size.
 NEAR_MM = 1e-3
-# How far a length is kept from the place where rounding changes, in pixels.
+# The distance, in pixels, that this module keeps between a length and the nearest half pixel, where rounding changes.
 MARGIN = 1e-6
 
 
 def affine_for(affine: np.ndarray, shape: tuple[int, ...], half_pixel_mm: float) -> np.ndarray:
-    """The affine of a volume in RAS, with which the graph makes a grid of the same shape as MONAI.
+    """The affine with which the graph makes a grid of the same shape as MONAI, for a volume in RAS.
 
-    Only where the graph would round another way, a voxel is made longer or shorter, by about a millionth.
+    It makes the voxels longer or shorter by about a millionth, but only if the graph would round another way.
 
     Args:
         affine: 4 x 4, of the volume in RAS.

@@ -1,4 +1,4 @@
-"""NIfTI volumes to masks."""
+"""Segment NIfTI volumes and write their masks."""
 
 import sys
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ def segment_file(student: Student, image: Path, out: Path) -> None:
     """Segment one volume.
 
     Args:
-        student: the open file.
+        student: the opened student.
         image: a NIfTI.
-        out: the mask, if its name is that of a NIfTI; else a folder for it.
+        out: the file of the mask if the name ends as a NIfTI's does; otherwise the folder for the mask.
 
     Raises:
-        InputError: if the volume cannot be segmented, or the mask would replace it.
+        InputError: if the volume cannot be segmented, or if the mask would replace it.
         WriteError: if the mask cannot be written.
     """
     mask = out if is_nifti_name(out) and not out.is_dir() else out / f"{volume_name(image)}.nii.gz"

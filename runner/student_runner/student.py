@@ -1,4 +1,4 @@
-"""A ``student.onnx`` that is open, and one volume through it."""
+"""Open a ``student.onnx`` and segment one volume with it."""
 
 import json
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class StudentMask:
     """The segmentation of a volume.
 
     Attributes:
-        mask: uint8 0 and 1 (H, W, D), on the volume's grid.
-        warning: one line if the window that the network sees may have cut the gland, else None.
+        mask: (H, W, D), uint8, 0 or 1, on the volume's grid.
+        warning: one line if the window that the network sees may have cut off a part of the gland; otherwise None.
     """
 
     mask: np.ndarray
@@ -40,7 +40,7 @@ class Student:
         file: ``student.onnx``, written by ``make export``.
 
     Raises:
-        InputError: if the file is missing, no ONNX model, or another one.
+        InputError: if the file is missing, or is not a ``student.onnx`` of this version.
     """
 
     def __init__(self, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""A DICOM study to SEG, report and picture."""
+"""Segment a DICOM study and write SEG, report and picture."""
 
 import dataclasses
 import sys
@@ -25,7 +25,7 @@ def segment_study(
     """Segment the axial T2w series of the only study below a folder.
 
     Args:
-        student: the open file.
+        student: the opened student.
         folder: tree of DICOM files.
         out: folder of the results.
         series: regular expression for description or UID, or None.
@@ -33,21 +33,22 @@ def segment_study(
         psa: serum PSA in ng/ml, or None.
 
     Raises:
-        InputError: if there is not one such series, if the student finds no prostate, or if an option is wrong.
+        InputError: if there is not exactly one such series, if the student finds no prostate, or if an option is wrong.
     """
     if is_nifti_name(out):
         raise InputError("is the name of a NIfTI", out, "a study becomes DICOM files; give a folder")
     choice = SeriesChoice(series, tie)
     psa_ng_per_ml = None
     if psa is not None:
-        # highdicom, which this module loads, takes long: without a PSA a wrong study is told before.
+        # This module imports highdicom, which takes long. Without a PSA it is imported later, so that an error in the
+        # study is shown sooner.
         from data_prep.dicom.result_files import read_psa
 
         psa_ng_per_ml = read_psa(psa, "--psa ")
     picked = pick_series(folder, choice)
     print(f"series {picked.name}")
     image = read_series(picked)
-    # The header of a NIfTI, from which other programs segment the series, has this precision.
+    # Other programs segment the series from a NIfTI, whose header has single precision. So this program rounds alike.
     image = dataclasses.replace(image, affine=image.affine.astype(np.float32).astype(np.float64))
     segmented = student.segment(image)
     if segmented.warning:

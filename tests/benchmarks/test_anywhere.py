@@ -1,4 +1,4 @@
-"""The benchmark of whole programs: what it measures of a process, and its page."""
+"""The benchmark of whole programs: the figures that it measures of a process, and its page."""
 
 import sys
 

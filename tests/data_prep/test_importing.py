@@ -92,8 +92,7 @@ def test_bad_cases_are_quarantined_and_the_others_imported(raw_folder, tmp_path,
     shown = capsys.readouterr()
     assert shown.err.splitlines() == [
         f"quarantined: {raw_folder}/RUNMC/Case02_segmentation.nii.gz: has no image; add it or take the mask out",
-        f"quarantined: {raw_folder}/HK/Case01.nii.gz: is not a NIfTI file, or only its start; "
-        "export it again as .nii.gz",
+        f"quarantined: {raw_folder}/HK/Case01.nii.gz: is not a NIfTI file, or is cut off; export it again as .nii.gz",
         f"quarantined: {raw_folder}/UCL/Case00_segmentation.nii.gz: holds the labels 3; only 0/1/2 are a prostate mask",
     ]
     assert shown.out == f"{tmp_path}/set: 14 cases of 3 sites (14 new, 3 findings in quarantine.json)\n"
@@ -102,7 +101,7 @@ def test_bad_cases_are_quarantined_and_the_others_imported(raw_folder, tmp_path,
         {
             "case": "HK_Case01",
             "folder": folder,
-            "problem": "is not a NIfTI file, or only its start",
+            "problem": "is not a NIfTI file, or is cut off",
             "advice": "export it again as .nii.gz",
         },
         {
@@ -129,7 +128,7 @@ def test_when_no_case_is_good_nothing_is_written(add_case, tmp_path, capsys):
     image.write_bytes(b"broken")
     assert main(["import", str(tmp_path / "raw"), "--out", str(tmp_path / "set"), *KEEP]) == 1
     assert capsys.readouterr().err.splitlines() == [
-        f"error: {image}: is not a NIfTI file, or only its start; export it again as .nii.gz",
+        f"error: {image}: is not a NIfTI file, or is cut off; export it again as .nii.gz",
         f"error: {tmp_path}/raw: no case could be imported; nothing was written",
     ]
     assert [path.name for path in tmp_path.iterdir()] == ["raw"]

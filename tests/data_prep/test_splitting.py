@@ -189,7 +189,7 @@ def test_images_without_masks_of_a_patient_who_chooses_or_scores_are_left_out_an
     printed = capsys.readouterr().out.splitlines()
     assert printed[1].split() == ["site", *LISTS, "unlabeled"]
     assert printed[-2].split() == ["all", "4", "1", "1", "4"]
-    assert printed[-1] == ("cases without a mask that are left out: 2 (other cases of their patients choose or score)")
+    assert printed[-1] == ("cases without a mask that are left out: 2 (their patients have validation or test cases)")
 
 
 def test_a_dataset_without_any_mask_is_split(tmp_path):

@@ -101,7 +101,7 @@ def test_all_faults_are_listed_at_once(raw_folder):
     found = lines(raw_folder)
     assert [line.split(";")[0].split(" (")[0] for line in found] == [
         "~/RUNMC/Case01_segmentation.nii.gz: has no image",
-        "~/UCL/Case01.nii.gz: is not a NIfTI file, or only its start",
+        "~/UCL/Case01.nii.gz: is not a NIfTI file, or is cut off",
         "~/UCL/Case02.nii.gz: is the same image as RUNMC_Case03",
     ]
 

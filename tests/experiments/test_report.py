@@ -456,8 +456,8 @@ def test_a_teacher_that_may_have_seen_test_cases_is_told(small):
     (models / "provenance.json").write_text(json.dumps({"predicted_teachers": told}))
     write_report(small)
     assert (
-        "The teacher nnunet is a folder of predictions: by the user's word, its model was not trained on test cases."
-        in (small / "report.md").read_text()
+        "The teacher nnunet is a folder of predictions. Its model was not trained on test cases (source: the user's "
+        "word)." in (small / "report.md").read_text()
     )
 
 

@@ -1,4 +1,4 @@
-"""``models/student.onnx`` of a bundle: what it tells of itself, and which bundles cannot become one."""
+"""The notes in ``models/student.onnx``, and the bundles that cannot be exported to such a file."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ def espnet(make_trained):
 
 @pytest.fixture
 def copy(espnet, tmp_path):
-    """The exported bundle, to change."""
+    """A copy of the exported bundle, which a test may change."""
     shutil.copytree(espnet.path, tmp_path / "espnet")
     return read_bundle(str(tmp_path / "espnet"))
 
@@ -59,8 +59,8 @@ def test_the_file_tells_what_it_is(espnet):
         "clipped at the volume's 1st and 99th percentile, then normalised to mean 0 and standard deviation 1",
         "image_size": "32",
         "field_of_view": "null",
-        "postprocessing": "Of the mask, keep the largest component, whose voxels touch at faces, edges or corners. The "
-        "graph does not do it.",
+        "postprocessing": "Keep the largest component of the mask: voxels that touch at faces, edges or corners belong "
+        "together. The graph does not do this.",
         "provenance_sha256": file_sha256(espnet.provenance_file),
         "weights_sha256": file_sha256(espnet.model_file),
         "licence": "Copyright the prostate-distillation developers; Apache-2.0",

@@ -29,7 +29,7 @@ class Echo(nn.Module):
 
 
 class OneSlope(nn.Module):
-    """As Echo, with a PReLU of one slope and one of two."""
+    """As Echo, with a PReLU that has one slope and a PReLU that has two."""
 
     def __init__(self):
         super().__init__()

@@ -33,7 +33,7 @@ FIRST, SECOND = [0.9, 0.9, 0.6, 0.1], [0.9, 0.4, 0.3, 0.1]
         ("all", [0.5, 0.5], [1, 1, 0, 0]),
         ("all", [0.0, 1.0], [1, 0, 0, 0]),
         ("pixels", [0.5, 0.5], [1, IGNORED, IGNORED, 0]),
-        # .9 .89 .595 .1: the second teacher's votes of .02 are not heard
+        # the mixture is .9 .89 .595 .1: the second teacher has only a weight of .02
         ("pixels", [0.98, 0.02], [1, 1, 1, 0]),
         # The masks 1110 and 1000 have the Dice 2·2/5 and 2·1/3 with the mixture's mask 1100, in the mean .73.
         ("slices", [0.5, 0.5], [IGNORED] * 4),

@@ -1,4 +1,4 @@
-"""Predictions in NIfTI files, on the image's grid or another; and what is refused, each in one line with its file."""
+"""Predictions in NIfTI files, on the image's grid or on another one. Bad files are refused in one line each."""
 
 import json
 import re
@@ -86,7 +86,7 @@ def test_axes_that_point_elsewhere_are_turned_not_resampled(folder, probs, image
 
 
 def test_a_finer_and_larger_grid_is_resampled_at_its_places(tmp_path, image):
-    """A prediction that is linear in space is found again, whatever its grid: spacing, axes and origin are others."""
+    """A prediction that is linear in space keeps its values on the image's grid, with any spacing, axes and origin."""
 
     def linear(affine, shape):
         points = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1) @ affine[:3, :3].T
@@ -101,7 +101,7 @@ def test_a_finer_and_larger_grid_is_resampled_at_its_places(tmp_path, image):
 
 
 def test_a_grid_of_coarser_voxels_over_the_same_box_covers_the_image(tmp_path, image):
-    """Two voxels of the image in one: the image's outer voxels have their centres beyond the coarser ones'."""
+    """The prediction's voxels are twice as long: the image's outer voxels have their centres outside of its centres."""
     affine = affine_of(image) @ np.array([[2, 0, 0, 0.5], [0, 2, 0, 0.5], [0, 0, 1, 0], [0, 0, 0, 1.0]])
     save(tmp_path / "maps" / "case_prostate.nii.gz", np.full((6, 5, 5), 0.25, np.float32), affine)
     np.testing.assert_allclose(read(tmp_path / "maps", image, None)[1], 0.25, atol=1e-6)
@@ -201,8 +201,8 @@ def test_a_confidence_that_is_none_is_refused(folder, image, confidence):
     [
         (np.full((12, 10, 5), 0.5), None, "holds fractions, not the labels of a mask;"),
         (np.full((12, 10, 5), np.nan), None, "holds fractions, not the labels of a mask;"),
-        (np.full((12, 10, 5), 255.0), None, "holds the labels 255, of which no class is made;"),
-        (np.full((12, 10, 5), 255.0), {"prostate": [1, 2]}, "holds the labels 255, of which no class is made;"),
+        (np.full((12, 10, 5), 255.0), None, "holds the labels 255, which belong to no class;"),
+        (np.full((12, 10, 5), 255.0), {"prostate": [1, 2]}, "holds the labels 255, which belong to no class;"),
     ],
 )
 def test_masks_of_other_labels_are_refused(tmp_path, image, voxels, channels, message):
@@ -233,7 +233,7 @@ def test_a_mask_without_a_confidence_says_what_to_do(tmp_path, image):
         ({"prostate": ["SV"]}, "classes: no channel SV in this folder, it has the classes background, PZ, TZ"),
         (
             {"background": 0, "prostate": [1]},
-            "classes: no class is made of channel TZ; name it, or leave out",
+            "classes: channel TZ belongs to no class; name it, or leave out",
         ),
         (None, r"has the classes background, PZ, TZ, the student background, prostate; .* {prostate: \[PZ, TZ\]}"),
     ],

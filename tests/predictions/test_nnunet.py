@@ -1,4 +1,4 @@
-"""A folder of nnU-Net v2 gives the probabilities at the places of the image, whatever its grid; and no code is run."""
+"""A folder of nnU-Net v2 gives the probabilities on the image's grid, and no code in its files is run."""
 
 import json
 import os
@@ -51,7 +51,7 @@ def test_nibabels_properties_tell_the_grid_too(probs, image, write_nnunet, key):
 
 
 def test_regions_overlap_and_the_background_is_what_is_left(probs, image, write_nnunet):
-    """``label_handling.py``: regions have no background channel, and the order of dataset.json."""
+    """``label_handling.py``: with regions there is no background channel; the channels have dataset.json's order."""
     regions = np.stack([1 - probs[..., 0], probs[..., 2]], axis=-1)
     folder = write_nnunet(regions, image, labels={"background": 0, "whole": [1, 2], "TZ": 2})
     np.testing.assert_allclose(read(folder, image, {"prostate": "whole"})[1], 1 - probs[..., 0], atol=1e-6)
@@ -108,7 +108,7 @@ def test_a_bad_npz_is_refused(probs, image, write_nnunet, save, message):
 
 
 def test_the_properties_of_another_case_are_found(probs, image, write_nnunet):
-    """Same shape, other place: nnU-Net was given another image."""
+    """nnU-Net was given another image, of the same shape but at another place."""
     folder = write_nnunet(probs, image)
     properties = read_properties(folder / "case.pkl")
     properties["sitk_stuff"]["origin"] = (0.0, 0.0, 0.0)

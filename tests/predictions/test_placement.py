@@ -1,4 +1,4 @@
-"""Predictions that were moved although their header is right are found by the masks of several cases."""
+"""If predictions were moved but their headers are right, the masks of several cases show it."""
 
 import nibabel
 import numpy as np
@@ -12,7 +12,7 @@ from custom_components.predictions.placement import misplacement
 
 @pytest.fixture
 def placed(cases, preprocessing, tmp_path):
-    """``placed(change, count)``: what is found if the masks, softened, are changed by a function and written."""
+    """``placed(change, count)``: the result for predictions that are softened masks, changed by a function."""
     prepared = prepare_cases(cases, preprocessing, tmp_path / "cache")
 
     def find(change, count=6):

@@ -1,4 +1,4 @@
-"""``predict`` writes what a model says of the cases of a dataset, and runs the code of no bundle that is not named."""
+"""``predict`` writes a model's probabilities for a dataset, and runs a bundle's code only if the user names it."""
 
 import json
 import sys
@@ -173,7 +173,7 @@ def test_a_foreign_bundle_is_not_run_unless_it_is_named(foreign, tmp_path):
 
 
 def test_a_three_dimensional_network_teaches_two_classes(foreign, images, tmp_path):
-    """A 3-D UNet, patches, another spacing: on the images' own grids, its zones together."""
+    """A 3-D UNet with patches and another spacing predicts on the images' own grids; its two zones become one class."""
     model = open_predictor(str(foreign), run_code_of="prostate_3d")
     predict(model, images, tmp_path / "maps")
     assert (tmp_path / "trace").exists()

@@ -1,4 +1,4 @@
-"""Predictions on the grid of the prepared image: they go the way of the image, and are computed once."""
+"""Predictions are prepared by the same spatial transforms as their image, and only once."""
 
 import nibabel
 import numpy as np
@@ -42,7 +42,7 @@ def test_a_prediction_goes_the_way_of_its_image(cases, folder, checked_in_prepro
         found = torch.stack([predictions[case.name].slice(depth) for depth in range(4)], dim=-1)
         assert found.shape == (2, 32, 32, 4)
         torch.testing.assert_close(found.sum(dim=0), torch.ones(32, 32, 4), rtol=0, atol=1e-3)
-        # Near the border, smoothing and padding mix in zeros, of which probabilities make less than images.
+        # Near the border, smoothing and padding mix in zeros. Probabilities are then scaled up again, images are not.
         inner = slice(8, 24)
         torch.testing.assert_close(found[1:, inner, inner], expected[:, inner, inner], rtol=0, atol=1e-3)
         if field_of_view == 80:  # the image spans 50 x 45 mm of it

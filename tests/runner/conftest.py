@@ -1,4 +1,4 @@
-"""Two bundles with random weights, of whole images and of a window, and the ``student.onnx`` of each."""
+"""Two bundles with random weights: one sees whole images, the other a window. Both are exported to ``student.onnx``."""
 
 import shutil
 from collections.abc import Callable
@@ -20,7 +20,7 @@ WHOLE, WINDOW = "whole", "window"
 
 @pytest.fixture(scope="session")
 def exported(slices, tmp_path_factory) -> dict[str, Bundle]:
-    """ESPNet's bundles, by what they see; ``models/student.onnx`` is in each."""
+    """Both bundles of ESPNet, under the names ``WHOLE`` and ``WINDOW``; each holds ``models/student.onnx``."""
     bundles = {}
     for name, field_of_view in ((WHOLE, None), (WINDOW, WINDOW_MM)):
         folder = tmp_path_factory.mktemp(name) / "espnet"
@@ -47,7 +47,7 @@ def volume(dataset_dir, tmp_path) -> Path:
 
 @pytest.fixture
 def save_volume(tmp_path) -> Callable[..., Path]:
-    """``save_volume("a.nii.gz")``: noise of 36x40x3 voxels of 1.25 mm."""
+    """``save_volume("a.nii.gz")`` writes a volume of noise: 36x40x3 voxels of 1.25x1.25x3 mm."""
 
     def save(name: str, voxels: np.ndarray | None = None) -> Path:
         noise = np.random.default_rng(len(name)).normal(100, 20, (36, 40, 3)).astype(np.float32)

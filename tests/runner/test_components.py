@@ -1,4 +1,4 @@
-"""The largest component, beside that of MONAI."""
+"""The largest component is the same as with MONAI."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_a_long_way_is_one_component():
     mask = np.zeros((41, 30, 1), np.uint8)
     mask[::2] = 1
     mask[1::4, -1] = mask[3::4, 0] = 1
-    mask[20, 15] = 0  # cut
+    mask[20, 15] = 0  # cuts the snake in two
     assert (mask.sum(), largest_component(mask).sum()) == (649, 325)
     mask[20, 15] = 1
     np.testing.assert_array_equal(largest_component(mask), mask)

@@ -1,4 +1,4 @@
-"""The shape of the grid that the graph makes is that of MONAI's Spacing, where rounding depends on the last digit."""
+"""The graph's grid has the same shape as that of MONAI's Spacing, even if rounding depends on the last digit."""
 
 import numpy as np
 import pytest

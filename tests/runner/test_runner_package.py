@@ -1,4 +1,4 @@
-"""The runner's package: what it holds, and what it needs."""
+"""The files in the runner's package, and the packages that it needs."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ RUNNER = Path(__file__).parents[2] / "runner"
 PROJECT = tomllib.loads((RUNNER / "pyproject.toml").read_text())
 SHARED = PROJECT["tool"]["setuptools"]["py-modules"]
 OWN = ("custom_components", "data_prep", "student_runner")
-# What a user of the runner does not have. highdicom brings Pillow.
+# Packages that a user of the runner does not have. (Pillow comes with highdicom.)
 ABSENT = ("torch", "monai", "scipy", "skimage", "matplotlib", "itk", "yaml", "filelock", "ignite")
 
 

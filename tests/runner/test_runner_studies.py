@@ -1,4 +1,4 @@
-"""``segment student.onnx <DICOM study> OUT``: the series, the SEG, the report, the picture, and what is refused."""
+"""``segment student.onnx <DICOM study> OUT``: series, SEG, report, picture, and studies that are refused."""
 
 import numpy as np
 import pydicom

@@ -1,4 +1,4 @@
-"""``segment student.onnx IN OUT`` with NIfTI volumes: what is written, what is said, and the exit code."""
+"""``segment student.onnx IN OUT`` with NIfTI volumes: the files, the printed lines and the exit code."""
 
 import errno
 

@@ -1,4 +1,4 @@
-"""A volume through the runner and through the bundle: the same mask."""
+"""The runner and the bundle give the same mask of a volume."""
 
 import nibabel
 import numpy as np

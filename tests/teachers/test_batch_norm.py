@@ -35,7 +35,7 @@ def test_no_weight_changes_and_a_second_time_gives_the_same(batches):
     once = {name: value.clone() for name, value in network.state_dict().items()}
     adapt_batch_norm(network, batches)
     assert all(torch.equal(value, once[name]) for name, value in network.state_dict().items())
-    # Of one batch they are those of torch's momentum 1, which forgets all before the batch.
+    # With one batch, the result is that of torch with momentum 1, which forgets everything before the batch.
     adapt_batch_norm(network, batches[:1])
     adapted = {name: value.clone() for name, value in network.state_dict().items()}
     for module in network.modules():

@@ -21,7 +21,7 @@ def loss(weighting, **options) -> DistillationLoss:
 
 
 class Says(Teachers):
-    """Teachers that know the masks: the first finds them all, the second nothing, as a site's case asks."""
+    """Two teachers: the first predicts each mask, the second predicts nothing."""
 
     names = ("finds", "blind")
     identities = ({}, {})
@@ -48,7 +48,7 @@ def dataset(cases, preprocessing, random_transforms, tmp_path) -> SliceDataset:
 def test_the_masks_of_the_sites_without_all_masks_decide(dataset, cases):
     teachers = Says()
     weights = measured_weights(loss("site"), teachers, dataset, "cpu")
-    # Dice losses of 0 and 1 over the case's slices together.
+    # Pooled over the case's slices, the Dice losses are 0 and 1.
     assert weights == pytest.approx([1 / (1 + math.exp(-2)), 1 / (1 + math.exp(2))], abs=1e-4)
     assert set(teachers.asked) == {cases[2]["case"]}, "the other site's masks do not count"
 
@@ -86,7 +86,7 @@ def test_the_teacher_with_the_nearest_statistics_weighs_most(dataset, cases, tmp
     mean, variance = images.mean().item(), images.var(unbiased=False).item()
     teachers = ensemble(tmp_path, Normed(mean), Normed(mean + 2))
     found = measured_weights(loss("statistics"), teachers, dataset, "cpu")
-    # One channel with the variance v beside 1, at an offset of 0 and 2.
+    # One channel: the variances are v and 1, and the means differ by 0 or 2.
     near = (variance + 1 / variance) / 2 - 1
     far = (variance + 4) / 2 + (1 + 4) / (2 * variance) - 1
     ratio = math.exp((far - near) / ((far + near) / 2) / 0.5)
@@ -102,7 +102,7 @@ def test_what_cannot_be_measured_is_refused(dataset, cases, preprocessing, tmp_p
     ):
         measured_weights(loss("statistics"), Says(), dataset, "cpu")
     adapted = ensemble(tmp_path, Normed(0), adapted_to="the site")
-    with pytest.raises(InputError, match=r"\Aloss option unlabeled_weighting='statistics' tells nothing of"):
+    with pytest.raises(InputError, match=r"\Aloss option unlabeled_weighting='statistics' cannot compare teachers"):
         measured_weights(loss("statistics"), adapted, dataset, "cpu")
     foreign = SliceDataset(cases[:2], preprocessing, tmp_path, without_masks=cases[3:4])
     with pytest.raises(InputError, match=r"\Aloss option unlabeled_weighting='site': no training case of the sites"):

@@ -169,7 +169,7 @@ def test_a_pacs_that_is_gone_is_said_and_the_server_lives_on(server, orthanc):
     for _ in range(2):
         response = server.post("/activelearning/first")
         assert response.status_code == 502
-        assert response.json()["detail"].startswith("the PACS did not do it: ")
+        assert response.json()["detail"].startswith("the request to the PACS failed: ")
 
 
 def assert_segments(made, mask):

@@ -72,4 +72,4 @@ def test_a_study_needs_the_extra_and_works_with_it(environment, student, tmp_pat
 
 
 def test_help_tells_the_exit_codes(environment):
-    assert "Exit codes: 0 done; 1 not done" in run(environment, "--help").stdout
+    assert "The exit code is 0 if all is done" in run(environment, "--help").stdout
