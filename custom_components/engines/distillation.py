@@ -58,7 +58,7 @@ class DistillationTrainer(SupervisedTrainer):
         super().__init__(loss_function=self._distil, **kwargs)
         self.distillation_loss = loss_function
         if unlabeled_weights is not None:
-            loss_function.unlabeled_weights.measured(unlabeled_weights)
+            loss_function.unlabeled_weights.use(unlabeled_weights)
         self.teachers = teachers.to(self.state.device)
         slices = getattr(self.data_loader, "dataset", None)
         if isinstance(slices, TaughtSlices):

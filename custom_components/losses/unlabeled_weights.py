@@ -46,7 +46,7 @@ class UnlabeledWeights:
     Args:
         weighting: ``"uniform"``; ``"agreement"``, the softmin of :func:`agreement_losses` on each slice; ``"site"`` or
             ``"statistics"``, one weight for each teacher, which :func:`custom_components.teachers.measured_weights`
-            computes and :meth:`measured` sets before the training; or a list with a weight for each teacher, which is
+            computes and :meth:`use` sets before the training; or a list with a weight for each teacher, which is
             divided by its sum.
         temperature: τ of the softmin.
 
@@ -59,11 +59,11 @@ class UnlabeledWeights:
         self._temperature = temperature
         self._fixed: FixedWeights | None = None
         if isinstance(weighting, list | tuple):
-            self.measured(weighting)
+            self.use(weighting)
         else:
             check_choice("unlabeled_weighting", weighting, MODES)
 
-    def measured(self, weights: Sequence[float]) -> None:
+    def use(self, weights: Sequence[float]) -> None:
         """Set the teachers' weights, which are divided by their sum."""
         self._fixed = FixedWeights("unlabeled_weighting", weights)
 

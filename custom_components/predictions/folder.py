@@ -115,14 +115,13 @@ class PredictionFolder:
 
 
 def _layout(folder: Path, cases: Sequence[str], classes: ClassMap, record: Any, confidence: float | None) -> Layout:
-    names = (record.classes or None) if record else None
     if confidence is not None:
         return Masks(folder, classes, confidence, dataset_labels(folder))
     if any((folder / f"{case}.npz").is_file() for case in cases):
         return NnUNetFolder(folder, classes)
     if record or not any(nifti_file(folder, case).is_file() for case in cases):
-        return ClassFiles(folder, classes, names)
-    return FourD(folder, classes, names)
+        return ClassFiles(folder, classes, (record.classes or None) if record else None)
+    return FourD(folder, classes)
 
 
 def on_image_grid(image: Volume, own: Volume, file: Path) -> MetaTensor:

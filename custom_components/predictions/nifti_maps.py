@@ -79,12 +79,11 @@ class FourD:
 
     Args:
         folder: holds the files.
-        classes: the channels of each class of the student.
-        names: the channels' names; None if the folder does not name them.
+        classes: the channels of each class of the student, by number: a 4-D file does not name them.
     """
 
-    def __init__(self, folder: Path, classes: ClassMap, names: list[str] | None = None) -> None:
-        self._folder, self._classes, self._names = folder, classes, names
+    def __init__(self, folder: Path, classes: ClassMap) -> None:
+        self._folder, self._classes = folder, classes
 
     def files(self, case: str) -> list[Path]:
         return [nifti_file(self._folder, case)]
@@ -103,9 +102,7 @@ class FourD:
                 f"{file.name.partition('.')[0]}_<class>.nii.gz (nnU-Net: --save_probabilities)"
             )
             raise InputError(f"holds one volume {shape[:3]}, not one for each class", file, advice)
-        if self._names is not None and shape[3] != len(self._names):
-            raise InputError(f"has {shape[3]} classes, its folder {len(self._names)}", file, "write it again")
-        places = self._classes.places(self._names, shape[3])
+        places = self._classes.places(None, shape[3])
         channels = [read_volume(file, channel, upright=False) for channel in range(shape[3])]
         voxels = np.stack([channel.voxels.astype(np.float32) for channel in channels], axis=-1)
         return Volume(class_probabilities(voxels, places, self._classes.classes, True, file), channels[0].affine)

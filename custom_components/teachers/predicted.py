@@ -116,7 +116,7 @@ def _seen(
             folder.path,
             "say it: --predictions_saw_test_cases False, or True (then no score of the student counts)",
         )
-    return {"saw_test_cases": stated, "by": "the user's word"}
+    return {"saw_test_cases": stated, "by": "nobody" if stated is None else "the user's word"}
 
 
 def load_predictions(teachers: Any, bundles_dir: str | Path, **options: Any) -> PredictedTeachers | None:

@@ -75,7 +75,7 @@ def test_measured_weights_must_be_set_before_the_training(weighting):
     weights, logits = UnlabeledWeights(weighting, 0.1), [torch.zeros(3, 2, 1, 1)] * 2
     with pytest.raises(ValueError, match=rf"\Aunlabeled_weighting {weighting}: the weights were not measured"):
         weights(logits)
-    weights.measured([3, 1])
+    weights.use([3, 1])
     assert weights(logits).tolist() == [[0.75, 0.25]] * 3
 
 
