@@ -57,7 +57,7 @@ class Inputs:
                 file_sha256(pretrained) if pretrained.is_file() else None,
                 read_bundle(row.bundle, SHIPPED_BUNDLES).identity if row.is_distilled else None,
                 {teacher: self._teacher(teacher) for teacher in row.teachers}
-                | {str(number): _predictions(table) for number, table in enumerate(row.predictions)},
+                | {str(number): self._predictions(table) for number, table in enumerate(row.predictions)},
             ),
             "scored": run_identity(self._settings(row.bundle, "evaluate", {"part": self.plan.scored_on}), scored),
             "epochs": row.settings[EPOCHS],
@@ -81,13 +81,12 @@ class Inputs:
         weights_sha256 = file_sha256(model) if model.is_file() else None
         return {**read_bundle(self._by_name[name].bundle, SHIPPED_BUNDLES).identity, "weights_sha256": weights_sha256}
 
-
-def _predictions(table: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a folder of predictions, and a hash of its files."""
-    folder = Path(table["predictions"])
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    content = sha256_of({str(file.relative_to(folder)): file_sha256(file) for file in files})
-    return {**{key: value for key, value in table.items() if key != "predictions"}, "files_sha256": content}
+    def _predictions(self, table: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of a folder of predictions, and a hash of its files."""
+        folder = Path(table["predictions"])
+        files = sorted(file for file in folder.rglob("*") if file.is_file())
+        content = sha256_of({str(file.relative_to(folder)): self._hashes.sha256(file) for file in files})
+        return {**{key: value for key, value in table.items() if key != "predictions"}, "files_sha256": content}
 
 
 def what_changed(was: Mapping[str, Any], now: Mapping[str, Any], kinds: Iterable[str] = ("trained", "scored")) -> str:

@@ -74,7 +74,7 @@ def run_forked(
 
 
 def _run(module: str, arguments: Sequence[str], output: str, cwd: str, environment: Mapping[str, str]) -> None:
-    """What the interpreter does with ``-m``, in a process that has imported MONAI."""
+    """Run a module as ``python -m`` does, in a process that has imported MONAI."""
     file = os.open(output, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(file, stream)

@@ -80,8 +80,10 @@ class DistillationTrainer(SupervisedTrainer):
         student = Output(student_logits, self.student_taps.collect(self.student_taps.keys))
         batch = Batch(image, target, self.state.batch, self.optimizer.param_groups[0]["lr"])
         answers = self.teachers.answer(batch, self.distillation_loss.answer)
-        has_mask = self.state.batch["has_mask"].to(target.device)
-        self._check_first_batch(answers, has_mask)
+        # The batch's own tensor is on the CPU, so that asking it does not wait for a GPU.
+        has_mask = self.state.batch["has_mask"]
+        has_mask = None if has_mask.all() else has_mask.to(target.device)
+        self._check_first_batch(answers, all_have_masks=has_mask is None)
         result = self.distillation_loss.compare(student, target, answers, has_mask)
         if not result.loss.isfinite():
             tensors = [("image", image, MEND)]
@@ -100,7 +102,7 @@ class DistillationTrainer(SupervisedTrainer):
         }
         return result.loss
 
-    def _check_first_batch(self, answers: Sequence[Answer], has_mask: Tensor) -> None:
+    def _check_first_batch(self, answers: Sequence[Answer], all_have_masks: bool) -> None:
         """Say once which terms leave out which teachers, and refuse options that have nothing to work on.
 
         Raises:
@@ -111,7 +113,7 @@ class DistillationTrainer(SupervisedTrainer):
             return
         loss, of_features = self.distillation_loss, self.distillation_loss.terms_of_features
         labels_instead = loss.options["pseudo_labels"]
-        if labels_instead and has_mask.all():
+        if labels_instead and all_have_masks:
             raise InputError("all slices have a mask", "loss::pseudo_labels", "give --unlabeled True")
         without = [name for name, answer in zip(self.teachers.names, answers, strict=True) if not answer.summaries]
         others = loss.parts.keys() & DISTILLING.keys() - of_features.keys()

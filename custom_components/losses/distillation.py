@@ -196,11 +196,11 @@ class DistillationLoss(SumOfTerms):
         # The view makes autograd add up the gradients of the supervised terms first, as in a training without teachers.
         # Another order would give other rounding.
         alone = student.logits.view_as(student.logits)
-        classes = labels if rows is None else self._classes(labels, has_mask, teacher_logits, weights)
+        classes = None if rows is None else self._classes(labels, has_mask, teacher_logits, weights)
         terms = {}
         for name, term in self.parts.items():
             if isinstance(term, SupervisedTerm):
-                values = supervised_values(term, alone, classes)
+                values = term.values(Output(alone), labels) if rows is None else supervised_values(term, alone, classes)
             else:
                 values = distilled_values(name, term, student, labels, answers, weights, gate)
                 if values is not None and rows is not None and "mask" in term.needs:

@@ -27,6 +27,9 @@ from custom_components.predictions.folder import PredictionFolder, normalised
 # The modules of MONAI whose transforms move voxels. All other transforms read a file or change intensities.
 SPATIAL = ("monai.transforms.spatial.", "monai.transforms.croppad.")
 
+# The file that keeps the hashes of the predictions' files.
+HASHES = "hashes.json"
+
 
 @dataclass(frozen=True)
 class PreparedPrediction:
@@ -83,7 +86,7 @@ def prepare_predictions(
     cache_dir = Path(cache_dir)
     spatial = spatial_part(preprocessing)
     recipe = sha256_of([folder.settings, describe(spatial.transforms)])
-    hashes = FileHashes(cache_dir / "hashes.json")
+    hashes = FileHashes(cache_dir / HASHES)
 
     def prepare(case: PreparedCase) -> PreparedPrediction:
         parts = [case.sha256["image"], *(hashes.sha256(file) for file in folder.files(case.name)), recipe]

@@ -9,11 +9,13 @@ from monai.transforms import Compose
 from torch import Tensor
 
 from custom_components.data import SliceDataset
+from custom_components.data.file_hashes import FileHashes
 from custom_components.foundation.errors import InputError
-from custom_components.foundation.files import file_sha256, sha256_of
+from custom_components.foundation.files import sha256_of
 from custom_components.losses.term import Answer
 from custom_components.predictions import PredictionFolder, PreparedPrediction, prepare_predictions
 from custom_components.predictions.placement import misplacement
+from custom_components.predictions.prepared import HASHES
 from custom_components.predictions.record import FILE
 from custom_components.teachers.kinds import Predictions, predictions_among
 from custom_components.teachers.load import check_held_out
@@ -69,12 +71,14 @@ class PredictedTeachers(Teachers):
             folder = PredictionFolder(entry.folder, names, classes, entry.classes, entry.confidence)
             seen = _seen(folder, held_out, saw_test_cases)
             prepared = prepare_predictions(folder, cases, preprocessing, cache_dir)
+            hashes = FileHashes(Path(cache_dir) / HASHES)
             if found := misplacement(prepared, cases):
                 logger.warning(f"{folder.path}: {found}")
             name = entry.name or folder.name
             self.names.append(name)
             self.weights_sha256.append(folder.record.weights_sha256 if folder.record else None)
-            files = [file_sha256(file) for case in names for file in folder.files(case)]
+            # The preparation has computed and kept these hashes.
+            files = [hashes.sha256(file) for case in names for file in folder.files(case)]
             self.identities.append({"predictions": folder.settings, "files_sha256": sha256_of(files)})
             self.seen[name] = seen
             self.stored[name] = _StoredPredictions(folder.path, prepared)
