@@ -7,6 +7,7 @@ import argparse
 import re
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 from tqdm import tqdm
@@ -18,7 +19,8 @@ from experiments import complexity
 from experiments.describe import keep_description
 from experiments.disk import say_disk_use
 from experiments.lock import lock_study
-from experiments.plan import Plan, load_plan
+from experiments.plan import Plan
+from experiments.plan_file import PLANS, load_plan
 from experiments.report import load_study, render_table, write_report
 from experiments.report.comparison import smallest_difference
 from experiments.runner import StudyRunner
@@ -48,7 +50,9 @@ def run(options: argparse.Namespace) -> None:
     """Split the dataset, run the plan until the time budget is over, and write the report."""
     _check_numbers(options)
     dataset, out = options.dataset.resolve(), options.out.resolve()
-    sites = sorted({case["site"] for case in read_dataset(dataset)["cases"]})
+    cases = read_dataset(dataset)["cases"]
+    # A site without masks is a site too.
+    sites = {case["site"]: 0 for case in cases} | Counter(case["site"] for case in cases if case["label"])
     plan = load_plan(
         options.plan,
         sites,
@@ -140,7 +144,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m experiments", description=__doc__)
     commands = parser.add_subparsers(required=True)
     run_ = commands.add_parser("run", help="run a plan, or go on with it, and write its report")
-    run_.add_argument("--plan", default="demo", help="a shipped plan's name (demo, cpu, paper) or a YAML file")
+    plans = ", ".join(sorted(plan.stem for plan in PLANS.glob("*.yaml")))
+    run_.add_argument("--plan", default="demo", help=f"a shipped plan's name ({plans}) or a YAML file")
     run_.add_argument("--dataset", type=Path, required=True, help="folder of a canonical dataset (dataset.json)")
     run_.add_argument("--groups", nargs="*", default=[], metavar="A,B", help="site groups of the limited teachers")
     run_.add_argument("--seeds", nargs="*", type=int, default=[], help="seeds of the students")

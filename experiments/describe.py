@@ -16,7 +16,7 @@ from custom_components.foundation.files import read_json, sha256_of, write_json
 from custom_components.run_identity import flat, in_one_line, setting_differences
 from data_prep.splitting import LISTS
 from experiments.plan import Plan, Row
-from experiments.splits import cases_sha256, read_splits
+from experiments.splits import cases_sha256, read_splits, scored_split
 
 
 def keep_description(plan: Plan, dataset: Path, out: Path) -> None:
@@ -32,7 +32,7 @@ def keep_description(plan: Plan, dataset: Path, out: Path) -> None:
         InputError: if the folder holds another study; the message names the first difference.
     """
     file = out / "study.json"
-    study = json.loads(json.dumps(_describe(plan, dataset, read_splits(plan, out))))
+    study = json.loads(json.dumps(_describe(plan, dataset, out)))
     if file.is_file():
         former = read_json(file)
         _require_same(former, study, out)
@@ -42,11 +42,17 @@ def keep_description(plan: Plan, dataset: Path, out: Path) -> None:
     write_json(file, study)
 
 
-def _describe(plan: Plan, dataset: Path, splits: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _describe(plan: Plan, dataset: Path, out: Path) -> dict[str, Any]:
+    splits = read_splits(plan, out)
+    split = _one_split(splits[""]) if "" in splits else _cross_validation(splits)
+    if plan.parts:
+        files = {row.name: scored_split(out / "splits", row.fold, row.sites) for row in plan.rows if not row.fold}
+        split["teachers"] = {name: read_json(file)["sha256"] for name, file in files.items()}
+        split["name"] = f"new sites in {plan.parts} parts each"
     return {
         "title": plan.title,
         "dataset": str(dataset),
-        "split": _one_split(splits[""]) if "" in splits else _cross_validation(splits),
+        "split": split,
         "settings": {
             **plan.image,
             "scored_on": plan.scored_on,

@@ -11,6 +11,7 @@ from custom_components.foundation.files import file_sha256, read_json, sha256_of
 from custom_components.run_identity import differences, in_one_line, is_comparable, run_identity
 from custom_components.run_settings import Settings, settings_of
 from experiments.plan import DISTILLATION, EPOCHS, Plan, Row
+from experiments.splits import scored_split, training_split
 
 
 class Inputs:
@@ -36,12 +37,12 @@ class Inputs:
         self._hashes = FileHashes(dataset / "prepared" / "hashes.json")
 
     def all_cases(self, row: Row) -> Path:
-        """The split file of all sites; the row is scored on its cases."""
-        return self.folder / "splits" / row.fold / "all.json"
+        """The split file with the cases that the row is scored on."""
+        return scored_split(self.folder / "splits", row.fold, row.sites)
 
     def datalist(self, row: Row) -> Path:
-        """The split file of a row's sites."""
-        return self.all_cases(row).with_name(f"{'+'.join(row.sites)}.json") if row.sites else self.all_cases(row)
+        """The split file with the cases that the row is trained on."""
+        return training_split(self.folder / "splits", row)
 
     def of(self, row: Row) -> dict[str, Any]:
         """The inputs ``trained``, ``scored`` and ``epochs`` of a row."""

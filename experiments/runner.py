@@ -15,13 +15,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from custom_components.bundle import copy_bundle
+from custom_components.forked_python import ForkedPython
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json, write_json, write_text
 from custom_components.foundation.threads import THREADS_FILE, usable_cores
 from experiments import commands
 from experiments.describe import former_rows
 from experiments.inputs import Inputs, what_changed
-from experiments.plan import DISTILLATION, EPOCHS, Plan, Row
+from experiments.plan import DISTILLATION, ENSEMBLE, EPOCHS, Plan, Row
 
 PATIENCE = 30  # seconds that a stopped process has to end before it is killed
 
@@ -138,13 +139,12 @@ class Job:
         self._make_room()
         copy_bundle(row.bundle, self.bundle, **study.plan.image)
         where = study.bundles, study.dataset
-        self.steps = [
-            ("training", commands.training(row, *where, study.inputs.datalist(row))),
-            (
-                "evaluating",
-                commands.evaluating(row, *where, study.inputs.all_cases(row), study.plan.scored_on),
-            ),
-        ]
+        if row.role == ENSEMBLE:
+            first = ("joining", commands.joining(row, study.bundles))
+        else:
+            first = ("training", commands.training(row, *where, study.inputs.datalist(row)))
+        scored = commands.evaluating(row, *where, study.inputs.all_cases(row), study.plan.scored_on)
+        self.steps = [first, ("evaluating", scored)]
         self._next()
 
     @property
@@ -182,9 +182,7 @@ class Job:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"$ {shlex.join(line)}\n")
             log.flush()
-            self.process = subprocess.Popen(
-                line, stdout=log, stderr=subprocess.STDOUT, env=self._environment(), pass_fds=[self.lock]
-            )
+            self.process = ForkedPython(line, stdout=log, env=self._environment(), pass_fds=[self.lock])
 
     def _environment(self) -> dict[str, str]:
         threads = self.study.threads_each({*self.study.running, self.row.name})

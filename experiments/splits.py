@@ -2,44 +2,78 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from custom_components.foundation.errors import InputError
-from custom_components.foundation.files import read_json, sha256_of
+from custom_components.foundation.files import read_json, sha256_of, write_json
 from data_prep.splitting import LISTS, split_dataset
-from experiments.plan import Plan
+from experiments.new_sites import new_site_splits, site_of
+from experiments.plan import Plan, Row
+
+EVEN = (34, 33, 33)  # any fractions: all cases are taken from the split, whatever their list
 
 
 def write_splits(plan: Plan, dataset: Path, out: Path) -> None:
     """Split the dataset by the plan's settings and write the split files into ``<out>/splits``.
 
-    In a cross-validation each fold has its own folder in ``<out>/splits``. If masks were corrected, the split has
-    another hash and replaces the former split. Rows that used the former masks are trained again.
+    In a cross-validation, and in a study of new sites, each fold has its own folder in ``<out>/splits``. If masks were
+    corrected, the split has another hash and replaces the former split. Rows that used the former masks are trained
+    again.
 
     Raises:
         InputError: as :func:`split_dataset`, or if the lists hold other cases than before.
     """
-    groups = [",".join(group) for group in plan.groups]
-    for number, fold in enumerate(plan.folds or [""], start=1):
-        folder = out / "splits" / fold
-        former = folder / "all.json"
-        part = (number, len(plan.folds)) if plan.folds else None
-        with tempfile.TemporaryDirectory(prefix=".splits_", dir=out) as fresh:
-            split, *_ = split_dataset(
-                dataset, plan.fractions, groups, plan.split_seed, plan.leave_out, Path(fresh), part
-            )
-            if former.is_file() and cases_sha256(read_json(former)) != cases_sha256(split):
+    with tempfile.TemporaryDirectory(prefix=".splits_", dir=out) as folder:
+        fresh = Path(folder)
+        _split_into(fresh, plan, dataset)
+        files = sorted(file.relative_to(fresh) for file in fresh.rglob("*.json"))
+        for file in files:
+            former = out / "splits" / file
+            if former.is_file() and cases_sha256(read_json(former)) != cases_sha256(read_json(fresh / file)):
                 raise InputError(f"{out} holds a study with another split; choose another folder, or delete it")
-            folder.mkdir(parents=True, exist_ok=True)
-            for file in Path(fresh).iterdir():
-                os.replace(file, folder / file.name)
+        for file in files:
+            (out / "splits" / file).parent.mkdir(parents=True, exist_ok=True)
+            os.replace(fresh / file, out / "splits" / file)
+
+
+def _split_into(folder: Path, plan: Plan, dataset: Path) -> None:
+    groups = [",".join(group) for group in plan.groups]
+    if plan.parts:
+        with tempfile.TemporaryDirectory() as whole:
+            split, *_ = split_dataset(dataset, EVEN, folder=Path(whole), seed=plan.split_seed)
+        items = sorted((item for part in LISTS for item in split[part]), key=lambda item: item["case"])
+        new_sites = dict.fromkeys(site_of(fold) for fold in plan.folds)
+        masks = sorted({row.masks for row in plan.rows if isinstance(row.masks, int)})
+        for file, own in new_site_splits(items, [*new_sites], plan.parts, masks, plan.split_seed).items():
+            (folder / file).parent.mkdir(exist_ok=True)
+            write_json(folder / file, own)
+        return
+    for number, fold in enumerate(plan.folds or [""], start=1):
+        part = (number, len(plan.folds)) if plan.folds else None
+        split_dataset(dataset, plan.fractions, groups, plan.split_seed, plan.leave_out, folder / fold, part)
 
 
 def read_splits(plan: Plan, out: Path) -> dict[str, dict[str, Any]]:
-    """The split of all sites of each fold, by fold; the key is "" without folds."""
+    """The split of each fold, by fold; the key is "" without folds."""
     return {fold: read_json(out / "splits" / fold / "all.json") for fold in plan.folds or [""]}
+
+
+def scored_split(splits: Path, fold: str, sites: Sequence[str]) -> Path:
+    """The split file with the cases that a row of a fold, trained on some sites, is scored on.
+
+    A teacher of one site in a study of new sites is scored on the cases of the other sites.
+    """
+    has_folds = not (splits / "all.json").is_file()
+    return splits / f"{'+'.join(sites)}.json" if has_folds and not fold else splits / fold / "all.json"
+
+
+def training_split(splits: Path, row: Row) -> Path:
+    """The split file with the cases that a row is trained on."""
+    if isinstance(row.masks, int):
+        return splits / row.fold / f"masks{row.masks}.json"
+    return splits / row.fold / f"{'+'.join(row.sites) or 'all'}.json"
 
 
 def cases_sha256(split: Mapping[str, Any]) -> str:

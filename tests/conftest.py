@@ -48,11 +48,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def fork_server() -> None:
-    """Start the server of ``forked_python`` before the first test, if a collected test uses it.
+    """Start the server of ``custom_components.forked_python`` before the first test, if a collected test uses it.
 
     A process has one fork server. If an import started its own one first, the forks of the tests would lack MONAI.
     """
-    if "forked_python" in sys.modules:
+    if "custom_components.forked_python" in sys.modules:
         forkserver.ensure_running()
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from forked_python import run_forked
+
+from custom_components.forked_python import run_forked
 
 COPIED = ("bundles", "custom_components", "data_prep", "tests", "docs", "LICENSE", "pyproject.toml", "requirements.txt")
 NOT_COPIED = shutil.ignore_patterns("models", "output", "__pycache__", "hosts", "*.npz", "*.png")

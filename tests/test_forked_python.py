@@ -5,7 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from forked_python import run_forked
+
+from custom_components.forked_python import run_forked
 
 COMMAND = """
 import os, sys

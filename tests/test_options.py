@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from forked_python import run_forked
 from monai.bundle import ConfigParser
 
+from custom_components.forked_python import run_forked
 from custom_components.foundation.errors import InputError
 from custom_components.options import FLAGS, NUMBERS, TEXT, TEXTS, WHOLE_NUMBERS, as_meant, flag, typed_options
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import ignite.distributed as idist
 import torch
-from forked_python import SERVER
+
+from custom_components.forked_python import SERVER
 
 
 def in_two_processes(function: Callable[[int], Any], folder: Path) -> list[Any]:

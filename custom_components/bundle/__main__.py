@@ -1,4 +1,4 @@
-"""``python -m custom_components.bundle build | card | copy | export | package | predict``.
+"""``python -m custom_components.bundle build | card | copy | ensemble | export | package | predict``.
 
 Exit codes: 0 done; 1 not done, the line on stderr says why; 2 wrong usage.
 """
@@ -36,6 +36,15 @@ def copy(options: argparse.Namespace) -> int:
     """Copy a shipped bundle into a folder, to train it there."""
     copy_bundle(options.bundle, options.folder, options.image_size, options.field_of_view)
     print(f"copied to {options.folder}")
+    return 0
+
+
+def ensemble(options: argparse.Namespace) -> int:
+    """Join trained bundles into one bundle that predicts the mean of their probabilities."""
+    from custom_components.bundle.joining import join_bundles
+
+    join_bundles(options.members, options.out, options.flips)
+    print(f"written: {options.out}, the mean of {len(options.members)} networks")
     return 0
 
 
@@ -100,6 +109,10 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         help="side of the central square in mm, with --image-size (default: the whole image)",
     )
+    ensemble_ = add(ensemble)
+    ensemble_.add_argument("members", nargs="+", metavar="BUNDLE", help="name or folder of a trained bundle")
+    ensemble_.add_argument("--out", type=Path, required=True, help="folder of the new bundle")
+    ensemble_.add_argument("--flips", action="store_true", help="also average over the mirrored slice")
     export_ = add(export)
     export_.add_argument("bundle", help="name or folder of a trained bundle")
     export_.add_argument(

@@ -5,6 +5,7 @@ must be a class of this project (compare MONAI's advisory GHSA-873f-pvrv-4x83: a
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 # The bundles of this project lie beside this package, in a checkout and in an installation.
 SHIPPED_BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
+MEMBERS = "members"  # the only argument of a network that holds networks, see Ensemble
 _NETWORKS = {f"custom_components.networks.{name}": getattr(networks, name) for name in networks.__all__}
 
 
@@ -37,7 +39,10 @@ class Bundle:
     @property
     def out_channels(self) -> int:
         """The number of classes C: that of ``network_def`` or, without one, the networks' own default."""
-        return self.network_def.get("out_channels", 2)
+        network_def = self.network_def
+        while network_def.get(MEMBERS):
+            network_def = network_def[MEMBERS][0]
+        return network_def.get("out_channels", 2)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -59,22 +64,27 @@ class Bundle:
             InputError: if ``_target_`` is not a network of this project, or an argument is unknown or not a plain
                 value.
         """
-        options = dict(self.network_def)
+        return self._build("network_def", self.network_def)
+
+    def _build(self, key: str, network_def: Mapping[str, Any]) -> nn.Module:
+        options = dict(network_def)
         target = options.pop("_target_", None)
         if target not in _NETWORKS:
             raise InputError(
-                f"{self.path}/configs/train.json: network_def._target_ is {target!r}, not one of this project's "
+                f"{self.path}/configs/train.json: {key}._target_ is {target!r}, not one of this project's "
                 f"networks ({', '.join(sorted(networks.__all__))})"
             )
-        for key, value in options.items():
-            if not isinstance(value, int | float | bool | None) and (not isinstance(value, str) or value[:1] in "$@%"):
-                raise InputError(
-                    f"{self.path}/configs/train.json: network_def.{key} must be a plain value, not {value!r}"
-                )
+        for name, value in options.items():
+            if name == MEMBERS and isinstance(value, list) and all(isinstance(member, Mapping) for member in value):
+                options[name] = [self._build(f"{key}.{name}.{place}", member) for place, member in enumerate(value)]
+            elif not isinstance(value, int | float | bool | None) and (
+                not isinstance(value, str) or value[:1] in "$@%"
+            ):
+                raise InputError(f"{self.path}/configs/train.json: {key}.{name} must be a plain value, not {value!r}")
         try:
             return _NETWORKS[target](**options)
-        except TypeError as error:
-            raise InputError(f"{self.path}/configs/train.json: network_def: {error}") from None
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{self.path}/configs/train.json: {key}: {error}") from None
 
 
 def weights_file(bundle: Path) -> Path:

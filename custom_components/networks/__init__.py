@@ -6,6 +6,7 @@ under its own name; docs/extending.md has the steps.
 
 from custom_components.networks.deeplabv3plus import DeepLabV3Plus as DeepLabV3Plus
 from custom_components.networks.enet import ENet as ENet
+from custom_components.networks.ensemble import Ensemble as Ensemble
 from custom_components.networks.espnet import ESPNet as ESPNet
 from custom_components.networks.fcn_resnet101 import FCNResNet101 as FCNResNet101
 from custom_components.networks.mobilenetv2 import MobileNetV2 as MobileNetV2

@@ -5,7 +5,7 @@ from custom_components.teachers.cache import CachedTeachers
 from custom_components.teachers.choose import choose_teachers
 from custom_components.teachers.ensemble import TeacherEnsemble, load_teachers
 from custom_components.teachers.load import Teacher, load_teacher
-from custom_components.teachers.measured_weights import measured_weights
+from custom_components.teachers.measuring_weights import measured_weights
 from custom_components.teachers.online import OnlineTeachers
 from custom_components.teachers.predicted import PredictedTeachers, load_predictions
 from custom_components.teachers.taps import Taps

@@ -34,7 +34,7 @@ class TeacherEnsemble(Teachers):
             outputs are always float32.
 
     Raises:
-        InputError: if there is no teacher, if a teacher lacks a tap, or if the precision is unknown.
+        InputError: if there is no teacher, if a teacher has taps but lacks one of them, or if the precision is unknown.
     """
 
     def __init__(self, teachers: Sequence[Teacher], keys: Sequence[str], precision: str = "float32") -> None:
@@ -61,6 +61,7 @@ class TeacherEnsemble(Teachers):
     @torch.no_grad()
     def forward(self, image: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
         """Logits (B, C, H, W) of each teacher, and its tapped features (B, K, h, w) in the order of the keys: float32.
+        A teacher without taps, such as an ensemble, has no features.
 
         Args:
             image: (B, 1, H, W).
@@ -75,11 +76,12 @@ class TeacherEnsemble(Teachers):
     @torch.no_grad()
     def run(self, index: int, image: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Logits (B, C, H, W) and tapped features (B, K, h, w) of one teacher on images (B, 1, H, W)."""
-        self._taps[index].arm()
+        taps = self._taps[index]
+        taps.arm()
         # The teachers run in their own precision, even if the student's training has another one.
         with torch.autocast(image.device.type, enabled=False):
             logits = self.networks[index](image.to(self.dtype)).float()
-        return logits, [feature.float() for feature in self._taps[index].collect(self._keys)]
+        return logits, [feature.float() for feature in taps.collect(self._keys if taps.keys else ())]
 
 
 def load_teachers(
@@ -121,8 +123,8 @@ def require_one(teachers: Sequence[Any]) -> None:
 
 
 def require_taps(bundle: Bundle, keys: Sequence[str]) -> None:
-    """Raises InputError unless the teacher's bundle has the student's taps."""
-    if lacking := set(keys) - set(bundle.taps):
+    """Raises InputError if the teacher's bundle has taps, but not those of the student; an ensemble has none."""
+    if bundle.taps and (lacking := set(keys) - set(bundle.taps)):
         names = ", ".join(sorted(lacking))
         raise InputError(f"{bundle.path}/configs/train.json: no tap {names}, which the student has")
 

@@ -78,12 +78,12 @@ def conclusions(study: StudyRecord) -> list[str]:
 
 
 def comparisons(study: StudyRecord) -> list[Comparison]:
-    """Compares each student with each baseline of the same network."""
+    """Compares each student with each baseline of the same network and, at a new site, with the same masks."""
     return [
         compare(student, baseline)
         for student in study.models("student")
         for baseline in study.models("baseline")
-        if student.network == baseline.network
+        if (student.network, student.rows[0].masks) == (baseline.network, baseline.rows[0].masks)
     ]
 
 

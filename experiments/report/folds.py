@@ -51,7 +51,8 @@ def join_folds(runs: Sequence[RunRecord]) -> list[RunRecord]:
             joined += parts
             continue
         own = {field.name: getattr(first, field.name) for field in fields(RunRecord)}
-        own |= {"name": name, "teachers": [_without_fold(teacher, first.fold) for teacher in first.teachers]}
+        teachers = dict.fromkeys(_without_fold(teacher, part.fold) for part in parts for teacher in part.teachers)
+        own |= {"name": name, "teachers": [*teachers]}
         joined.append(JoinedRun(**own, parts=tuple(parts)))
     return joined
 

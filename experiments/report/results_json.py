@@ -3,6 +3,7 @@
 from typing import Any
 
 from experiments.report.comparison import Comparison, comparisons, over_teachers
+from experiments.report.new_sites import SiteDifference, new_site_differences
 from experiments.report.paper import paper_dice
 from experiments.report.run_record import RunRecord
 from experiments.report.study import StudyRecord
@@ -18,6 +19,7 @@ def results(study: StudyRecord) -> dict[str, Any]:
         "settings": study.settings,
         "rows": [_row(row, study) for row in study.evaluated],
         "comparisons": [{"baseline": found.baseline.label, **_comparison(found)} for found in comparisons(study)],
+        "new_sites": [_site_difference(found) for found in new_site_differences(study)],
         "over_teachers": [{"teacher": found.baseline.label, **_comparison(found)} for found in over_teachers(study)],
     }
 
@@ -32,6 +34,17 @@ def _comparison(found: Comparison) -> dict[str, Any]:
     }
 
 
+def _site_difference(found: SiteDifference) -> dict[str, Any]:
+    return {
+        "student": found.student,
+        "minus": found.against,
+        "dice_points": round(found.mean, 2),
+        "interval_95": [round(found.low, 2), round(found.high, 2)],
+        "sites": {site: round(value, 2) for site, value in found.sites.items()},
+        "cases": found.cases,
+    }
+
+
 def _row(row: RunRecord, study: StudyRecord) -> dict[str, Any]:
     provenance = row.provenance or {}
     return {
@@ -42,6 +55,7 @@ def _row(row: RunRecord, study: StudyRecord) -> dict[str, Any]:
         "sites": row.sites,
         "teachers": row.teachers,
         "seed": row.seed,
+        "masks": row.masks,
         "settings": row.settings,
         "epoch": provenance.get("epoch"),
         "weights_sha256": provenance.get("weights_sha256"),

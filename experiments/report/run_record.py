@@ -11,6 +11,7 @@ from custom_components.bundle.evaluating import evaluation_file
 from custom_components.bundle.weights import recorded_provenance
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json
+from experiments.plan import ENSEMBLE
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,16 @@ class RunRecord:
     settings: dict[str, Any]
     folder: Path
     fold: str = ""
+    masks: int | str | None = None
+
+    @property
+    def trained_on(self) -> str:
+        """The sites of the training, in words; empty for an ensemble, which is not trained."""
+        if self.role == ENSEMBLE:
+            return ""
+        if self.masks is None:
+            return " + ".join(self.sites) or "all sites"
+        return f"a new site, {self.masks} {'mask' if self.masks == 1 else 'masks'}"
 
     @cached_property
     def evaluation(self) -> dict[str, Any] | None:

@@ -15,7 +15,7 @@ def score_table(rows: Sequence[RunRecord]) -> Table:
     columns = ["model", "role", "trained on", *seeds, *MEASURES, *sites, "params"]
     lines = []
     for row in rows:
-        head = [row.label, row.role, " + ".join(row.sites) or "all sites", *([str(row.seed)] if seeds else [])]
+        head = [row.label, row.role, row.trained_on, *([str(row.seed)] if seeds else [])]
         scores = _scores(row, sites) if row.evaluation else [NOTHING] * (len(columns) - len(head))
         lines.append(Line([*head, *scores], row.role))
     return Table(columns, lines, texts=3)

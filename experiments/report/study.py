@@ -5,9 +5,9 @@
     {"title": "...", "dataset": "<dataset folder>", "split": {"name", "sha256", "counts": {"training": n, ...}},
      "machine": {"cores": 2, ...}, "settings": {"epochs": 10, ...},
      "rows": [{"name": "<folder below bundles/>", "label": "ENet, three teachers",
-               "role": "teacher" | "baseline" | "student", "network": "enet",
+               "role": "teacher" | "baseline" | "student" | "ensemble", "network": "enet",
                "sites": ["RUNMC", ...], "teachers": ["<name of a row>", ...], "seed": 0, "settings": {...},
-               "fold": ""}, ...]}
+               "fold": "", "masks": null}, ...]}
 
 An empty list of sites means all sites. Rows that differ only in the seed or in the fold share a label. A run writes
 ``output/done.json`` last, so a row without this file has not been run, or its run has not ended. The report ignores
@@ -28,6 +28,9 @@ from custom_components.foundation.files import read_json, sha256_of
 from experiments.plan import ROLES
 from experiments.report.folds import join_folds
 from experiments.report.run_record import RunRecord
+from experiments.splits import scored_split
+
+LATER_KEYS = ("fold", "masks")  # the studies of former versions lack these keys
 
 
 @dataclass(frozen=True)
@@ -118,8 +121,8 @@ def load_study(folder: Path) -> StudyRecord:
         rows = [
             RunRecord(
                 folder=folder / "bundles" / row["name"],
-                fold=row.get("fold", ""),
-                **{key: row[key] for key in RunRecord.__annotations__ if key not in ("folder", "fold")},
+                **{key: row[key] for key in LATER_KEYS if key in row},
+                **{key: row[key] for key in RunRecord.__annotations__ if key not in ("folder", *LATER_KEYS)},
             )
             for row in content["rows"]
         ]
@@ -141,7 +144,8 @@ def load_study(folder: Path) -> StudyRecord:
 
 def _require_same_cases(row: RunRecord, study: StudyRecord) -> None:
     file = evaluation_file(row.folder)
-    split_sha256 = study.split["folds"][row.fold] if row.fold else study.split["sha256"]
+    of_teachers = study.split.get("teachers", {})
+    split_sha256 = study.split["folds"][row.fold] if row.fold else of_teachers.get(row.name, study.split["sha256"])
     if row.evaluation["split"]["sha256"] != split_sha256 and not _has_same_cases(row, study):
         raise InputError(
             f"{file}: evaluated on another split than the study's ({study.split['name']}); evaluate this row again"
@@ -153,6 +157,6 @@ def _require_same_cases(row: RunRecord, study: StudyRecord) -> None:
 
 def _has_same_cases(row: RunRecord, study: StudyRecord) -> bool:
     """Whether the scored cases are the same as in the study's present split, of which another list may have changed."""
-    split = study.folder / "splits" / row.fold / "all.json"
+    split = scored_split(study.folder / "splits", row.fold, row.sites)
     scored = row.evaluation.get("cases_sha256")
     return split.is_file() and scored == sha256_of(read_json(split)[study.settings["scored_on"]])

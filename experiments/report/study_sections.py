@@ -3,6 +3,7 @@
 from experiments.report import figures, paper, runs
 from experiments.report.comparison import conclusions
 from experiments.report.network_costs import network_costs
+from experiments.report.new_sites import difference_table, new_site_differences
 from experiments.report.pictures import picture_grid
 from experiments.report.run_record import RunRecord
 from experiments.report.scores import score_table, site_tables
@@ -14,6 +15,7 @@ def study_sections(study: StudyRecord) -> list[Section]:
     """All sections of the report that the study has content for."""
     parts = [
         Section("Result", _result(study)),
+        Section("The new sites", _new_sites(study)),
         Section("The paper's tables", _paper(study)),
         Section("By site", _by_site(study)),
         Section("Pictures", _pictures(study)),
@@ -48,7 +50,22 @@ def _result(study: StudyRecord) -> list[Block]:
     return [*map(Conclusion, conclusions(study)), score_table(study.rows), Note(note)]
 
 
+def _new_sites(study: StudyRecord) -> list[Block]:
+    differences = new_site_differences(study)
+    if not differences:
+        return []
+    note = (
+        "Each site in turn is new: the teachers come from the other sites, and the student has images of the new site "
+        "with the given number of masks. The figures are paired differences of Dice in points, and the mean over the "
+        "sites has its 95 % bootstrap interval over the cases in brackets. “Best teacher of each site” is the teacher "
+        "with the highest Dice on the site's test cases: nobody can pick it without masks."
+    )
+    return [difference_table(differences), Note(note)]
+
+
 def _paper(study: StudyRecord) -> list[Block]:
+    if any(row.masks is not None for row in study.rows):
+        return []  # the paper has no new sites
     blocks: list[Block] = []
     tables = {"One teacher (table 1)": paper.table_1(study), "Several teachers (table 2)": paper.table_2(study)}
     for title, table in tables.items():

@@ -7,9 +7,9 @@ from pathlib import Path
 from subprocess import PIPE, STDOUT, CompletedProcess
 
 import pytest
-from forked_python import run_forked
 
 from custom_components.bundle import run_command
+from custom_components.forked_python import run_forked
 
 EPOCHS = "train::trainer::max_epochs"
 

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from forked_python import run_forked
 
 from custom_components.bundle import run_command, running
+from custom_components.forked_python import run_forked
 from custom_components.options import as_meant, typed_options
 
 NAMES = ["north", "it's #2", 'O"Brien', "a, b", "[x]", "C:\\new", "$HOME", "-v", "@seed", "Zürich", "two\nlines", "7"]

@@ -13,13 +13,13 @@ from typing import Any
 import ignite.distributed as idist
 import pytest
 import torch
-from forked_python import ForkedPython
 from monai.bundle import ConfigWorkflow
 from shipped_bundles import NAMES
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from custom_components.bundle import run_command
+from custom_components.forked_python import ForkedPython
 from custom_components.foundation.files import read_json, write_json
 from custom_components.networks.sync_batch_norm import CpuSyncBatchNorm
 

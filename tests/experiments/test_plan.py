@@ -3,9 +3,10 @@ from collections import Counter
 import pytest
 
 from custom_components.foundation.errors import InputError
-from experiments.plan import EPOCHS, load_plan
+from experiments.plan import EPOCHS
+from experiments.plan_file import load_plan
 
-SITES = ["BIDMC", "BMC", "HK", "I2CVB", "RUNMC", "UCL"]
+SITES = dict.fromkeys(["BIDMC", "BMC", "HK", "I2CVB", "RUNMC", "UCL"], 4)
 PLAN = """
 title: Small
 image_size: 32

@@ -4,14 +4,12 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import time
 from types import SimpleNamespace
 
 import nibabel
 import numpy as np
 import pytest
-from forked_python import ForkedPython
 
 from experiments.__main__ import main
 from experiments.lock import lock_study
@@ -42,19 +40,12 @@ def study(tmp_path_factory, dataset_dir):
     return folder
 
 
-@pytest.fixture
-def forked_rows(monkeypatch) -> None:
-    """Rows start in a tenth of the time. Other tests of this file start them as a user's study does."""
-    forking = SimpleNamespace(**{**vars(subprocess), "Popen": ForkedPython})
-    monkeypatch.setattr("experiments.runner.subprocess", forking)
-
-
 def run(study, *options: str) -> int:
     where = ["--plan", str(study / "plan.yaml"), "--dataset", str(study / "dataset"), "--out", str(study / "out")]
     return main(["run", *where, "--groups", "HK,UCL", "--jobs", "2", *options])
 
 
-def test_a_study_runs_is_reused_grows_and_is_not_mixed_with_another(study, forked_rows, capsys):
+def test_a_study_runs_is_reused_grows_and_is_not_mixed_with_another(study, capsys):
     assert run(study, "--time-budget", "0s") == 0
     assert "the time is over; the same command goes on" in capsys.readouterr().out
     assert main(["status", "--out", str(study / "out")]) == 0

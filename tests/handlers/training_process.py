@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from forked_python import SERVER
 from monai.bundle import ConfigWorkflow
+
+from custom_components.forked_python import SERVER
 
 
 def start(bundle: Path, dies_at: tuple[str, int] | None = None, **overrides: Any) -> BaseProcess:

@@ -1,9 +1,7 @@
-"""Commands of MONAI without the six seconds of its imports: a server imports once, and forks for each command.
-
-What the project itself brings is imported by each command, as in a new interpreter.
-"""
+"""Commands of MONAI without the seconds of its imports: a server imports once, and forks for each command."""
 
 import atexit
+import contextlib
 import os
 import runpy
 import subprocess
@@ -11,19 +9,43 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from multiprocessing import get_context
+from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any
 
 import torch
 
 SERVER = get_context("forkserver")
-SERVER.set_forkserver_preload(["monai.bundle", "monai.engines", "monai.losses", "torch._dynamo"])
+SERVER.set_forkserver_preload(
+    ["monai.bundle", "monai.engines", "monai.losses", "torch._dynamo", "custom_components.engines"]
+)
+
+
+class _OpenInChild:
+    """A file descriptor that a forked process keeps open until it ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def __getstate__(self) -> Any:
+        return DupFd(self._descriptor)
+
+    def __setstate__(self, sent: Any) -> None:
+        self._descriptor = sent.detach()
 
 
 class ForkedPython:
-    """``python -m module arguments`` with the methods of :class:`subprocess.Popen`; its output goes into a file.
+    """``python -m module arguments`` with the methods of :class:`subprocess.Popen`; its output is added to a file.
 
-    It takes the arguments of ``Popen`` that the project uses. ``pass_fds`` has no effect.
+    The server forks before anything uses a GPU: a CUDA context does not survive a fork.
+
+    Args:
+        command: the interpreter, ``-m``, the module and its arguments.
+        stdout: the open file for both streams.
+        stderr: always ``subprocess.STDOUT``.
+        cwd: working directory of the command.
+        env: the environment of the command.
+        pass_fds: file descriptors that stay open, such as that of a lock, as long as the command runs.
     """
 
     def __init__(
@@ -39,8 +61,11 @@ class ForkedPython:
         python, flag, module, *arguments = command
         assert [python, flag, stderr] == [sys.executable, "-m", subprocess.STDOUT], command
         self.command = command
+        # The server's own check for a GPU must not start CUDA.
+        os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
+        kept = [_OpenInChild(descriptor) for descriptor in pass_fds]
         self.process = SERVER.Process(
-            target=_run, args=(module, arguments, stdout.name, str(cwd or Path.cwd()), dict(env))
+            target=_run, args=(module, arguments, stdout.name, str(cwd or Path.cwd()), dict(env), kept)
         )
         self.process.start()
 
@@ -58,7 +83,8 @@ class ForkedPython:
         return self.returncode
 
     def send_signal(self, number: int) -> None:
-        os.kill(self.process.pid, number)
+        with contextlib.suppress(ProcessLookupError):  # it may have ended
+            os.kill(self.process.pid, number)
 
     def kill(self) -> None:
         self.process.kill()
@@ -73,7 +99,14 @@ def run_forked(
         return subprocess.CompletedProcess(command, code, output.read())
 
 
-def _run(module: str, arguments: Sequence[str], output: str, cwd: str, environment: Mapping[str, str]) -> None:
+def _run(
+    module: str,
+    arguments: Sequence[str],
+    output: str,
+    cwd: str,
+    environment: Mapping[str, str],
+    kept: Sequence[_OpenInChild],
+) -> None:
     """Run a module as ``python -m`` does, in a process that has imported MONAI."""
     file = os.open(output, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
@@ -81,9 +114,8 @@ def _run(module: str, arguments: Sequence[str], output: str, cwd: str, environme
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(environment)
-    tests = str(Path(__file__).parent)
     named = environment.get("PYTHONPATH", "").split(os.pathsep)
-    sys.path[:] = dict.fromkeys([cwd, *filter(None, named), *(path for path in sys.path if not path.startswith(tests))])
+    sys.path[:] = dict.fromkeys([cwd, *filter(None, named), *sys.path])
     sys.argv[:] = [module, *arguments]
     if threads := environment.get("OMP_NUM_THREADS"):
         torch.set_num_threads(int(threads))

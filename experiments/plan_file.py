@@ -1,0 +1,222 @@
+"""Reading of a plan's YAML file, and its adaptation to a dataset's sites."""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from custom_components.foundation.errors import InputError
+from experiments.new_sites import ALL, fold_names, site_of, training_cases
+from experiments.plan import DISTILLATION, ENSEMBLE, EPOCHS, PARTS, ROLES, Plan, Row
+
+PLANS = Path(__file__).parent / "plans"
+
+
+def load_plan(
+    name_or_path: str,
+    sites: Mapping[str, int],
+    groups: Sequence[Sequence[str]] = (),
+    seeds: Sequence[int] = (),
+    image_size: int | None = None,
+    epochs: int | None = None,
+    leave_out: str | None = None,
+    folds: int | None = None,
+) -> Plan:
+    """Read a plan and adapt it to a dataset.
+
+    Args:
+        name_or_path: a shipped plan's name or a YAML file.
+        sites: the number of cases with masks at each site of the dataset.
+        groups: site groups of the limited teachers; by default the sites, in order, are divided evenly between the
+            groups.
+        seeds: seeds of the students, instead of the plan's seeds.
+        image_size: size of the images in pixels, instead of the plan's size.
+        epochs: number of epochs of every row, instead of the plan's numbers.
+        leave_out: a site whose cases are the test cases; no row is trained on this site. In a plan of new sites, the
+            only new site.
+        folds: number of the parts of a cross-validation, in place of one split.
+
+    Raises:
+        InputError: if there is no such plan, or it does not fit the dataset.
+    """
+    path = Path(name_or_path) if name_or_path.endswith((".yaml", ".yml")) else PLANS / f"{name_or_path}.yaml"
+    if not path.is_file():
+        shipped = ", ".join(sorted(plan.stem for plan in PLANS.glob("*.yaml")))
+        raise InputError(f"{name_or_path}: no such plan; give a YAML file or one of: {shipped}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return _fit(content, path.name, sites, groups, seeds, image_size, epochs, leave_out, folds)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not a YAML file ({str(error).splitlines()[0]})") from None
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: lacks {error}, or it is of another kind; compare {PLANS / 'demo.yaml'}") from None
+
+
+def _fit(
+    content: Mapping[str, Any],
+    name: str,
+    sites: Mapping[str, int],
+    groups: Sequence[Sequence[str]],
+    seeds: Sequence[int],
+    image_size: int | None,
+    epochs: int | None,
+    leave_out: str | None,
+    folds: int | None,
+) -> Plan:
+    wanted = 1 + max((row["group"] for row in content["rows"] if "group" in row), default=-1)
+    groups = tuple(tuple(group) for group in groups) or _spread(sorted(sites), wanted)
+    if len(groups) != wanted:
+        raise InputError(f"{name} wants {wanted} groups of sites, {len(groups)} are given")
+    # A group without another site is removed together with its teacher.
+    groups = tuple(tuple(site for site in group if site != leave_out) for group in groups)
+    parts, plan_folds = content.get("parts", 0), folds or content.get("folds", 0)
+    if parts and plan_folds:
+        raise InputError(f"{name}: each of its folds is a new site, so it cannot have --folds too")
+    new_sites = [leave_out] if leave_out else sorted(sites)
+    fold_list = fold_names(new_sites, parts) if parts else tuple(f"fold{one}" for one in range(1, plan_folds + 1))
+    reader = _Rows(content, sites, groups, tuple(seeds or content.get("seeds", [0])), epochs, fold_list, parts)
+    rows = list(reader.rows())
+    _check(rows, name)
+    scored_on = content.get("scored_on", "test")
+    if scored_on not in PARTS:
+        raise InputError(f"{name}: scored_on '{scored_on}' is none of {', '.join(PARTS)}")
+    return Plan(
+        title=content["title"] + (f", {leave_out} left out" if leave_out else ""),
+        image_size=image_size or content["image_size"],
+        field_of_view=content.get("field_of_view"),
+        fractions=() if parts else tuple(content["fractions"]),
+        split_seed=content.get("split_seed", 0),
+        scored_on=scored_on,
+        leave_out=leave_out,
+        groups=tuple(group for group in groups if group),
+        rows=tuple(rows),
+        folds=fold_list,
+        expected_spread=content.get("expected_spread"),
+        parts=parts,
+    )
+
+
+class _Rows:
+    """The rows of a plan's entries: one for each fold and seed; teachers of one site come once, before all others."""
+
+    def __init__(
+        self,
+        content: Mapping[str, Any],
+        sites: Mapping[str, int],
+        groups: Sequence[Sequence[str]],
+        seeds: Sequence[int],
+        epochs: int | None,
+        folds: Sequence[str],
+        parts: int,
+    ) -> None:
+        self._content = content
+        self._sites = sites
+        self._groups = groups
+        self._seeds = seeds
+        self._epochs = epochs
+        self._folds = folds
+        self._parts = parts
+        entries = content["rows"]
+        self._entries = [entry for entry in entries if "group" not in entry or groups[entry["group"]]]
+        self._gone = {entry["name"] for entry in entries} - {entry["name"] for entry in self._entries}
+        self._of_one_site = {entry["name"] for entry in entries if entry.get("each_site")}
+        self._bundles = {entry["name"]: entry.get("bundle") for entry in entries}
+
+    def rows(self) -> Iterator[Row]:
+        for entry in self._entries:
+            for site in self._teaching_sites() if entry["name"] in self._of_one_site else ():
+                yield self._row(entry, f"{entry['name']}_{site}", (), "", (site,), f"{entry['label']}, {site}")
+        # The same row of all folds comes before the next row: if the time ends, whole lines of the table are done.
+        for entry, fold in itertools.product(self._entries, self._folds or [""]):
+            if entry["name"] not in self._of_one_site and self._has_cases(entry.get("masks"), fold):
+                yield from self._seeded(entry, fold)
+
+    def _seeded(self, entry: Mapping[str, Any], fold: str) -> Iterator[Row]:
+        sites = self._groups[entry["group"]] if "group" in entry else ()
+        teachers = tuple(teacher for one in entry.get("teachers", ()) for teacher in self._teachers(one, fold))
+        # The row of the first seed has the plain name, so that seeds can be added to a study later. Teachers have only
+        # the first seed.
+        for seed in self._seeds if entry["role"] in ("baseline", "student") else self._seeds[:1]:
+            name = _in_fold(entry["name"], fold) + (f"_seed{seed}" if seed != self._seeds[0] else "")
+            yield self._row(entry, name, teachers, fold, sites, entry["label"], seed)
+
+    def _row(
+        self,
+        entry: Mapping[str, Any],
+        name: str,
+        teachers: tuple[str, ...],
+        fold: str,
+        sites: tuple[str, ...],
+        label: str,
+        seed: int | None = None,
+    ) -> Row:
+        settings = {**self._content.get("settings", {}), **entry.get("settings", {})}
+        if self._epochs is not None:
+            settings[EPOCHS] = self._epochs
+        if entry["role"] == ENSEMBLE:
+            settings = {**entry.get("settings", {}), EPOCHS: 0}
+        return Row(
+            name=name,
+            label=label,
+            role=entry["role"],
+            # An ensemble has the preprocessing of its first teacher.
+            bundle=self._bundles[entry["teachers"][0]] if entry["role"] == ENSEMBLE else entry["bundle"],
+            sites=tuple(sites),
+            teachers=teachers,
+            seed=entry.get("seed", self._seeds[0] if seed is None else seed),
+            settings=settings,
+            fold=fold,
+            predictions=tuple(entry.get("predictions", ())),
+            masks=entry.get("masks"),
+        )
+
+    def _teachers(self, name: str, fold: str) -> list[str]:
+        """The rows that a teacher of an entry stands for; a teacher of one site stands for those of the other sites."""
+        if name in self._gone:
+            return []
+        if name in self._of_one_site:
+            return [f"{name}_{site}" for site in self._teaching_sites() if site != site_of(fold)]
+        return [_in_fold(name, fold)]
+
+    def _teaching_sites(self) -> list[str]:
+        """The sites with masks that can teach a new site."""
+        new = {site_of(fold) for fold in self._folds}
+        return [site for site, cases in sorted(self._sites.items()) if cases and new - {site}]
+
+    def _has_cases(self, masks: int | str | None, fold: str) -> bool:
+        """Whether a new site has enough cases that some are left without a mask."""
+        if not self._parts or masks in (None, ALL):
+            return True
+        part = int(fold.rpartition("-")[2])
+        return masks < training_cases(self._sites[site_of(fold)], part, self._parts)
+
+
+def _in_fold(name: str, fold: str) -> str:
+    return f"{name}_{fold}" if fold else name
+
+
+def _check(rows: Sequence[Row], plan: str) -> None:
+    counts = Counter(row.name for row in rows)
+    if twice := [name for name, count in counts.items() if count > 1]:
+        raise InputError(f"{plan}: more than one row is called {', '.join(twice)}; give each row and seed once")
+    if DISTILLATION in counts:
+        raise InputError(f"{plan}: no row can be called {DISTILLATION}, the folder of the bundle that distils")
+    for row in rows:
+        if row.role not in ROLES:
+            raise InputError(f"{plan}: row {row.name}: role '{row.role}' is none of {', '.join(ROLES)}")
+        if unknown := set(row.teachers) - set(counts):
+            raise InputError(f"{plan}: row {row.name}: no row is called {', '.join(sorted(unknown))}")
+        if row.role == "student" and not row.is_distilled:
+            raise InputError(f"{plan}: row {row.name}: a student needs teachers")
+        if EPOCHS not in row.settings:
+            raise InputError(f"{plan}: row {row.name}: no {EPOCHS} in its settings or the plan's")
+
+
+def _spread(sites: Sequence[str], groups: int) -> tuple[tuple[str, ...], ...]:
+    if len(sites) < groups:
+        raise InputError(f"the plan has teachers for {groups} groups of sites, the dataset has {len(sites)} sites")
+    ends = [round(len(sites) * i / groups) for i in range(groups + 1)] if groups else [0]
+    return tuple(tuple(sites[a:b]) for a, b in itertools.pairwise(ends))

@@ -1,0 +1,164 @@
+"""Splits, rows and report of a study in which each site in turn is a new site."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from custom_components.foundation.errors import InputError
+from experiments.new_sites import fold_names, new_site_splits, site_of, training_cases
+from experiments.plan import EPOCHS
+from experiments.plan_file import load_plan
+from experiments.report.new_sites import BEST, difference_table, new_site_differences
+
+PLAN = """
+title: New
+image_size: 32
+parts: 2
+settings: {train::trainer::max_epochs: 2}
+rows:
+  - {name: own, label: ENet, role: teacher, bundle: enet, each_site: true}
+  - {name: mean, label: mean, role: ensemble, teachers: [own], settings: {flips: true}}
+  - {name: alone, label: "alone, 2 masks", role: baseline, bundle: enet, masks: 2}
+  - {name: taught, label: "2 masks", role: student, bundle: enet, masks: 2, teachers: [own]}
+  - {name: ceiling, label: all masks, role: baseline, bundle: enet, masks: all}
+"""
+
+
+def items(**sites: int) -> list[dict]:
+    return [
+        {"case": f"{site}{number}", "site": site, "patient": f"{site}p{number}", "image": "i", "label": "l"}
+        for site, count in sites.items()
+        for number in range(count)
+    ]
+
+
+def names(split: dict, part: str) -> set[str]:
+    return {item["case"] for item in split.get(part, [])}
+
+
+def test_every_case_is_a_test_case_once_and_no_list_shares_a_case():
+    splits = new_site_splits(items(HK=5, UCL=4), ["HK", "UCL"], 2, [1, 2], 0)
+    tested = [item["case"] for fold in fold_names(["HK", "UCL"], 2) for item in splits[Path(fold, "all.json")]["test"]]
+    assert sorted(tested) == sorted(item["case"] for item in items(HK=5, UCL=4))
+    for split in splits.values():
+        lists = [names(split, part) for part in ("training", "validation", "test", "unlabeled")]
+        assert sum(map(len, lists)) == len(set.union(*lists))
+
+
+def test_the_students_lists_keep_some_masks_and_the_teachers_see_no_new_site():
+    splits = new_site_splits(items(HK=5, UCL=4), ["HK", "UCL"], 2, [0, 1, 2], 0)
+    whole, none, one = (splits[Path("UCL-1", f"{name}.json")] for name in ("all", "masks0", "masks1"))
+    assert len(whole["training"]) == 2 and "unlabeled" not in whole
+    assert not none["training"] and names(none, "unlabeled") == names(whole, "training")
+    assert names(one, "training") | names(one, "unlabeled") == names(whole, "training")
+    assert names(one, "test") == names(whole, "test")
+    assert all("label" not in item for item in none["unlabeled"])
+    assert Path("UCL-1", "masks2.json") not in splits  # both training cases would have masks
+    teacher = splits[Path("UCL.json")]
+    assert names(teacher, "training") == {f"UCL{number}" for number in range(4)}
+    assert names(teacher, "test") == {f"HK{number}" for number in range(5)}
+
+
+def test_with_one_new_site_its_teachers_are_tested_there_only():
+    splits = new_site_splits(items(HK=4, RUNMC=4, UCL=4), ["UCL"], 2, [1], 0)
+    assert names(splits[Path("HK.json")], "test") == {f"UCL{number}" for number in range(4)}
+
+
+def test_a_patient_of_two_sites_teaches_nobody():
+    both = items(HK=4, UCL=4)
+    both[0]["patient"] = both[4]["patient"]
+    splits = new_site_splits(both, ["HK", "UCL"], 2, [1], 0)
+    assert "HK0" not in names(splits[Path("HK.json")], "training")
+    assert "UCL0" not in names(splits[Path("UCL.json")], "training")
+
+
+def test_a_site_with_too_few_patients_is_refused():
+    with pytest.raises(InputError, match="^HK has 3 patients with masks; a new site in 2 parts needs more$"):
+        new_site_splits(items(HK=3, UCL=4), ["HK", "UCL"], 2, [1], 0)
+
+
+def test_folds_are_named_by_site_and_part():
+    assert fold_names(["HK", "A-B"], 2) == ("HK-1", "HK-2", "A-B-1", "A-B-2")
+    assert site_of("A-B-2") == "A-B"
+    # Seven cases: the test parts have 4 and 3.
+    assert [training_cases(7, part, 2) for part in (1, 2)] == [3, 4]
+
+
+@pytest.fixture
+def plan_file(tmp_path):
+    file = tmp_path / "new.yaml"
+    file.write_text(PLAN)
+    return str(file)
+
+
+def test_each_new_site_has_students_and_the_teachers_of_the_others(plan_file):
+    plan = load_plan(plan_file, {"BIDMC": 5, "HK": 6, "UCL": 8})
+    rows = {row.name: row for row in plan.rows}
+    assert [row.name for row in plan.rows if row.role == "teacher"] == ["own_BIDMC", "own_HK", "own_UCL"]
+    assert rows["own_HK"].sites == ("HK",) and rows["own_HK"].fold == ""
+    assert rows["taught_UCL-1"].teachers == rows["mean_UCL-1"].teachers == ("own_BIDMC", "own_HK")
+    assert rows["mean_UCL-1"].bundle == "enet"
+    assert rows["mean_UCL-1"].settings == {"flips": True, EPOCHS: 0}
+    assert rows["ceiling_HK-2"].masks == "all"
+    # Of BIDMC's five cases, the first test part leaves two for training: with two masks no image is without.
+    assert "taught_BIDMC-1" not in rows and "taught_BIDMC-2" in rows
+    assert {row.name for row in plan.with_teachers(["taught_UCL-1"])} == {"taught_UCL-1", "own_BIDMC", "own_HK"}
+
+
+def test_one_new_site_needs_no_teacher_of_its_own(plan_file):
+    plan = load_plan(plan_file, {"HK": 6, "UCL": 8}, leave_out="UCL")
+    assert plan.folds == ("UCL-1", "UCL-2")
+    assert [row.name for row in plan.rows if row.role == "teacher"] == ["own_HK"]
+
+
+def test_folds_of_new_sites_are_no_cross_validation(plan_file):
+    with pytest.raises(
+        InputError, match=r"^new\.yaml: each of its folds is a new site, so it cannot have --folds too$"
+    ):
+        load_plan(plan_file, {"HK": 6, "UCL": 8}, folds=3)
+
+
+def model(role: str, label: str, masks: int | str | None, **dice: float):
+    """A model whose cases are named by the letter of their site and a number."""
+    cases = {name: {"site": name[0], "dice": value} for name, value in dice.items()}
+    row = SimpleNamespace(label=label, masks=masks, cases=cases)
+    return role, SimpleNamespace(rows=[row], label=label, network="enet")
+
+
+def study(*models):
+    return SimpleNamespace(models=lambda role: [one for own, one in models if own == role])
+
+
+def test_the_differences_are_means_over_the_sites():
+    found = new_site_differences(
+        study(
+            model("teacher", "of A", None, B1=0.7, B2=0.7, B3=0.1),
+            model("teacher", "of C", None, A1=0.6, B1=0.4, B2=0.4, B3=0.4),
+            model("ensemble", "mean", None, A1=0.5, B1=0.6, B2=0.6, B3=0.6),
+            model("baseline", "alone, 2", 2, A1=0.4, B1=0.5, B2=0.5, B3=0.5),
+            model("student", "none", 0, A1=0.8, B1=0.6, B2=0.7, B3=0.8),
+            model("student", "two", 2, A1=0.5, B1=0.5, B2=0.5, B3=0.8),
+        )
+    )
+    told = {
+        (one.student, one.against): (round(one.mean, 1), {site: round(v, 1) for site, v in one.sites.items()})
+        for one in found
+    }
+    assert told == {
+        ("none", "mean"): (20.0, {"A": 30.0, "B": 10.0}),
+        ("none", BEST): (20.0, {"A": 20.0, "B": 20.0}),  # the best of B is "of A", with a mean of 50
+        ("none", "alone, 2"): (30.0, {"A": 40.0, "B": 20.0}),
+        ("two", "alone, 2"): (10.0, {"A": 10.0, "B": 10.0}),
+    }
+    # Site A has one case. Of B's three differences 0, 0 and 30 the mean is between 0 and 30: the interval is 5 to 20.
+    last = found[-1]
+    assert (last.low, last.high, last.cases) == (pytest.approx(5), pytest.approx(20), 4)
+    assert difference_table(found).lines[-1].cells == [
+        "two",
+        "alone, 2",
+        "+10.0 (+5.0 to +20.0)",
+        "+10.0",
+        "+10.0",
+        "4",
+    ]
