@@ -77,14 +77,17 @@ class Bundle:
         for name, value in options.items():
             if name == MEMBERS and isinstance(value, list) and all(isinstance(member, Mapping) for member in value):
                 options[name] = [self._build(f"{key}.{name}.{place}", member) for place, member in enumerate(value)]
-            elif not isinstance(value, int | float | bool | None) and (
-                not isinstance(value, str) or value[:1] in "$@%"
-            ):
+            elif name == MEMBERS or not _is_plain(value):
                 raise InputError(f"{self.path}/configs/train.json: {key}.{name} must be a plain value, not {value!r}")
         try:
             return _NETWORKS[target](**options)
         except (TypeError, ValueError) as error:
             raise InputError(f"{self.path}/configs/train.json: {key}: {error}") from None
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a config's value is no code and no reference."""
+    return isinstance(value, int | float | bool | None) or (isinstance(value, str) and value[:1] not in "$@%")
 
 
 def weights_file(bundle: Path) -> Path:

@@ -62,7 +62,8 @@ class DistillationLoss(SumOfTerms):
         gate: where the student follows the teachers, ``"right"`` or ``"better"``, see :class:`Gate`; no preset has a
             gate.
         unlabeled_weighting: the w_j of samples without a mask, see :class:`UnlabeledWeights`; by default the weights of
-            ``weighting`` if they are fixed, and otherwise ``"uniform"``.
+            ``weighting`` if they are fixed, and otherwise ``"statistics"`` where a training can measure them, or
+            ``"uniform"``.
         pseudo_labels: the labels of samples without a mask in the supervised terms, see :func:`pseudo_labels`; no
             preset has them.
 

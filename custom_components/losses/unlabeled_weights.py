@@ -48,7 +48,7 @@ class UnlabeledWeights:
             ``"statistics"``, one weight for each teacher, which :func:`custom_components.teachers.measured_weights`
             computes and :meth:`use` sets before the training; or a list with a weight for each teacher, which is
             divided by its sum.
-        temperature: τ of the softmin.
+        temperature: τ of the softmin of ``"agreement"``.
 
     Raises:
         InputError: if ``weighting`` has another value.

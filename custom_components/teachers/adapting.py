@@ -9,7 +9,7 @@ from custom_components.data.prepared import PreparedCase
 from custom_components.distributed import progress_bar
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import sha256_of
-from custom_components.teachers.batch_norm import adapt_batch_norm, batches_of_slices
+from custom_components.teachers.batch_norm import adapt_batch_norm, batch_norm_distance, batches_of_slices
 from custom_components.teachers.load import Teacher
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,8 @@ def adapt_teacher(teacher: Teacher, cases: Sequence[PreparedCase], device: torch
     may fit none of them. So train on the datalist of one site.
 
     Args:
-        teacher: the teacher. Its network is changed in place, and its identity gets the entry ``adapted_to``.
+        teacher: the teacher. Its network is changed in place, and its identity gets the entry ``adapted_to``. The
+            distance of the new statistics from the former ones is kept.
         cases: the training cases, with and without masks.
         device: the device on which the network runs; it stays there afterwards.
 
@@ -31,6 +32,7 @@ def adapt_teacher(teacher: Teacher, cases: Sequence[PreparedCase], device: torch
     """
     teacher.network.to(device)
     try:
+        teacher.distance = batch_norm_distance(teacher.network, batches_of_slices(cases, device))
         adapt_batch_norm(teacher.network, progress_bar(batches_of_slices(cases, device), "adapting", unit="batch"))
     except InputError as error:
         raise InputError(f"adapt_teachers: {error}") from error

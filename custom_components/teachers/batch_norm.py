@@ -102,10 +102,18 @@ def batch_norm_layers(network: nn.Module) -> list[_BatchNorm]:
     Raises:
         InputError: if there is none.
     """
-    layers = [layer for layer in network.modules() if isinstance(layer, _BatchNorm) and layer.running_mean is not None]
-    if not layers:
-        raise InputError(f"{type(network).__name__}: has no batch-norm statistics; choose a teacher with batch norm")
-    return layers
+    if layers := _batch_norm_layers(network):
+        return layers
+    raise InputError(f"{type(network).__name__}: has no batch-norm statistics; choose a teacher with batch norm")
+
+
+def has_batch_norm(network: nn.Module) -> bool:
+    """Whether the network has batch-norm layers with running statistics."""
+    return bool(_batch_norm_layers(network))
+
+
+def _batch_norm_layers(network: nn.Module) -> list[_BatchNorm]:
+    return [layer for layer in network.modules() if isinstance(layer, _BatchNorm) and layer.running_mean is not None]
 
 
 class _Sums:

@@ -16,6 +16,7 @@ from custom_components.foundation.files import sha256_of
 from custom_components.losses.term import Answer, Output
 from custom_components.precision import DTYPES, check_precision
 from custom_components.teachers.adapting import adapt_teacher
+from custom_components.teachers.batch_norm import has_batch_norm
 from custom_components.teachers.kinds import bundles_among
 from custom_components.teachers.load import Teacher, load_teacher
 from custom_components.teachers.teachers import Batch, Summarise, Teachers
@@ -45,6 +46,7 @@ class TeacherEnsemble(Teachers):
         self.names = unique_names([teacher.name for teacher in teachers])
         self.weights_sha256 = [teacher.weights_sha256 for teacher in teachers]
         self.identities = [teacher.identity for teacher in teachers]
+        self.distances = [teacher.distance for teacher in teachers]
         self.networks = nn.ModuleList(teacher.network for teacher in teachers)
         self._taps = [teacher.taps for teacher in teachers]
         self._keys = tuple(keys)
@@ -92,7 +94,7 @@ def load_teachers(
     held_out: Iterable[Mapping[str, Any]],
     out_channels: int = 2,
     precision: str = "float32",
-    adapt: bool = False,
+    adapt: bool | None = None,
     dataset: SliceDataset | None = None,
     device: torch.device | str = "cpu",
 ) -> TeacherEnsemble | None:
@@ -102,7 +104,8 @@ def load_teachers(
     the teachers are left out. The result is None if all teachers are such folders.
 
     Args:
-        adapt: whether to re-estimate the batch-norm statistics of these teachers, see :func:`adapt_teacher`.
+        adapt: whether to re-estimate the batch-norm statistics of these teachers, see :func:`adapt_teacher`. None means:
+            if the training uses images without masks, all its images are of one site, and every teacher has batch norm.
         dataset: the slices whose cases give the new statistics.
         device: the device on which the statistics are computed.
     """
@@ -111,9 +114,16 @@ def load_teachers(
     loaded = [load_teacher(name, bundles_dir, preprocessing, held_out, out_channels) for name in bundles]
     if adapt and not loaded:
         raise InputError("no teacher is a bundle", "adapt_teachers", "set --adapt_teachers False")
+    if adapt is None:
+        adapt = dataset is not None and _is_a_new_site(dataset) and all(has_batch_norm(one.network) for one in loaded)
     for teacher in loaded if adapt else []:
         adapt_teacher(teacher, dataset.cases, device)
     return TeacherEnsemble(loaded, keys, precision) if loaded else None
+
+
+def _is_a_new_site(dataset: SliceDataset) -> bool:
+    """Whether some training images have no mask, and all are of one site."""
+    return any(case.label is None for case in dataset.cases) and len({case.site for case in dataset.cases}) == 1
 
 
 def require_one(teachers: Sequence[Any]) -> None:

@@ -22,7 +22,8 @@ class Teacher:
     """A frozen network, its taps, and the facts that its bundle states.
 
     ``adapted_to`` is a hash of the cases that the network's batch-norm statistics were re-estimated on. It is None if
-    the statistics are still those of the teacher's training.
+    the statistics are still those of the teacher's training. ``distance`` is then the :func:`batch_norm_distance` of
+    these cases from the former statistics.
     """
 
     bundle: Bundle
@@ -30,6 +31,7 @@ class Teacher:
     taps: Taps
     weights_sha256: str
     adapted_to: str | None = None
+    distance: float | None = None
 
     @property
     def name(self) -> str:

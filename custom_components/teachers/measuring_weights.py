@@ -12,12 +12,15 @@ from custom_components.foundation.errors import InputError
 from custom_components.losses import DistillationLoss
 from custom_components.losses.term import Answer, Output
 from custom_components.losses.weights import JUDGES, adaptive_weights
-from custom_components.teachers.batch_norm import batch_norm_distance, batches_of_slices
+from custom_components.teachers.batch_norm import batch_norm_distance, batches_of_slices, has_batch_norm
 from custom_components.teachers.ensemble import TeacherEnsemble
 from custom_components.teachers.taught_slices import TaughtSlices
 from custom_components.teachers.teachers import Batch, Teachers
 
 logger = logging.getLogger(__name__)
+
+# In nats for each channel. On four sites, values from 0.2 to 1 gave the same Dice within a point.
+STATISTICS_TEMPERATURE = 0.3
 
 Judge = Callable[..., torch.Tensor]  # a loss of JUDGES
 
@@ -27,6 +30,8 @@ def measured_weights(
 ) -> list[float] | None:
     """The teachers' weights for the loss's ``unlabeled_weighting``, if that is ``"site"`` or ``"statistics"``.
 
+    Without ``unlabeled_weighting`` it is ``"statistics"`` if the teachers' statistics can be compared.
+
     They are measured once, on the training images of the sites that have images without masks, without random
     transforms. Images of other sites do not count. Test and validation cases are never looked at. A teacher has one
     weight for all these sites together. So train on the datalist of one site if the sites differ.
@@ -35,10 +40,11 @@ def measured_weights(
     its slices, and a teacher's loss is the mean over the cases. A few masks may mislead: in one probe, two cases gave
     the larger weight to a teacher with a Dice of 60 on the other cases, and the smaller one to a teacher with 83.
 
-    ``"statistics"``: the softmin of each teacher's :func:`batch_norm_distance` on all slices, divided by the mean
-    distance of the teachers. It needs teachers with batch norm whose statistics were not re-estimated.
+    The softmin has the loss's ``weighting_temperature`` as τ.
 
-    Both softmins use the loss's ``weighting_temperature`` as τ.
+    ``"statistics"``: the softmin of each teacher's :func:`batch_norm_distance` on all slices, with τ = 0.3. A teacher
+    whose distance is greater by 0.2 gets half the weight. The distance is that of the teacher's own statistics, also if
+    they were re-estimated afterwards.
 
     Args:
         loss: the loss; only its options are read.
@@ -50,17 +56,19 @@ def measured_weights(
         One weight for each teacher, with sum 1; None if nothing is to be measured.
 
     Raises:
-        InputError: if no case of these sites has a mask (``"site"``), or a teacher has no batch norm or was adapted
-            (``"statistics"``).
+        InputError: if no case of these sites has a mask (``"site"``), or a teacher has no batch norm (``"statistics"``).
     """
     weighting = loss.unlabeled_weights.weighting
+    if loss.options["unlabeled_weighting"] is None and not loss.teacher_weights.fixed and _can_be_compared(teachers):
+        weighting = "statistics"
     if not isinstance(weighting, str) or weighting not in MEASURES:
         return None
     sites = {case.site for case in dataset.cases if case.label is None}
     cases = [case for case in dataset.cases if case.site in sites]
     judge = JUDGES[loss.options["judged_by"]]
     losses = MEASURES[weighting](teachers.to(device), dataset, cases, torch.device(device), judge)
-    weights = adaptive_weights(torch.tensor(losses), "softmin", loss.options["weighting_temperature"]).tolist()
+    temperature = STATISTICS_TEMPERATURE if weighting == "statistics" else loss.options["weighting_temperature"]
+    weights = adaptive_weights(torch.tensor(losses), "softmin", temperature).tolist()
     told = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(teachers.names, weights, strict=True))
     logger.info(f"teachers' weights on images without masks ({weighting}): {told}")
     return weights
@@ -103,22 +111,24 @@ def _logits_alone(output: Output, target: torch.Tensor) -> Answer:
 def _distances(
     teachers: Teachers, dataset: SliceDataset, cases: Sequence[PreparedCase], device: torch.device, judge: Judge
 ) -> list[float]:
-    """The distance of each teacher's statistics, divided by the mean distance of all teachers."""
+    """The distance of each teacher's statistics."""
     if not isinstance(teachers, TeacherEnsemble):
         raise InputError(
             "loss option unlabeled_weighting='statistics' needs teachers that are networks; choose another"
         )
-    if any(identity.get("adapted_to") for identity in teachers.identities):
-        raise InputError(
-            "loss option unlabeled_weighting='statistics' cannot compare teachers that were adapted to the site; "
-            "choose another, or set --adapt_teachers False"
-        )
-    distances = [
+    return [
         batch_norm_distance(network, (images.to(teachers.dtype) for images in batches_of_slices(cases, device)))
-        for network in teachers.networks
+        if distance is None
+        else distance
+        for network, distance in zip(teachers.networks, teachers.distances, strict=True)
     ]
-    mean = sum(distances) / len(distances)
-    return [distance / mean for distance in distances]
+
+
+def _can_be_compared(teachers: Teachers) -> bool:
+    """Whether there are several teachers, and all are networks with batch-norm statistics."""
+    if not isinstance(teachers, TeacherEnsemble) or len(teachers.names) < 2:
+        return False
+    return all(has_batch_norm(network) for network in teachers.networks)
 
 
 MEASURES: dict[str, Callable[..., list[float]]] = {"site": _losses_on_masks, "statistics": _distances}

@@ -39,7 +39,8 @@ def test_the_provenance_lists_the_cases_and_weights_of_all_members(joined):
         for member, one in zip(members, own, strict=True)
     ]
     assert record["cases"] == own[0]["cases"] == own[1]["cases"]  # both were trained on the same cases
-    assert bundle.taps == {} and bundle.out_channels == 2
+    assert bundle.taps == {}
+    assert bundle.out_channels == 2
 
 
 def test_the_bundle_is_evaluated_by_its_own_config(joined, workflow):
@@ -75,7 +76,7 @@ def test_members_of_another_preprocessing_are_refused(make_trained, tmp_path):
 
 def test_an_untrained_member_is_refused(copy_bundles, tmp_path):
     folder = copy_bundles("enet")
-    with pytest.raises(InputError, match="no trained weights; train the bundle first$"):
+    with pytest.raises(InputError, match=r"no trained weights; train the bundle first$"):
         join_bundles([str(folder / "enet")], tmp_path / "mean")
 
 

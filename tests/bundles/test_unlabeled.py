@@ -94,7 +94,7 @@ def test_adapted_teachers_are_others_for_the_cache_and_for_resuming(
     distil("run", split(2), **cache)
     before = sorted((tmp_path / "cache" / "teachers").iterdir())
     told = one_error_line(lambda: distil("run", split(2), 2, resume=True, adapt_teachers=True, **cache))
-    assert "saved by a training with other adapt_teachers (was False, now True), teachers::espnet::adapted_to" in told
+    assert "saved by a training with other adapt_teachers (was not set, now True), teachers::espnet::adapted_to" in told
     assert len(sorted((tmp_path / "cache" / "teachers").iterdir())) == len(before) + 2
 
 

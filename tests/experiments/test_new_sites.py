@@ -49,8 +49,10 @@ def test_every_case_is_a_test_case_once_and_no_list_shares_a_case():
 def test_the_students_lists_keep_some_masks_and_the_teachers_see_no_new_site():
     splits = new_site_splits(items(HK=5, UCL=4), ["HK", "UCL"], 2, [0, 1, 2], 0)
     whole, none, one = (splits[Path("UCL-1", f"{name}.json")] for name in ("all", "masks0", "masks1"))
-    assert len(whole["training"]) == 2 and "unlabeled" not in whole
-    assert not none["training"] and names(none, "unlabeled") == names(whole, "training")
+    assert len(whole["training"]) == 2
+    assert "unlabeled" not in whole
+    assert not none["training"]
+    assert names(none, "unlabeled") == names(whole, "training")
     assert names(one, "training") | names(one, "unlabeled") == names(whole, "training")
     assert names(one, "test") == names(whole, "test")
     assert all("label" not in item for item in none["unlabeled"])
@@ -74,7 +76,7 @@ def test_a_patient_of_two_sites_teaches_nobody():
 
 
 def test_a_site_with_too_few_patients_is_refused():
-    with pytest.raises(InputError, match="^HK has 3 patients with masks; a new site in 2 parts needs more$"):
+    with pytest.raises(InputError, match=r"^HK has 3 patients with masks; a new site in 2 parts needs more$"):
         new_site_splits(items(HK=3, UCL=4), ["HK", "UCL"], 2, [1], 0)
 
 
@@ -96,13 +98,15 @@ def test_each_new_site_has_students_and_the_teachers_of_the_others(plan_file):
     plan = load_plan(plan_file, {"BIDMC": 5, "HK": 6, "UCL": 8})
     rows = {row.name: row for row in plan.rows}
     assert [row.name for row in plan.rows if row.role == "teacher"] == ["own_BIDMC", "own_HK", "own_UCL"]
-    assert rows["own_HK"].sites == ("HK",) and rows["own_HK"].fold == ""
+    assert rows["own_HK"].sites == ("HK",)
+    assert rows["own_HK"].fold == ""
     assert rows["taught_UCL-1"].teachers == rows["mean_UCL-1"].teachers == ("own_BIDMC", "own_HK")
     assert rows["mean_UCL-1"].bundle == "enet"
     assert rows["mean_UCL-1"].settings == {"flips": True, EPOCHS: 0}
     assert rows["ceiling_HK-2"].masks == "all"
     # Of BIDMC's five cases, the first test part leaves two for training: with two masks no image is without.
-    assert "taught_BIDMC-1" not in rows and "taught_BIDMC-2" in rows
+    assert "taught_BIDMC-1" not in rows
+    assert "taught_BIDMC-2" in rows
     assert {row.name for row in plan.with_teachers(["taught_UCL-1"])} == {"taught_UCL-1", "own_BIDMC", "own_HK"}
 
 

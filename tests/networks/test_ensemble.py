@@ -44,5 +44,5 @@ def test_an_ensemble_of_one_network_has_its_probabilities():
 
 
 def test_no_member_is_refused():
-    with pytest.raises(ValueError, match="^an ensemble needs a member$"):
+    with pytest.raises(ValueError, match=r"^an ensemble needs a member$"):
         Ensemble([])

@@ -89,8 +89,24 @@ def test_the_teacher_with_the_nearest_statistics_weighs_most(dataset, cases, tmp
     # One channel: the variances are v and 1, and the means differ by 0 or 2.
     near = (variance + 1 / variance) / 2 - 1
     far = (variance + 4) / 2 + (1 + 4) / (2 * variance) - 1
-    ratio = math.exp((far - near) / ((far + near) / 2) / 0.5)
+    ratio = math.exp((far - near) / 0.3)
     assert found == pytest.approx([ratio / (1 + ratio), 1 / (1 + ratio)], rel=1e-3)
+    assert measured_weights(loss(None), teachers, dataset, "cpu") == found, "the default"
+
+
+def test_the_distance_of_an_adapted_teacher_is_that_of_its_own_statistics(dataset, tmp_path):
+    teachers = ensemble(tmp_path, Normed(0), Normed(0))
+    teachers.distances = [0.1, 0.1 + 0.3 * math.log(4)]
+    assert measured_weights(loss("statistics"), teachers, dataset, "cpu") == pytest.approx([0.8, 0.2])
+
+
+def test_by_default_nothing_is_measured_that_cannot_be_compared(dataset, tmp_path):
+    assert measured_weights(loss(None), Says(), dataset, "cpu") is None
+    assert measured_weights(loss(None), ensemble(tmp_path, Normed(0)), dataset, "cpu") is None
+    without = ensemble(tmp_path, Normed(0), Normed(1, track_running_stats=False))
+    assert measured_weights(loss(None), without, dataset, "cpu") is None
+    fixed = DistillationLoss(weighting=[1, 3])
+    assert measured_weights(fixed, ensemble(tmp_path, Normed(0), Normed(1)), dataset, "cpu") is None
 
 
 def test_what_cannot_be_measured_is_refused(dataset, cases, preprocessing, tmp_path):
@@ -101,9 +117,6 @@ def test_what_cannot_be_measured_is_refused(dataset, cases, preprocessing, tmp_p
         InputError, match=r"\Aloss option unlabeled_weighting='statistics' needs teachers that are networks"
     ):
         measured_weights(loss("statistics"), Says(), dataset, "cpu")
-    adapted = ensemble(tmp_path, Normed(0), adapted_to="the site")
-    with pytest.raises(InputError, match=r"\Aloss option unlabeled_weighting='statistics' cannot compare teachers"):
-        measured_weights(loss("statistics"), adapted, dataset, "cpu")
     foreign = SliceDataset(cases[:2], preprocessing, tmp_path, without_masks=cases[3:4])
     with pytest.raises(InputError, match=r"\Aloss option unlabeled_weighting='site': no training case of the sites"):
         measured_weights(loss("site"), Says(), foreign, "cpu")
