@@ -60,6 +60,7 @@ FLAGS = frozenset(
         "gland_slices_only",
         "keep_probs",
         "online",
+        "out_of_fold",
         "per_image",
         "predictions_saw_test_cases",
         "resume",

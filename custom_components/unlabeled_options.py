@@ -7,7 +7,8 @@ from custom_components.losses.pseudo_labels import MODES as PSEUDO_LABELS
 from custom_components.losses.unlabeled_weights import MODES as UNLABELED_WEIGHTINGS
 
 NONE = "none"
-CHOICES = {"unlabeled_weighting": UNLABELED_WEIGHTINGS, "pseudo_labels": (NONE, *PSEUDO_LABELS)}
+# The first word of each option leaves the choice to the distillation bundle.
+CHOICES = {"unlabeled_weighting": (NONE, *UNLABELED_WEIGHTINGS), "pseudo_labels": (NONE, *PSEUDO_LABELS)}
 
 
 def unlabeled_settings(
@@ -17,8 +18,9 @@ def unlabeled_settings(
 
     Args:
         unlabeled: whether to learn from images without masks.
-        adapt_teachers: whether to re-estimate the teachers' batch-norm statistics.
-        unlabeled_weighting: the option of the loss with this name; one of four words.
+        adapt_teachers: whether to re-estimate the teachers' batch-norm statistics in any case; if false, the
+            distillation bundle decides.
+        unlabeled_weighting: the option of the loss with this name, or ``"none"``.
         pseudo_labels: the option of the loss with this name, or ``"none"``.
 
     Raises:
@@ -30,4 +32,5 @@ def unlabeled_settings(
         if word not in CHOICES[name]:
             raise InputError(f"{name}: {word!r} is unknown; choose one of {', '.join(CHOICES[name])}")
     given = {f"loss::{name}": word for name, word in words.items() if word != NONE}
-    return {"unlabeled": bool(unlabeled), "adapt_teachers": bool(adapt_teachers), **given}
+    adapt = {"adapt_teachers": True} if adapt_teachers else {}
+    return {"unlabeled": bool(unlabeled), **adapt, **given}

@@ -31,6 +31,8 @@ class Row:
         fold: the part of a cross-validation that the row is tested on, such as ``fold1``, or the new site and its part,
             such as ``UCL-1``; empty without one.
         predictions: teachers that are folders of predictions, as tables of the option ``teachers``, after the rows.
+        left_out: the part k of n parts of the training patients that the row is not trained on, as (k, n); None if it
+            is trained on all. Such teachers can teach out of fold.
         masks: at a new site, the number of cases whose masks the training has, or ``all``; None in other studies.
     """
 
@@ -45,6 +47,7 @@ class Row:
     fold: str = ""
     predictions: tuple[Mapping[str, Any], ...] = ()
     masks: int | str | None = None
+    left_out: tuple[int, int] | None = None
 
     @property
     def is_distilled(self) -> bool:

@@ -171,6 +171,7 @@ class _Rows:
             fold=fold,
             predictions=tuple(entry.get("predictions", ())),
             masks=entry.get("masks"),
+            left_out=tuple(entry["left_out"]) if "left_out" in entry else None,
         )
 
     def _teachers(self, name: str, fold: str) -> list[str]:

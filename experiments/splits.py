@@ -1,6 +1,7 @@
 """The split files of a study."""
 
 import os
+import random
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json, sha256_of, write_json
-from data_prep.splitting import LISTS, split_dataset
+from data_prep.splitting import LISTS, split_dataset, split_sha256
 from experiments.new_sites import new_site_splits, site_of
 from experiments.plan import Plan, Row
 
@@ -52,7 +53,26 @@ def _split_into(folder: Path, plan: Plan, dataset: Path) -> None:
         return
     for number, fold in enumerate(plan.folds or [""], start=1):
         part = (number, len(plan.folds)) if plan.folds else None
-        split_dataset(dataset, plan.fractions, groups, plan.split_seed, plan.leave_out, folder / fold, part)
+        whole, *_ = split_dataset(dataset, plan.fractions, groups, plan.split_seed, plan.leave_out, folder / fold, part)
+        for left_out in {row.left_out for row in plan.rows if row.left_out}:
+            write_json(folder / fold / without_part(left_out), _without(whole, left_out, plan.split_seed))
+
+
+def without_part(left_out: tuple[int, int]) -> str:
+    """The name of the split file that lacks one part of the training patients."""
+    return "all_without_{}_of_{}.json".format(*left_out)
+
+
+def _without(split: Mapping[str, Any], left_out: tuple[int, int], seed: int) -> dict[str, Any]:
+    """The split without the k-th of n parts of its training patients; every site is spread over the parts."""
+    part, parts = left_out
+    patients = list(dict.fromkeys((case["site"], case["patient"]) for case in split["training"]))
+    random.Random(seed).shuffle(patients)
+    patients.sort(key=lambda one: one[0])  # by site, each in random order
+    gone = {patient for _, patient in patients[part - 1 :: parts]}
+    training = [case for case in split["training"] if case["patient"] not in gone]
+    lists = {**{name: split[name] for name in LISTS}, "training": training}
+    return {**split, **lists, "name": without_part(left_out).removesuffix(".json"), "sha256": split_sha256(lists)}
 
 
 def read_splits(plan: Plan, out: Path) -> dict[str, dict[str, Any]]:
@@ -73,6 +93,8 @@ def training_split(splits: Path, row: Row) -> Path:
     """The split file with the cases that a row is trained on."""
     if isinstance(row.masks, int):
         return splits / row.fold / f"masks{row.masks}.json"
+    if row.left_out:
+        return splits / row.fold / without_part(row.left_out)
     return splits / row.fold / f"{'+'.join(row.sites) or 'all'}.json"
 
 

@@ -1,12 +1,14 @@
 """A forked command has the same exit code and the same output as a command in a new interpreter."""
 
+import fcntl
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
-from custom_components.forked_python import run_forked
+from custom_components.forked_python import ForkedPython, run_forked
 
 COMMAND = """
 import os, sys
@@ -28,3 +30,21 @@ def test_output_and_exit_code_are_those_of_the_command(tmp_path, ending):
     # A traceback also names the lines of Python that started the command, which are others.
     said, expected = ([line for line in done.stdout.splitlines() if not line.startswith(" ")] for done in (fork, own))
     assert said == expected
+
+
+def test_a_lock_is_held_as_long_as_the_command_runs(tmp_path):
+    (tmp_path / "command.py").write_text("import time; time.sleep(60)")
+    with (tmp_path / "lock").open("w") as lock, (tmp_path / "output").open("w") as output:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        line = [sys.executable, "-m", "command"]
+        command = ForkedPython(line, stdout=output, cwd=tmp_path, env=os.environ, pass_fds=[lock.fileno()])
+    try:
+        with (tmp_path / "lock").open("w") as again, pytest.raises(BlockingIOError):
+            fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        command.send_signal(signal.SIGINT)
+        assert command.wait(timeout=30) != 0
+        with (tmp_path / "lock").open("w") as again:
+            fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        command.kill()
+    command.send_signal(signal.SIGINT)  # an ended command is left alone

@@ -16,7 +16,7 @@ from custom_components.loss_terms import DISTILLING
 from custom_components.losses import DistillationLoss
 from custom_components.losses.term import Answer, Output
 from custom_components.not_finite import LOWER, MEND, OTHER_TEACHER, not_finite
-from custom_components.teachers import Batch, OnlineTeachers, Taps, TaughtSlices, Teachers
+from custom_components.teachers import Batch, OnlineTeachers, OutOfFold, Taps, TaughtSlices, Teachers
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ class DistillationTrainer(SupervisedTrainer):
         student_taps: taps of the unwrapped student; the teachers' taps have the same keys.
         unlabeled_weights: the teachers' weights on images without masks, if they were measured; see
             :func:`custom_components.teachers.measured_weights`.
+        out_of_fold: tells which teachers may teach a case; by default all.
         kwargs: arguments of ``SupervisedTrainer``.
 
     Raises:
@@ -53,6 +54,7 @@ class DistillationTrainer(SupervisedTrainer):
         teachers: Teachers,
         student_taps: Taps,
         unlabeled_weights: Sequence[float] | None = None,
+        out_of_fold: OutOfFold | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(loss_function=self._distil, **kwargs)
@@ -60,6 +62,7 @@ class DistillationTrainer(SupervisedTrainer):
         if unlabeled_weights is not None:
             loss_function.unlabeled_weights.use(unlabeled_weights)
         self.teachers = teachers.to(self.state.device)
+        self.out_of_fold = out_of_fold
         slices = getattr(self.data_loader, "dataset", None)
         if isinstance(slices, TaughtSlices):
             slices.take_answers_of(teachers)
@@ -84,7 +87,8 @@ class DistillationTrainer(SupervisedTrainer):
         has_mask = self.state.batch["has_mask"]
         has_mask = None if has_mask.all() else has_mask.to(target.device)
         self._check_first_batch(answers, all_have_masks=has_mask is None)
-        result = self.distillation_loss.compare(student, target, answers, has_mask)
+        may_teach = self.out_of_fold and self.out_of_fold(self.state.batch["case"], target.device)
+        result = self.distillation_loss.compare(student, target, answers, has_mask, may_teach)
         if not result.loss.isfinite():
             tensors = [("image", image, MEND)]
             advice = LOWER if self.online else OTHER_TEACHER

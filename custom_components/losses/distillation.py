@@ -168,7 +168,12 @@ class DistillationLoss(SumOfTerms):
 
     @in_full_precision
     def compare(
-        self, student: Output, target: Tensor, answers: Sequence[Answer], has_mask: Tensor | None = None
+        self,
+        student: Output,
+        target: Tensor,
+        answers: Sequence[Answer],
+        has_mask: Tensor | None = None,
+        may_teach: Tensor | None = None,
     ) -> DistillationLossOutput:
         """Compare the student with the mask and with the teachers' answers.
 
@@ -182,6 +187,8 @@ class DistillationLoss(SumOfTerms):
             target: labels (B, 1, H, W); those of samples without a mask are ignored.
             answers: the answers of n teachers, from :meth:`answer`.
             has_mask: whether each sample has a mask, (B,), bool; None means that all have one.
+            may_teach: whether each teacher may teach each sample, (B, n), bool, with a teacher for each sample; None
+                means that all may. The weights of the other teachers become 0.
 
         Raises:
             ValueError: if shapes, devices or numbers of tensors do not fit.
@@ -193,6 +200,10 @@ class DistillationLoss(SumOfTerms):
         rows = None if has_mask is None or has_mask.all() else has_mask.nonzero().flatten()
         teacher_logits = [answer.logits for answer in answers]
         weights = self._weights(teacher_logits, target, rows)
+        if may_teach is not None:
+            # The small number keeps a sum above 0 if all weight was on the other teachers.
+            weights = (weights.expand(len(labels), -1) + 1e-6) * may_teach
+            weights = weights / weights.sum(dim=1, keepdim=True)
         gate = self._gate(student.logits, labels, teacher_logits, weights, has_mask) if self.gate else None
         # The view makes autograd add up the gradients of the supervised terms first, as in a training without teachers.
         # Another order would give other rounding.

@@ -7,6 +7,7 @@ from custom_components.teachers.ensemble import TeacherEnsemble, load_teachers
 from custom_components.teachers.load import Teacher, load_teacher
 from custom_components.teachers.measuring_weights import measured_weights
 from custom_components.teachers.online import OnlineTeachers
+from custom_components.teachers.out_of_fold import OutOfFold
 from custom_components.teachers.predicted import PredictedTeachers, load_predictions
 from custom_components.teachers.taps import Taps
 from custom_components.teachers.taught_slices import TaughtSlices
@@ -17,6 +18,7 @@ __all__ = [
     "Batch",
     "CachedTeachers",
     "OnlineTeachers",
+    "OutOfFold",
     "PredictedTeachers",
     "Taps",
     "TaughtSlices",

@@ -70,7 +70,7 @@ class CachedTeachers(Teachers):
             if count > 1:
                 raise InputError(f"two cases are called {name}; give each its own 'case' in the datalist")
         self.names, self.identities = teachers.names, teachers.identities
-        self.weights_sha256 = teachers.weights_sha256
+        self.weights_sha256, self.trained_on = teachers.weights_sha256, teachers.trained_on
         teachers = teachers.to(device)
         answering = [
             _Answering(teachers, place, dataset, loss, device, Path(cache_dir)) for place in range(len(self.names))

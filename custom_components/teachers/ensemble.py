@@ -46,6 +46,7 @@ class TeacherEnsemble(Teachers):
         self.names = unique_names([teacher.name for teacher in teachers])
         self.weights_sha256 = [teacher.weights_sha256 for teacher in teachers]
         self.identities = [teacher.identity for teacher in teachers]
+        self.trained_on = [teacher.trained_on for teacher in teachers]
         self.distances = [teacher.distance for teacher in teachers]
         self.networks = nn.ModuleList(teacher.network for teacher in teachers)
         self._taps = [teacher.taps for teacher in teachers]
@@ -104,8 +105,8 @@ def load_teachers(
     the teachers are left out. The result is None if all teachers are such folders.
 
     Args:
-        adapt: whether to re-estimate the batch-norm statistics of these teachers, see :func:`adapt_teacher`. None means:
-            if the training uses images without masks, all its images are of one site, and every teacher has batch norm.
+        adapt: whether to re-estimate the batch-norm statistics of these teachers, see :func:`adapt_teacher`. None means
+            true if some training images have no mask, all are of one site, and every teacher has batch norm.
         dataset: the slices whose cases give the new statistics.
         device: the device on which the statistics are computed.
     """

@@ -23,7 +23,8 @@ class Teacher:
 
     ``adapted_to`` is a hash of the cases that the network's batch-norm statistics were re-estimated on. It is None if
     the statistics are still those of the teacher's training. ``distance`` is then the :func:`batch_norm_distance` of
-    these cases from the former statistics.
+    these cases from the former statistics. ``trained_on`` holds the ``voxel_sha256`` of the cases of the teacher's own
+    training; it is None if the provenance does not list one for each case.
     """
 
     bundle: Bundle
@@ -32,6 +33,7 @@ class Teacher:
     weights_sha256: str
     adapted_to: str | None = None
     distance: float | None = None
+    trained_on: frozenset[str] | None = None
 
     @property
     def name(self) -> str:
@@ -77,7 +79,18 @@ def load_teacher(
     network = bundle.build_network()
     load_weights(network, bundle.model_file)
     taps = Taps(network, bundle.taps)
-    return Teacher(bundle, network.eval().requires_grad_(False), taps, provenance["weights_sha256"])
+    return Teacher(
+        bundle,
+        network.eval().requires_grad_(False),
+        taps,
+        provenance["weights_sha256"],
+        trained_on=_trained_on(provenance["cases"]),
+    )
+
+
+def _trained_on(cases: Mapping[str, Any]) -> frozenset[str] | None:
+    hashes = [case.get("voxel_sha256") for part in ("training", "unlabeled") for case in cases.get(part, [])]
+    return frozenset(hashes) if all(hashes) else None
 
 
 def _require(file: Path, bundle: Bundle, what: str) -> None:

@@ -56,7 +56,8 @@ def measured_weights(
         One weight for each teacher, with sum 1; None if nothing is to be measured.
 
     Raises:
-        InputError: if no case of these sites has a mask (``"site"``), or a teacher has no batch norm (``"statistics"``).
+        InputError: if no case of these sites has a mask (``"site"``), or if a teacher has no batch norm
+            (``"statistics"``).
     """
     weighting = loss.unlabeled_weights.weighting
     if loss.options["unlabeled_weighting"] is None and not loss.teacher_weights.fixed and _can_be_compared(teachers):

@@ -48,6 +48,7 @@ class Teachers(nn.Module):
         stored: the teachers whose answers the loader reads, by name.
         seen: for each folder of predictions, by the teacher's name: ``saw_test_cases``, whether its model was trained
             on the student's test cases, and ``by``, the source of this answer. The provenance keeps it.
+        trained_on: for each teacher, the ``voxel_sha256`` of the cases that it was trained on; empty if unknown.
     """
 
     names: Sequence[str]
@@ -55,6 +56,7 @@ class Teachers(nn.Module):
     identities: Sequence[Mapping[str, Any]]
     stored: Mapping[str, StoredTeacher] = MappingProxyType({})
     seen: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+    trained_on: Sequence[frozenset[str] | None] = ()
     # The scalars, by name, that the teachers add to the log in each step.
     last_losses: Mapping[str, Tensor] = MappingProxyType({})
 

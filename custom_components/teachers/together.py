@@ -29,6 +29,7 @@ class TeachersTogether(Teachers):
         self.names = self._ordered([one.names for one in kinds])
         self.weights_sha256 = self._ordered([one.weights_sha256 for one in kinds])
         self.identities = self._ordered([one.identities for one in kinds])
+        self.trained_on = self._ordered([one.trained_on or [None] * len(one.names) for one in kinds])
         self.stored = {name: teacher for one in kinds for name, teacher in one.stored.items()}
         self.seen = {name: told for one in kinds for name, told in one.seen.items()}
         for name, count in Counter(self.names).items():

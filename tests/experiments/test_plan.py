@@ -3,8 +3,10 @@ from collections import Counter
 import pytest
 
 from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json
 from experiments.plan import EPOCHS
 from experiments.plan_file import load_plan
+from experiments.splits import training_split, write_splits
 
 SITES = dict.fromkeys(["BIDMC", "BMC", "HK", "I2CVB", "RUNMC", "UCL"], 4)
 PLAN = """
@@ -47,16 +49,16 @@ def test_each_fold_has_every_row_and_its_own_teachers(plan_file):
     assert plan.folds == ("fold1", "fold2")
     assert [(row.name, row.fold, row.teachers) for row in plan.rows] == [
         ("big_fold1", "fold1", ()),
+        ("big_fold2", "fold2", ()),
         ("small_fold1", "fold1", ("big_fold1",)),
         ("small_fold1_seed5", "fold1", ("big_fold1",)),
-        ("big_fold2", "fold2", ()),
         ("small_fold2", "fold2", ("big_fold2",)),
         ("small_fold2_seed5", "fold2", ("big_fold2",)),
     ]
     assert [row.name for row in plan.with_teachers(["small"])] == [
         "big_fold1",
-        "small_fold1",
         "big_fold2",
+        "small_fold1",
         "small_fold2",
     ]
     assert [row.name for row in plan.with_teachers(["small_fold2*"])] == [
@@ -183,3 +185,28 @@ def test_a_faulty_plan_is_told_in_one_line(tmp_path, before, after, message):
     file.write_text(PLAN.replace(before, after, 1))
     with pytest.raises(InputError, match=rf"\A(\S+/)?faulty\.yaml: {message}"):
         load_plan(str(file), SITES)
+
+
+def test_a_teacher_may_be_trained_without_a_part_of_the_patients(plan_file, tmp_path):
+    file = tmp_path / "folds.yaml"
+    file.write_text(PLAN.replace("group: 0", "left_out: [2, 3]"))
+    big, small = load_plan(str(file), SITES).rows
+    assert (big.left_out, small.left_out) == ((2, 3), None)
+    where = tmp_path / "splits"
+    assert [training_split(where, row).name for row in (big, small)] == ["all_without_2_of_3.json", "all.json"]
+
+
+def test_each_training_patient_is_left_out_once(plan_file, tmp_path, dataset_dir):
+    file = tmp_path / "folds.yaml"
+    teachers = [f"  - {{name: t{k}, label: T, role: teacher, bundle: enet, left_out: [{k}, 3]}}" for k in (1, 2, 3)]
+    file.write_text(PLAN.partition("rows:")[0] + "rows:\n" + "\n".join(teachers))
+    plan = load_plan(str(file), dict.fromkeys(["BMC", "HK", "UCL"], 4))
+    write_splits(plan, dataset_dir, tmp_path)
+    whole = read_json(tmp_path / "splits" / "all.json")
+    parts = [read_json(training_split(tmp_path / "splits", row)) for row in plan.rows]
+    names = [{case["case"] for case in part["training"]} for part in parts]
+    everything = {case["case"] for case in whole["training"]}
+    gone = [everything - own for own in names]
+    assert set.union(*gone) == everything
+    assert sum(map(len, gone)) == len(everything)
+    assert all(part["test"] == whole["test"] and part["sha256"] != whole["sha256"] for part in parts)

@@ -1,7 +1,9 @@
 import pytest
 import torch
 
+from custom_components.data import SliceDataset
 from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json, write_json
 from custom_components.teachers import TeacherEnsemble, load_teacher, load_teachers
 
 KEYS = ("stride2", "stride8")
@@ -43,6 +45,36 @@ def test_two_teachers_of_one_name_are_told_apart(make_teacher):
 
 def test_one_teacher_may_be_given_bare(make_teacher):
     assert load_teachers(str(make_teacher("espnet")), "/nowhere", KEYS, None, []).names == ["espnet"]
+
+
+def adapted(folder: str, dataset: SliceDataset, adapt: bool | None = None) -> bool:
+    ensemble = load_teachers(folder, "/nowhere", KEYS, None, [], adapt=adapt, dataset=dataset)
+    return ensemble.identities[0].get("adapted_to") is not None and ensemble.distances[0] > 0
+
+
+def test_teachers_are_adapted_by_default_to_one_site_with_images_without_masks(
+    make_teacher, cases, preprocessing, tmp_path
+):
+    def slices(with_masks, without):
+        without_masks = [{**case, "label": None} for case in without] or None
+        return SliceDataset(with_masks, preprocessing, tmp_path, without_masks=without_masks)
+
+    folder = str(make_teacher("espnet"))
+    assert cases[0]["site"] == cases[1]["site"] != cases[2]["site"]
+    one_site = slices(cases[:1], cases[1:2])
+    assert adapted(folder, one_site)
+    assert not adapted(folder, one_site, adapt=False)
+    assert not adapted(folder, slices(cases[:2], []))
+    assert not adapted(folder, slices(cases[:1], cases[2:3]))
+    assert adapted(folder, slices(cases[:2], []), adapt=True)
+
+
+def test_a_teacher_without_taps_has_no_features(make_teacher):
+    folder = make_teacher("espnet")
+    config = folder / "configs" / "train.json"
+    write_json(config, {**read_json(config), "taps": {}})
+    (_,), (features,) = load_teachers(str(folder), "/nowhere", KEYS, None, [])(IMAGE)
+    assert features == []
 
 
 def test_needs_a_teacher_and_its_taps(make_teacher):
