@@ -116,8 +116,8 @@ class DistillationTrainer(SupervisedTrainer):
         if self.state.iteration > 1:
             return
         loss, of_features = self.distillation_loss, self.distillation_loss.terms_of_features
-        labels_instead = loss.options["pseudo_labels"]
-        if labels_instead and all_have_masks:
+        labels_instead = loss.pseudo_labels and not all_have_masks
+        if loss.pseudo_labels_are_given and all_have_masks:
             raise InputError("all slices have a mask", "loss::pseudo_labels", "give --unlabeled True")
         without = [name for name, answer in zip(self.teachers.names, answers, strict=True) if not answer.summaries]
         others = loss.parts.keys() & DISTILLING.keys() - of_features.keys()

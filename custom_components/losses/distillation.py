@@ -17,7 +17,7 @@ from custom_components.losses._tensors import (
 from custom_components.losses.gates import Gate, check_gate
 from custom_components.losses.prediction import mix_teachers
 from custom_components.losses.presets import EQUATION_5, PRESETS
-from custom_components.losses.pseudo_labels import check_pseudo_labels, pseudo_labels
+from custom_components.losses.pseudo_labels import NONE, check_pseudo_labels, pseudo_labels
 from custom_components.losses.sum_of_terms import SumOfTerms, lay_over
 from custom_components.losses.term import Answer, Output, SupervisedTerm, Term
 from custom_components.losses.term_values import distilled_values, supervised_values
@@ -64,8 +64,8 @@ class DistillationLoss(SumOfTerms):
         unlabeled_weighting: the w_j of samples without a mask, see :class:`UnlabeledWeights`; by default the weights of
             ``weighting`` if they are fixed, and otherwise ``"statistics"`` where a training can measure them, or
             ``"uniform"``.
-        pseudo_labels: the labels of samples without a mask in the supervised terms, see :func:`pseudo_labels`; no
-            preset has them.
+        pseudo_labels: the labels of samples without a mask in the supervised terms, see :func:`pseudo_labels`, or
+            ``"none"``; only the preset ``"measured"`` has them.
 
     Raises:
         InputError: if an option or a value is unknown.
@@ -114,6 +114,8 @@ class DistillationLoss(SumOfTerms):
             options["weighting_temperature"],
         )
         check_pseudo_labels(options["pseudo_labels"])
+        self.pseudo_labels = None if options["pseudo_labels"] == NONE else options["pseudo_labels"]
+        self.pseudo_labels_are_given = pseudo_labels not in (None, NONE)
 
     @in_full_precision
     def forward(
@@ -178,7 +180,8 @@ class DistillationLoss(SumOfTerms):
         """Compare the student with the mask and with the teachers' answers.
 
         Each term is the mean over the samples that have all inputs of the term. So a sample without a mask adds nothing
-        to a term that needs a mask. But if it has pseudo-labels, the supervised terms use them as a mask. A term is
+        to a term that needs a mask. But if it has pseudo-labels, the supervised terms use them as a mask, and all other
+        terms leave it out: a student that also follows the teachers' probabilities there finds less. A term is
         missing in the result if no sample has its inputs. In a term that compares features, the sum of equation (6)
         leaves out the teachers without features; the weights of the other teachers do not change.
 
@@ -215,7 +218,7 @@ class DistillationLoss(SumOfTerms):
                 values = term.values(Output(alone), labels) if rows is None else supervised_values(term, alone, classes)
             else:
                 values = distilled_values(name, term, student, labels, answers, weights, gate)
-                if values is not None and rows is not None and "mask" in term.needs:
+                if values is not None and rows is not None and ("mask" in term.needs or self.pseudo_labels):
                     values = values[rows]
             if values is not None and len(values.flatten()):
                 terms[name] = values.mean()
@@ -239,7 +242,7 @@ class DistillationLoss(SumOfTerms):
 
     def _classes(self, labels: Tensor, has_mask: Tensor, teachers: Sequence[Tensor], weights: Tensor) -> Tensor:
         """The labels (B, H, W) of the supervised terms: the mask or, if there is none, the pseudo-labels, if any."""
-        mode = self.options["pseudo_labels"]
+        mode = self.pseudo_labels
         instead = pseudo_labels(teachers, weights, mode) if mode else torch.full_like(labels, IGNORED)
         return labels.where(has_mask[:, None, None], instead)
 

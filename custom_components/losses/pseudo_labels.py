@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from custom_components.losses._tensors import IGNORED, check_choice, in_full_precision
 from custom_components.losses.prediction import mix_teachers
 
+NONE = "none"  # no pseudo-labels, also if the preset has them
 MODES = ("all", "pixels", "slices")
 # The teachers agree on a pixel if those that predict the mixture's class have at least this share of the weight.
 PIXELS_AGREE = 0.9
@@ -17,9 +18,9 @@ SLICES_AGREE = 0.8
 
 
 def check_pseudo_labels(mode: str | None) -> None:
-    """Raises InputError unless ``mode`` is one of :data:`MODES` or None."""
+    """Raises InputError unless ``mode`` is one of :data:`MODES`, :data:`NONE` or None."""
     if mode is not None:
-        check_choice("pseudo_labels", mode, MODES)
+        check_choice("pseudo_labels", mode, (*MODES, NONE))
 
 
 @in_full_precision
@@ -42,6 +43,8 @@ def pseudo_labels(teacher_logits: Sequence[Tensor], weights: Tensor, mode: str) 
         Labels (B, H, W), int64; :data:`IGNORED` at the pixels that are left out.
     """
     labels = mix_teachers(teacher_logits, weights).argmax(dim=1)
+    if mode == "all":
+        return labels
     own = torch.stack([logits.argmax(dim=1) for logits in teacher_logits], dim=1)
     weights = weights.expand(len(labels), -1)
     if mode == "pixels":

@@ -147,9 +147,29 @@ def test_without_any_agreement_the_supervised_terms_are_absent(batch, mode):
     student.requires_grad_()
     loss = DistillationLoss("emkd", alpha=0, pseudo_labels=mode)
     result = compared(loss, student, torch.zeros_like(target), [teacher, -teacher], torch.zeros(4, dtype=torch.bool))
-    assert list(result.terms) == ["prediction"]
+    assert not result.terms
     result.loss.backward()
-    assert student.grad.isfinite().all()
+    assert not student.grad.any()
+
+
+def test_samples_with_pseudo_labels_are_left_out_of_the_distilling_terms(batch):
+    student, target, teachers = batch
+    has_mask = torch.tensor([True, False, True, False])
+    of_masks = [part[has_mask] for part in (student, target)]
+    loss = DistillationLoss("emkd", alpha=0, scope="sample", pseudo_labels="all")
+    each = DistillationLoss("emkd", alpha=0, scope="sample")
+    alone = compared(each, *of_masks, [one[has_mask] for one in teachers], None)
+    found = compared(loss, student, target, teachers, has_mask)
+    torch.testing.assert_close(found.terms["prediction"], alone.terms["prediction"])
+
+
+def test_the_pseudo_labels_of_a_preset_can_be_switched_off(batch):
+    student, target, teachers = batch
+    loss = DistillationLoss("measured", alpha=0, pseudo_labels="none")
+    result = compared(loss, student, target, teachers, torch.zeros(4, dtype=torch.bool))
+    assert list(result.terms) == ["prediction"]
+    with_labels = compared(DistillationLoss("measured", alpha=0), student, target, teachers, torch.zeros(4).bool())
+    assert list(with_labels.terms) == ["dice", "lovasz", "cross_entropy"]
 
 
 def test_a_term_for_each_pixel_is_averaged_over_those_that_count(batch, monkeypatch):
