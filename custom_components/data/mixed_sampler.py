@@ -11,7 +11,11 @@ from custom_components.foundation.errors import InputError
 
 
 class MixedSampler(DistributedSampler):
-    """Slices in an order that gives every batch the same numbers with and without masks.
+    """Slices in an order that gives every batch of an epoch the same numbers with and without masks.
+
+    The share of slices without masks falls linearly over the epochs, from ``unlabeled_share`` to none in the last epoch.
+    So the student first learns from many images, and its last steps follow the masks alone: pseudo-labels are worse
+    than a mask where a few masks already make a good student.
 
     An epoch has as many batches as all slices together fill. Slices of each kind are drawn without repetition; when all
     slices of a kind are used up, the kind starts again in another order. If all slices are of one kind, the order is
@@ -23,8 +27,9 @@ class MixedSampler(DistributedSampler):
     Args:
         dataset: the slices.
         batch_size: number of slices in a batch of one process.
-        unlabeled_share: share of the slices without masks in a batch. It is rounded to a whole number of slices, so
-            that each kind has at least one.
+        unlabeled_share: share of the slices without masks in a batch of the first epoch. It is rounded to a whole
+            number of slices, so that each kind has at least one.
+        epochs: number of epochs over which the share falls; without it, the share stays.
         seed: decides the order.
         shuffle: as for ``DistributedSampler``; used only if all slices are of one kind.
         drop_last: as for ``DistributedSampler``; used only if all slices are of one kind.
@@ -38,6 +43,7 @@ class MixedSampler(DistributedSampler):
         dataset: SliceDataset,
         batch_size: int,
         unlabeled_share: float = 0.5,
+        epochs: int | None = None,
         seed: int = 0,
         shuffle: bool = True,
         drop_last: bool = True,
@@ -55,18 +61,24 @@ class MixedSampler(DistributedSampler):
         if self._is_mixed and batch_size < 2:
             raise InputError(f"batch_size {batch_size}: a batch of slices with and without masks needs at least 2")
         without = min(max(1, round(batch_size * unlabeled_share)), batch_size - 1)
-        self._counts = [batch_size - without, without]
+        self._batch_size, self._without, self._epochs = batch_size, without, epochs
         self._batches = max(1, len(dataset) // (batch_size * self.num_replicas))
 
     def __len__(self) -> int:
-        return self._batches * sum(self._counts) if self._is_mixed else super().__len__()
+        return self._batches * self._batch_size if self._is_mixed else super().__len__()
 
     def __iter__(self) -> Iterator[int]:
         if not self._is_mixed:
             return super().__iter__()
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        drawn = [self._draw(kind, count, generator) for kind, count in zip(self._kinds, self._counts, strict=True)]
+        drawn = [self._draw(kind, count, generator) for kind, count in zip(self._kinds, self._counts(), strict=True)]
         return iter(torch.cat(drawn, dim=1).flatten().tolist())
+
+    def _counts(self) -> tuple[int, int]:
+        """The numbers of slices with and without masks in each batch of the present epoch; MONAI's first epoch is 1."""
+        left = 1 - min(1, max(0, self.epoch - 1) / max(1, self._epochs - 1)) if self._epochs else 1
+        without = round(self._without * left)
+        return self._batch_size - without, without
 
     def _draw(self, places: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:
         """This process's slices of one kind, (batches, count)."""

@@ -36,6 +36,23 @@ def test_each_batch_has_the_share_and_an_epoch_the_batches_of_all_slices(share, 
     assert [sum(place >= 10 for place in batch) for batch in made] == [without] * 5
 
 
+def test_the_share_falls_to_none_over_the_epochs():
+    sampler, found = MixedSampler(Slices(10, 30), 8, 0.5, epochs=5), []
+    for epoch in range(1, 7):
+        sampler.set_epoch(epoch)
+        made = batches(sampler, 8)
+        assert len(made) == 5
+        assert len({sum(place >= 10 for place in batch) for batch in made}) == 1
+        found.append(sum(place >= 10 for place in made[0]))
+    assert found == [4, 3, 2, 1, 0, 0]
+
+
+def test_one_epoch_has_the_whole_share():
+    sampler = MixedSampler(Slices(10, 30), 8, 0.5, epochs=1)
+    sampler.set_epoch(1)
+    assert [sum(place >= 10 for place in batch) for batch in batches(sampler, 8)] == [4] * 5
+
+
 def test_the_rarer_kind_starts_again_when_it_is_used_up():
     order = list(MixedSampler(Slices(3, 37), 4, 0.5))
     with_masks = [place for place in order if place < 3]
