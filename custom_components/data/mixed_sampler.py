@@ -13,7 +13,7 @@ from custom_components.foundation.errors import InputError
 class MixedSampler(DistributedSampler):
     """Slices in an order that gives every batch of an epoch the same numbers with and without masks.
 
-    The share of slices without masks falls linearly over the epochs, from ``unlabeled_share`` to none in the last epoch.
+    The share of slices without masks falls linearly over the epochs, from ``unlabeled_share`` to none in the last one.
     So the student first learns from many images, and its last steps follow the masks alone: pseudo-labels are worse
     than a mask where a few masks already make a good student.
 
@@ -82,6 +82,8 @@ class MixedSampler(DistributedSampler):
 
     def _draw(self, places: torch.Tensor, count: int, generator: torch.Generator) -> torch.Tensor:
         """This process's slices of one kind, (batches, count)."""
+        if not count:
+            return places.new_empty(self._batches, 0)
         needed = self._batches * count * self.num_replicas
         rounds = -(-needed // len(places))
         order = torch.cat([places[torch.randperm(len(places), generator=generator)] for _ in range(rounds)])
