@@ -50,7 +50,9 @@ class DistillationLoss(SumOfTerms):
     Args:
         preset: ``"paper"`` follows the printed equations. ``"emkd"`` follows the reference code of EMKD: KL(teacher ||
             student), squared L2 distances of importance maps and of region contrasts. ``"measured"`` has the values
-            that scored best on real data. A preset is a table of all arguments from ``terms`` on (``presets.py``).
+            that scored best on real data if all slices have masks. ``"new_site"`` is for images without masks: the
+            student learns the teachers' classes, and no term compares it with the teachers. A preset is a table of all
+            arguments from ``terms`` on (``presets.py``).
         alpha: α of equation (5), the weight of both terms that compare features. With 0 no features are needed.
         beta: β of equation (5), the weight of prediction distillation.
         terms: options by term, see :class:`SumOfTerms`; they replace those of the preset, and ``alpha`` and ``beta``.
@@ -65,7 +67,7 @@ class DistillationLoss(SumOfTerms):
             ``weighting`` if they are fixed, and otherwise ``"statistics"`` where a training can measure them, or
             ``"uniform"``.
         pseudo_labels: the labels of samples without a mask in the supervised terms, see :func:`pseudo_labels`, or
-            ``"none"``; only the preset ``"measured"`` has them.
+            ``"none"``; only the preset ``"new_site"`` has them.
 
     Raises:
         InputError: if an option or a value is unknown.

@@ -34,16 +34,28 @@ EMKD: dict[str, Any] = {
         },
     ),
 }
-# The values that scored best on real data: docs/adr/0006-defaults-by-measurement.md, and for images without masks
-# docs/adr/0013-a-new-site.md.
+# The values that scored best on validation cases of real data: docs/adr/0006-defaults-by-measurement.md.
 MEASURED: dict[str, Any] = {
     **EMKD,
     "terms": lay_over(EMKD["terms"], {"cross_entropy": {"weight": 0.5}, "prediction": {"weight": 1.0}}),
     "weighting": "inverse",
     "scope": "sample",
+}
+# For a site with few masks or none, docs/adr/0014-a-new-site.md. There, students that followed the probabilities or the
+# features of other sites' teachers often found no prostate. The teachers' classes in place of masks work better.
+NEW_SITE: dict[str, Any] = {
+    **MEASURED,
+    "terms": lay_over(
+        MEASURED["terms"], {name: {"weight": 0.0} for name in ("importance", "region_contrast", "prediction")}
+    ),
     "pseudo_labels": "all",
 }
-PRESETS: dict[str, Mapping[str, Any]] = {"paper": PAPER, "emkd": EMKD, "measured": MEASURED}
+PRESETS: dict[str, Mapping[str, Any]] = {"paper": PAPER, "emkd": EMKD, "measured": MEASURED, "new_site": NEW_SITE}
 
 # The terms that α and β of equation (5) weight.
 EQUATION_5 = {"alpha": ("importance", "region_contrast"), "beta": ("prediction",)}
+
+
+def default_preset(unlabeled: bool) -> str:
+    """The preset of a training: ``"new_site"`` if it uses images without masks, otherwise ``"measured"``."""
+    return "new_site" if unlabeled else "measured"

@@ -53,7 +53,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 
 def test_a_resumed_training_is_bit_for_bit_that_of_one_part(distil, split):
-    options = {"loss::unlabeled_weighting": "site", "loss::pseudo_labels": "pixels"}
+    options = {"loss::preset": "measured", "loss::unlabeled_weighting": "site", "loss::pseudo_labels": "pixels"}
     whole = distil("whole", split(2), 2, **options)
     distil("parts", split(2), 1, **options)
     torch.manual_seed(99)
@@ -70,7 +70,7 @@ def test_a_resumed_training_is_bit_for_bit_that_of_one_part(distil, split):
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_without_any_mask_the_teachers_teach_and_the_last_epoch_counts(distil, split, cached, capsys):
-    options = {"loss::unlabeled_weighting": "agreement", "loss::pseudo_labels": "all", "adapt_teachers": True}
+    options = {"loss::unlabeled_weighting": "agreement", "adapt_teachers": True}
     options |= {"cache_teachers": True, "augmentation": 0} if cached else {}
     folder = distil("none", split(0), **options)
     (row,) = rows(folder)
@@ -99,7 +99,7 @@ def test_adapted_teachers_are_others_for_the_cache_and_for_resuming(
 
 
 def test_soft_labels_of_statistics_weights_train_too(distil, split):
-    options = {"loss::unlabeled_weighting": "statistics", "loss::pseudo_labels": "none"}
+    options = {"loss::unlabeled_weighting": "statistics", "loss::preset": "measured"}
     (row,) = rows(distil("soft", split(0), unlabeled_share=0.25, **options))
     assert [name for name in row if name in ("dice", "cross_entropy", "importance", "prediction")] == [
         "importance",

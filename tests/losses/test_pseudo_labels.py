@@ -165,10 +165,10 @@ def test_samples_with_pseudo_labels_are_left_out_of_the_distilling_terms(batch):
 
 def test_the_pseudo_labels_of_a_preset_can_be_switched_off(batch):
     student, target, teachers = batch
-    loss = DistillationLoss("measured", alpha=0, pseudo_labels="none")
+    loss = DistillationLoss("new_site", beta=1, pseudo_labels="none")
     result = compared(loss, student, target, teachers, torch.zeros(4, dtype=torch.bool))
     assert list(result.terms) == ["prediction"]
-    with_labels = compared(DistillationLoss("measured", alpha=0), student, target, teachers, torch.zeros(4).bool())
+    with_labels = compared(DistillationLoss("new_site"), student, target, teachers, torch.zeros(4).bool())
     assert list(with_labels.terms) == ["dice", "lovasz", "cross_entropy"]
 
 
