@@ -1,0 +1,121 @@
+/** The panel beside the image: the only module that changes the text of the page. */
+
+const at = (id) => document.getElementById(id);
+const NOTES = [
+  ["name", "Name"],
+  ["version", "Version"],
+  ["labels", "Labels"],
+  ["preprocessing", "Preprocessing"],
+  ["licence", "Licence"],
+  ["intended_use", "Intended use"],
+  ["weights_sha256", "Weights (SHA-256)"],
+  ["provenance_sha256", "Provenance (SHA-256)"],
+];
+
+export const canvas = at("canvas");
+
+/** Call the page's functions when the person uses the panel. */
+export function listen({ openFiles, useTool, undo, reset, download }) {
+  for (const [button, input] of [["open-file", "file"], ["open-folder", "folder"]]) {
+    at(button).onclick = () => at(input).click();
+    at(input).onchange = () => {
+      const files = [...at(input).files];
+      at(input).value = ""; // so that the same file can be opened again
+      if (files.length) openFiles(files, input === "folder");
+    };
+  }
+  const apply = () => {
+    const size = Number(at("size").value);
+    at("size-shown").value = size === 1 ? "1 voxel" : `${size} voxels`;
+    useTool(chosenTool(), size);
+  };
+  for (const input of document.querySelectorAll("[name=tool]")) input.onchange = apply;
+  at("size").oninput = apply;
+  applyTool = apply;
+  at("undo").onclick = undo;
+  at("reset").onclick = reset;
+  at("download").onclick = download;
+}
+
+let applyTool = () => {};
+const chosenTool = () => document.querySelector("[name=tool]:checked").value;
+
+export function showStudent(notes) {
+  const words = { ...notes, labels: Object.entries(JSON.parse(notes.labels)).map(([value, label]) => `${value} ${label}`).join(", ") };
+  for (const [key, title] of NOTES) {
+    at("notes").append(element("dt", title), element("dd", words[key] ?? ""));
+  }
+}
+
+export function addNotice(text) {
+  at("notices").append(element("li", text));
+}
+
+/** The page waits for a volume. */
+export function showReady() {
+  at("progress").hidden = true;
+  at("open-file").disabled = at("open-folder").disabled = false;
+}
+
+/** A new volume begins: all that belongs to the one before disappears. */
+export function showStart() {
+  for (const id of ["error", "result", "series", "progress"]) at(id).hidden = true;
+  showImage(false);
+}
+
+export function showStep(text) {
+  at("step").textContent = `${text}…`;
+  at("progress").hidden = false;
+}
+
+export function showError(error) {
+  showStart();
+  at("error").textContent = error.message;
+  at("error").hidden = false;
+}
+
+/** @param open is called with the chosen one of the series (series.js). */
+export function askForSeries(series, open) {
+  at("series-list").replaceChildren(
+    ...series.map((one) => {
+      const button = element("button", Number.isFinite(one.number) ? `${one.number} ${one.title}` : one.title);
+      button.append(element("small", one.details));
+      button.onclick = () => open(one);
+      const item = element("li");
+      item.append(button);
+      return item;
+    }),
+  );
+  at("progress").hidden = true;
+  at("series").hidden = false;
+}
+
+export function showResult({ name, seconds, warning, shape, spacing }, isVisible) {
+  at("progress").hidden = true;
+  at("name").textContent = name;
+  const edges = spacing.map((size) => Number(size.toFixed(2))).join(" x ");
+  at("timing").textContent = `Segmented in ${seconds.toFixed(1)} s. ${shape.join(" x ")} voxels of ${edges} mm.`;
+  at("warning").textContent = warning ?? "";
+  at("warning").hidden = !warning;
+  at("tools").hidden = !isVisible;
+  document.querySelector("[name=tool][value=look]").checked = true;
+  at("result").hidden = false;
+  showImage(isVisible);
+  if (isVisible) applyTool();
+}
+
+export function showVolume(ml, isCorrected) {
+  at("volume").value = ml.toFixed(1);
+  at("corrected").hidden = !isCorrected;
+}
+
+function showImage(isVisible) {
+  canvas.hidden = !isVisible;
+  at("hint").hidden = isVisible;
+}
+
+function element(name, text = "") {
+  const made = document.createElement(name);
+  made.textContent = text;
+  return made;
+}
