@@ -1,4 +1,4 @@
-"""A headless Chromium, driven over the Chrome DevTools Protocol through two pipes, so that no other package is needed."""
+"""A headless Chromium, driven by the Chrome DevTools Protocol through two pipes. So it needs no other package."""
 
 import base64
 import fcntl

@@ -1,10 +1,37 @@
 # The hosts that use the bundles, each in an environment of its own. The Makefile above includes this file.
-.PHONY: test-hosts test-runner label label-given test-label deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
+.PHONY: test-hosts test-runner web student-given node-given test-web label label-given test-label deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
 
-test-hosts: test-label test-deploy test-flare test-runner  ## run the tests of the hosts, each in its own environment
+test-hosts: test-label test-deploy test-flare test-runner test-web  ## run the tests of the hosts, each in its own environment
 
 test-runner: $(READY)  ## the tests of the runner, installed into a new environment (1 minute)
 	OMP_NUM_THREADS=1 $(PY) -m pytest --confcutdir=tests/hosts/runner tests/hosts/runner
+
+# ---- The browser
+
+# npm writes this file at the end of an installation.
+NPM_READY := web/node_modules/.package-lock.json
+
+# make web STUDENT=bundles/enet/models/student.onnx OUT=<folder> [PORT=8080]
+web: student-given out-given node-given $(NPM_READY)  ## write a page that segments in a browser, and serve it on 127.0.0.1
+	@node web/build.js "$$STUDENT" "$$OUT" && exec $(PYTHON) "$$OUT/serve.py" --port "$${PORT:-8080}"
+
+$(NPM_READY): web/package-lock.json
+	npm ci --prefix web --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+student-given:
+	@test -n "$$STUDENT" || { echo "error: give the student, STUDENT=<student.onnx of make export>" >&2; exit 1; }
+
+node-given:
+	@command -v npm >/dev/null && node -e 'process.exit(+(parseInt(process.versions.node) < 20))' || { echo \
+		"error: writing the page needs Node 20 or later with npm; install it, or write the page on another computer and copy its folder:" \
+		"python3 serve.py in it serves the page without Node" >&2; exit 1; }
+
+test-web: $(READY)  ## run the tests of the page in a headless Chromium (1 minute); without Node and Chromium it runs none
+	@if command -v npm >/dev/null && { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; then \
+		$(MAKE) --no-print-directory $(NPM_READY) && \
+		OMP_NUM_THREADS=1 $(PY) -m pytest tests/hosts/web; \
+	else echo "test-web: no Node or no Chromium here, so the page is not tested"; fi
 
 # ---- MONAI Label
 

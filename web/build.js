@@ -50,7 +50,7 @@ function checked(student, bytes) {
 async function requireOwnFolder(folder) {
   const names = await readdir(folder).catch((error) => {
     if (error.code === "ENOENT") return [];
-    throw error;
+    throw error; // a file, or a folder that cannot be read
   });
   if (names.length && !(names.includes("headers.json") && names.includes("student.onnx"))) {
     throw new UserError(`${folder}: holds other files; give a new folder`);
@@ -77,8 +77,9 @@ try {
   const [student, folder] = process.argv.slice(2);
   await build(student, resolve(folder));
 } catch (error) {
-  if (!(error instanceof UserError) && !error.code) throw error;
-  const line = error instanceof UserError ? error.message : `${error.path ?? ""}: ${error.message.split(",")[0]}`;
+  if (!(error instanceof UserError) && !error.path) throw error;
+  // Node's message: "ENOENT: no such file or directory, open '...'"
+  const line = error instanceof UserError ? error.message : `${error.path}: ${error.message.replace(/^\w+: /, "").split(",")[0]}`;
   console.error(`error: ${line}`);
   process.exitCode = 1;
 }

@@ -1,4 +1,4 @@
-"""``python3 serve.py [--port 8080]`` serves the page in this file's folder on 127.0.0.1, with the headers of headers.json."""
+"""``python3 serve.py`` serves the page in this file's folder on 127.0.0.1, with the headers of headers.json."""
 
 import argparse
 import json
@@ -34,12 +34,13 @@ class PageHandler(SimpleHTTPRequestHandler):
 def main() -> int:
     """Serve until Ctrl+C."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--port", type=int, default=8080, help="port on 127.0.0.1; 0 takes a free one (default: 8080)")
+    parser.add_argument("--port", default="8080", help="port on 127.0.0.1; 0 takes a free one (default: 8080)")
     port = parser.parse_args().port
     try:
-        server = ThreadingHTTPServer(("127.0.0.1", port), partial(PageHandler, directory=str(FOLDER)))
-    except (OSError, OverflowError) as error:
-        print(f"error: port {port} cannot be used ({error}); give another one", file=sys.stderr)
+        server = ThreadingHTTPServer(("127.0.0.1", int(port)), partial(PageHandler, directory=str(FOLDER)))
+    except (OSError, OverflowError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        print(f"error: port {port} cannot be used ({reason}); give another one, PORT=<number>", file=sys.stderr)
         return 1
     print(f"Open http://127.0.0.1:{server.server_port}/ in a browser; Ctrl+C ends.", flush=True)
     try:

@@ -32,7 +32,14 @@ async function start() {
   } catch (error) {
     return panel.showError(error);
   }
-  panel.listen({ openFiles, useTool, reset, download, undo: () => viewer.undo() });
+  panel.listen({
+    openFiles,
+    reset,
+    download,
+    useTool: (tool, size) => viewer.useTool(tool, size),
+    zoom: (factor) => viewer.zoom(factor),
+    undo: () => viewer.undo(),
+  });
   listenToDrops();
   addEventListener("beforeunload", (event) => current?.unsaved && event.preventDefault());
   panel.showReady();
@@ -41,7 +48,7 @@ async function start() {
 async function openViewer() {
   // NiiVue is large; the page is there before it, and without WebGL it is not loaded at all.
   const { Viewer, hasWebGL } = await import("./viewer.js");
-  return hasWebGL() ? Viewer.on(panel.canvas, () => showMask(viewer.mask, true)) : null;
+  return hasWebGL() ? Viewer.on(panel.canvas, () => showMask(viewer.mask)) : null;
 }
 
 function listenToDrops() {
@@ -94,22 +101,19 @@ async function segment(file, name) {
   current = { ...result, name, spacing: voxelSizes(result.affine) };
   panel.showResult(current, Boolean(viewer));
   await viewer?.show(current);
-  showMask(result.mask, false);
+  showMask(result.mask);
 }
 
-function showMask(mask, isCorrected) {
+function showMask(mask) {
   const voxels = mask.reduce((sum, value) => sum + value, 0);
+  const isCorrected = mask.some((value, place) => value !== current.mask[place]);
   Object.assign(current, { now: mask, unsaved: isCorrected });
   panel.showVolume((voxels * voxelMm3(current.affine)) / 1000, isCorrected);
 }
 
-function useTool(tool, size) {
-  viewer.useTool(tool, size);
-}
-
 async function reset() {
   await viewer.reset(current.mask);
-  showMask(current.mask, false);
+  showMask(current.mask);
 }
 
 async function download() {

@@ -8,14 +8,14 @@ const NOTES = [
   ["preprocessing", "Preprocessing"],
   ["licence", "Licence"],
   ["intended_use", "Intended use"],
-  ["weights_sha256", "Weights (SHA-256)"],
-  ["provenance_sha256", "Provenance (SHA-256)"],
+  ["weights_sha256", "SHA-256 of the weights"],
+  ["provenance_sha256", "SHA-256 of the provenance"],
 ];
 
 export const canvas = at("canvas");
 
 /** Call the page's functions when the person uses the panel. */
-export function listen({ openFiles, useTool, undo, reset, download }) {
+export function listen({ openFiles, useTool, zoom, undo, reset, download }) {
   for (const [button, input] of [["open-file", "file"], ["open-folder", "folder"]]) {
     at(button).onclick = () => at(input).click();
     at(input).onchange = () => {
@@ -24,24 +24,28 @@ export function listen({ openFiles, useTool, undo, reset, download }) {
       if (files.length) openFiles(files, input === "folder");
     };
   }
-  const apply = () => {
+  applyTool = () => {
     const size = Number(at("size").value);
     at("size-shown").value = size === 1 ? "1 voxel" : `${size} voxels`;
-    useTool(chosenTool(), size);
+    useTool(document.querySelector("[name=tool]:checked").value, size);
   };
-  for (const input of document.querySelectorAll("[name=tool]")) input.onchange = apply;
-  at("size").oninput = apply;
-  applyTool = apply;
+  for (const input of document.querySelectorAll("[name=tool]")) input.onchange = applyTool;
+  at("size").oninput = applyTool;
+  at("zoom").oninput = () => {
+    showZoom();
+    zoom(Number(at("zoom").value));
+  };
   at("undo").onclick = undo;
   at("reset").onclick = reset;
   at("download").onclick = download;
 }
 
 let applyTool = () => {};
-const chosenTool = () => document.querySelector("[name=tool]:checked").value;
+const showZoom = () => (at("zoom-shown").value = `${at("zoom").value} x`);
 
 export function showStudent(notes) {
   const words = { ...notes, labels: Object.entries(JSON.parse(notes.labels)).map(([value, label]) => `${value} ${label}`).join(", ") };
+  at("student-name").textContent = `${notes.name} ${notes.version}`;
   for (const [key, title] of NOTES) {
     at("notes").append(element("dt", title), element("dd", words[key] ?? ""));
   }
@@ -79,7 +83,8 @@ export function askForSeries(series, open) {
   at("series-list").replaceChildren(
     ...series.map((one) => {
       const button = element("button", Number.isFinite(one.number) ? `${one.number} ${one.title}` : one.title);
-      button.append(element("small", one.details));
+      button.append(element("small", one.isVolume ? one.details : `${one.details}: several volumes`));
+      button.disabled = !one.isVolume;
       button.onclick = () => open(one);
       const item = element("li");
       item.append(button);
@@ -99,7 +104,10 @@ export function showResult({ name, seconds, warning, shape, spacing }, isVisible
   at("warning").hidden = !warning;
   at("tools").hidden = !isVisible;
   document.querySelector("[name=tool][value=look]").checked = true;
+  at("zoom").value = 1;
+  showZoom();
   at("result").hidden = false;
+  at("student").open = false;
   showImage(isVisible);
   if (isVisible) applyTool();
 }
@@ -110,7 +118,6 @@ export function showVolume(ml, isCorrected) {
 }
 
 function showImage(isVisible) {
-  canvas.hidden = !isVisible;
   at("hint").hidden = isVisible;
 }
 

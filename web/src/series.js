@@ -1,12 +1,17 @@
 /** The series of a DICOM folder as NIfTI volumes, converted by dcm2niix in a worker of its own. */
 import { Dcm2niix } from "../vendor/dcm2niix/index.jpeg.js";
+import { affineOf, readHeader } from "./nifti_header.js";
+import { turnToRas } from "./orientation.js";
 import { UserError } from "./user_error.js";
 
+const PLANES = ["sagittal", "coronal", "axial"];
+const HEADER_BYTES = 544;
 const NO_SERIES = "holds no DICOM series that dcm2niix can convert; check the folder.";
 
 /**
  * @param files all files of the folder.
- * @returns {file, number, title, details} for each volume, sorted by the series' number. "file" is a NIfTI.
+ * @returns {file, number, title, details, isVolume} for each series, sorted by number. "file" is a NIfTI; "isVolume" is
+ *   false if it holds several volumes, as those of a diffusion series.
  * @throws UserError if there is none.
  */
 export async function convertSeries(files) {
@@ -30,15 +35,16 @@ export async function convertSeries(files) {
 async function describe(file, written) {
   const sidecar = written.find((other) => other.name === file.name.replace(/\.nii$/, ".json"));
   const facts = sidecar ? JSON.parse(await sidecar.text()) : {};
-  const dims = new DataView(await file.slice(40, 56).arrayBuffer());
-  const [columns, rows, slices, volumes] = [2, 4, 6, 8].map((place) => dims.getInt16(place, true));
+  const header = readHeader(new Uint8Array(await file.slice(0, HEADER_BYTES).arrayBuffer()));
   const times = [["TE", facts.EchoTime], ["TR", facts.RepetitionTime]].filter(([, seconds]) => seconds);
   return {
     file,
+    isVolume: header.dims.length === 3,
     number: facts.SeriesNumber ?? Infinity,
     title: facts.SeriesDescription ?? facts.ProtocolName ?? file.name,
     details: [
-      `${columns} x ${rows} x ${slices}${volumes > 1 ? ` x ${volumes}` : ""}`,
+      PLANES[turnToRas(affineOf(header))[2].to],
+      header.dims.join(" x "),
       ...times.map(([name, seconds]) => `${name} ${Math.round(seconds * 1000)} ms`),
     ].join(", "),
   };

@@ -4,6 +4,7 @@ import { writeVolume } from "./nifti_writer.js";
 
 const CONTOUR = { R: [0, 255], G: [0, 212], B: [0, 59], labels: ["", "prostate"] };
 const FILLING = 0.12;
+const CROSSHAIR_MM = 0.4;
 const PROSTATE = 1, BACKGROUND = 0;
 const LAYOUT = [
   { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.62, 1] },
@@ -13,9 +14,8 @@ const LAYOUT = [
 const OPTIONS = {
   backColor: [0, 0, 0, 1],
   crosshairColor: [0.3, 0.6, 1, 0.6],
-  crosshairWidth: 0.2,
-  crosshairWidthUnit: "percent",
-  crosshairGap: 6,
+  crosshairWidth: CROSSHAIR_MM,
+  crosshairWidthUnit: "mm",
   dragAndDropEnabled: false,
   dragMode: DRAG_MODE.windowing,
   fontColor: [0.75, 0.78, 0.82, 1],
@@ -59,6 +59,7 @@ export class Viewer {
     for (const volume of [...this.niivue.volumes]) this.niivue.removeVolume(volume);
     await this.niivue.loadFromArrayBuffer(writeVolume(image, shape, grid).buffer, "image.nii");
     await this.reset(mask);
+    this.zoom(1);
     this.goTo(middleOf(mask, shape));
   }
 
@@ -81,6 +82,16 @@ export class Viewer {
 
   undo() {
     this.niivue.drawUndo();
+  }
+
+  /** Enlarge the planes around the crosshair. */
+  zoom(factor) {
+    const { scene } = this.niivue;
+    const centre = this.niivue.frac2mm(scene.crosshairPos);
+    const [x, y, z, before] = scene.pan2Dxyzmm;
+    const moved = [x, y, z].map((shift, axis) => shift + (before - factor) * centre[axis]);
+    this.niivue.setCrosshairWidth(CROSSHAIR_MM / factor);
+    this.niivue.setPan2Dxyzmm(factor === 1 ? [0, 0, 0, 1] : [...moved, factor]);
   }
 
   goTo(voxel) {
