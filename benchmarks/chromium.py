@@ -25,15 +25,23 @@ NO_WEBGL = ("--disable-gpu", "--disable-3d-apis")
 
 
 class Chromium:
-    """One page in a browser of its own. All requests of the page and its workers are in ``requests``.
+    """One page in a browser of its own.
 
     Args:
         flags: further flags of the program, such as ``WEBGL``.
+
+    Attributes:
+        requests: the addresses that the page and its workers have asked for.
+        complaints: the errors and warnings of the page.
+        questions: the questions that the page has asked in a dialog.
+        accepts: whether the person says yes to them.
     """
 
     def __init__(self, flags: Sequence[str] = WEBGL) -> None:
         self.requests: list[str] = []
         self.complaints: list[str] = []
+        self.questions: list[str] = []
+        self.accepts = True
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         self.downloads = Path(self._profile.name, "downloads")
         self.downloads.mkdir()
@@ -124,6 +132,10 @@ class Chromium:
         """Send a command to the page and return its answer."""
         return self._send(method, self._session, **options)
 
+    def _answer(self, dialog: dict) -> None:
+        self.questions.append(dialog["message"])
+        self._post("Page.handleJavaScriptDialog", self._session, accept=self.accepts)
+
     def _start(self, flags: Sequence[str]) -> subprocess.Popen:
         read_commands, write_commands = os.pipe()
         read_events, write_events = os.pipe()
@@ -191,9 +203,7 @@ class Chromium:
             "Runtime.exceptionThrown": lambda thrown: self.complaints.append(
                 thrown["exceptionDetails"].get("exception", {}).get("description", "")
             ),
-            "Page.javascriptDialogOpening": lambda _: self._post(
-                "Page.handleJavaScriptDialog", self._session, accept=True
-            ),
+            "Page.javascriptDialogOpening": self._answer,
         }.get(message["method"])
         if event:
             event(message["params"])

@@ -13,16 +13,19 @@ const NIFTI = /\.nii(\.gz)?$/i;
 const DESCRIPTION = "prostate mask, research use only";
 const ONE_THREAD =
   "The page runs on one thread and is slower, because its server does not send the headers of headers.json; serve.py sends them.";
+const NO_PROSTATE = "The student finds no prostate in this volume.";
 const NO_WEBGL = "This browser has no WebGL 2, so there is no picture and no brush; the volume is segmented, and you can download the mask.";
 
 const segmenter = new Segmenter();
 let viewer = null;
 // The volume on the page: the result of student.js with its file's name, its mask now, and whether corrections would be lost.
 let current = null;
+let latest = null;
 
 start();
 
 async function start() {
+  panel.showStep("Loading the student");
   try {
     const { notes, threads } = await segmenter.ready;
     panel.showStudent(notes);
@@ -69,36 +72,35 @@ async function openFiles(files, isFolder) {
   if (current?.unsaved && !confirm("The corrected mask is not downloaded. Open another volume, and lose the corrections?")) return;
   current = null;
   panel.showStart();
+  const opening = (latest = Symbol());
+  // What the person has opened in the meantime replaces this.
+  const showError = (error) => opening === latest && panel.showError(error);
   try {
     const volumes = files.filter((file) => NIFTI.test(file.name));
     if (!files.length) throw new UserError("This folder is empty; check the folder.");
-    if (isFolder ? volumes.length > 1 : volumes.length > 1 && volumes.length === files.length) {
-      throw new UserError(`These are ${volumes.length} volumes; open one at a time.`);
-    }
+    if (volumes.length > 1) throw new UserError(`These are ${volumes.length} volumes; open one at a time.`);
     if (volumes.length === 1) return await segment(volumes[0], volumes[0].name);
     if (!isFolder && files.length === 1 && !(await isDicom(files[0]))) {
       throw new UserError(`${files[0].name} is no NIfTI and no DICOM image; give a .nii or .nii.gz, or a DICOM folder.`);
     }
-    await openSeries(files);
+    panel.showStep(`Converting ${files.length} DICOM files`);
+    const { convertSeries } = await import("./series.js");
+    const series = await convertSeries(files);
+    if (opening !== latest) return;
+    const open = ({ file, title }) => segment(file, title).catch(showError);
+    if (series.length === 1) await open(series[0]);
+    else panel.askForSeries(series, open);
   } catch (error) {
-    panel.showError(error);
+    showError(error);
   }
-}
-
-async function openSeries(files) {
-  panel.showStep(`Converting ${files.length} DICOM files`);
-  const { convertSeries } = await import("./series.js");
-  const series = await convertSeries(files);
-  const open = ({ file, title }) => segment(file, title).catch(panel.showError);
-  if (series.length === 1) return open(series[0]);
-  panel.askForSeries(series, open);
 }
 
 async function segment(file, name) {
   panel.showStart();
   const result = await segmenter.segment(file, (step) => panel.showStep(step === "read" ? `Reading ${name}` : `Segmenting ${name}`));
   panel.showStep(`Drawing ${name}`);
-  current = { ...result, name, spacing: voxelSizes(result.affine) };
+  const warning = result.mask.includes(1) ? result.warning : NO_PROSTATE;
+  current = { ...result, name, warning, spacing: voxelSizes(result.affine) };
   panel.showResult(current, Boolean(viewer));
   await viewer?.show(current);
   showMask(result.mask);

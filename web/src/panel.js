@@ -41,6 +41,7 @@ export function listen({ openFiles, useTool, zoom, undo, reset, download }) {
 }
 
 let applyTool = () => {};
+let ticking;
 const showZoom = () => (at("zoom-shown").value = `${at("zoom").value} x`);
 
 export function showStudent(notes) {
@@ -57,19 +58,33 @@ export function addNotice(text) {
 
 /** The page waits for a volume. */
 export function showReady() {
-  at("progress").hidden = true;
+  hideSteps();
   at("open-file").disabled = at("open-folder").disabled = false;
 }
 
 /** A new volume begins: all that belongs to the one before disappears. */
 export function showStart() {
-  for (const id of ["error", "result", "series", "progress"]) at(id).hidden = true;
+  hideSteps();
+  for (const id of ["error", "result", "series"]) at(id).hidden = true;
   showImage(false);
 }
 
 export function showStep(text) {
-  at("step").textContent = `${text}…`;
+  const start = Date.now();
+  const show = () => {
+    const seconds = Math.floor((Date.now() - start) / 1000);
+    at("step").textContent = seconds ? `${text}… ${seconds} s` : `${text}…`;
+  };
+  clearInterval(ticking);
+  ticking = setInterval(show, 1000);
+  show();
   at("progress").hidden = false;
+}
+
+/** The page waits for the person. */
+function hideSteps() {
+  clearInterval(ticking);
+  at("progress").hidden = true;
 }
 
 export function showError(error) {
@@ -83,20 +98,20 @@ export function askForSeries(series, open) {
   at("series-list").replaceChildren(
     ...series.map((one) => {
       const button = element("button", Number.isFinite(one.number) ? `${one.number} ${one.title}` : one.title);
-      button.append(element("small", one.isVolume ? one.details : `${one.details}: several volumes`));
-      button.disabled = !one.isVolume;
+      button.append(element("small", one.fault ? `${one.details}: ${one.fault}` : one.details));
+      button.disabled = Boolean(one.fault);
       button.onclick = () => open(one);
       const item = element("li");
       item.append(button);
       return item;
     }),
   );
-  at("progress").hidden = true;
+  hideSteps();
   at("series").hidden = false;
 }
 
 export function showResult({ name, seconds, warning, shape, spacing }, isVisible) {
-  at("progress").hidden = true;
+  hideSteps();
   at("name").textContent = name;
   const edges = spacing.map((size) => Number(size.toFixed(2))).join(" x ");
   at("timing").textContent = `Segmented in ${seconds.toFixed(1)} s. ${shape.join(" x ")} voxels of ${edges} mm.`;

@@ -36,13 +36,15 @@ export class Segmenter {
 
   answer(kind, onStep) {
     const { worker } = this;
+    const settled = new AbortController();
     return new Promise((resolve, reject) => {
-      worker.addEventListener("message", ({ data }) => {
+      const listen = (event, act) => worker.addEventListener(event, act, { signal: settled.signal });
+      listen("message", ({ data }) => {
         if (data.kind === kind) resolve(data);
         else if (data.kind === "failed") reject(new UserError(data.message));
         else if (data.kind === "step") onStep?.(data.step);
       });
-      worker.addEventListener("error", () => reject(new UserError(STOPPED)));
-    });
+      listen("error", () => reject(new UserError(STOPPED)));
+    }).finally(() => settled.abort());
   }
 }

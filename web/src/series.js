@@ -6,46 +6,62 @@ import { UserError } from "./user_error.js";
 
 const PLANES = ["sagittal", "coronal", "axial"];
 const HEADER_BYTES = 544;
-const NO_SERIES = "holds no DICOM series that dcm2niix can convert; check the folder.";
+// dcm2niix writes such a second file for a series whose slices are not evenly spaced.
+const EQUALISED = /_Eq_\d+\.nii$/;
+const UNEVEN = "slices are missing, or are not evenly spaced";
+const NO_DICOM = /exit code 2$/;
 
 /**
  * @param files all files of the folder.
- * @returns {file, number, title, details, isVolume} for each series, sorted by number. "file" is a NIfTI; "isVolume" is
- *   false if it holds several volumes, as those of a diffusion series.
- * @throws UserError if there is none.
+ * @returns {file, number, title, details, fault} for each series, sorted by number. "file" is a NIfTI; "fault" is the reason
+ *   why it is no volume, or null.
+ * @throws UserError if there is none that can be segmented, or if there are several studies.
  */
 export async function convertSeries(files) {
+  const written = await convert(files);
+  const names = written.map((file) => file.name);
+  const volumes = written.filter(({ name }) => name.endsWith(".nii") && !EQUALISED.test(name));
+  const studies = new Set(volumes.map(({ name }) => name.split("_")[0]));
+  if (studies.size > 1) throw new UserError(`This folder holds ${studies.size} studies; give the folder of one.`);
+  const series = await Promise.all(volumes.map((file) => describe(file, written, isUneven(file.name, names))));
+  if (series.length === 1 && series[0].fault) throw new UserError(`${series[0].title}: ${series[0].fault}; export it again.`);
+  return series.sort((one, other) => one.number - other.number);
+}
+
+async function convert(files) {
   const converter = new Dcm2niix();
   try {
     await converter.init();
-    // One file for each series, without rotation; without the patient's name in the file's name.
-    const written = await converter.input(files).f("series_%s").x("i").z("n").ba("y").run();
-    const volumes = written.filter((file) => file.name.endsWith(".nii"));
-    if (!volumes.length) throw new UserError(`This folder ${NO_SERIES}`);
-    const described = await Promise.all(volumes.map((file) => describe(file, written)));
-    return described.sort((one, other) => one.number - other.number);
+    // A file's name is the study's UID and the series' number; the sidecars lack the patient's name (ba).
+    const written = await converter.input(files).f("%k_%s").x("i").z("n").ba("y").run();
+    if (written.some(({ name }) => name.endsWith(".nii"))) return written;
   } catch (error) {
-    if (error instanceof UserError) throw error;
-    throw new UserError(`This folder ${NO_SERIES}`);
+    if (!NO_DICOM.test(error.message)) {
+      throw new UserError(`dcm2niix cannot convert this folder (${error.message}); give the folder of the axial T2w series alone.`);
+    }
   } finally {
     converter.worker.terminate();
   }
+  throw new UserError("This folder holds no DICOM series; check the folder.");
 }
 
-async function describe(file, written) {
+const isUneven = (name, names) => names.some((other) => EQUALISED.test(other) && other.replace(EQUALISED, ".nii") === name);
+
+async function describe(file, written, uneven) {
   const sidecar = written.find((other) => other.name === file.name.replace(/\.nii$/, ".json"));
   const facts = sidecar ? JSON.parse(await sidecar.text()) : {};
   const header = readHeader(new Uint8Array(await file.slice(0, HEADER_BYTES).arrayBuffer()));
   const times = [["TE", facts.EchoTime], ["TR", facts.RepetitionTime]].filter(([, seconds]) => seconds);
+  const title = facts.SeriesDescription ?? facts.ProtocolName ?? `series ${facts.SeriesNumber ?? "without a number"}`;
   return {
-    file,
-    isVolume: header.dims.length === 3,
+    file: new File([file], `${title}.nii`),
     number: facts.SeriesNumber ?? Infinity,
-    title: facts.SeriesDescription ?? facts.ProtocolName ?? file.name,
+    title,
     details: [
       PLANES[turnToRas(affineOf(header))[2].to],
       header.dims.join(" x "),
       ...times.map(([name, seconds]) => `${name} ${Math.round(seconds * 1000)} ms`),
     ].join(", "),
+    fault: uneven ? UNEVEN : header.dims.length === 3 ? null : "it holds several volumes",
   };
 }

@@ -4,7 +4,8 @@ import { writeVolume } from "./nifti_writer.js";
 
 const CONTOUR = { R: [0, 255], G: [0, 212], B: [0, 59], labels: ["", "prostate"] };
 const FILLING = 0.12;
-const CROSSHAIR_MM = 0.4;
+// The width of the crosshair, as a share of the volume's longest side.
+const CROSSHAIR = 0.002;
 const PROSTATE = 1, BACKGROUND = 0;
 const LAYOUT = [
   { sliceType: SLICE_TYPE.AXIAL, position: [0, 0, 0.62, 1] },
@@ -14,7 +15,6 @@ const LAYOUT = [
 const OPTIONS = {
   backColor: [0, 0, 0, 1],
   crosshairColor: [0.3, 0.6, 1, 0.6],
-  crosshairWidth: CROSSHAIR_MM,
   crosshairWidthUnit: "mm",
   dragAndDropEnabled: false,
   dragMode: DRAG_MODE.windowing,
@@ -53,7 +53,7 @@ export class Viewer {
    * The picture shows the voxels' own grid: the axes of an oblique volume are labelled with the nearest direction.
    */
   async show({ image, mask, shape, spacing }) {
-    this.shape = shape;
+    this.longestMm = Math.max(...shape.map((length, axis) => length * spacing[axis]));
     const grid = spacing.map((size, axis) => [0, 1, 2, 3].map((column) => (column === axis ? size : 0))).concat([[0, 0, 0, 1]]);
     this.asDrawing = (values) => NVImage.loadFromUrl({ url: "mask.nii", buffer: writeVolume(values, shape, grid).buffer });
     for (const volume of [...this.niivue.volumes]) this.niivue.removeVolume(volume);
@@ -90,7 +90,7 @@ export class Viewer {
     const centre = this.niivue.frac2mm(scene.crosshairPos);
     const [x, y, z, before] = scene.pan2Dxyzmm;
     const moved = [x, y, z].map((shift, axis) => shift + (before - factor) * centre[axis]);
-    this.niivue.setCrosshairWidth(CROSSHAIR_MM / factor);
+    this.niivue.setCrosshairWidth((CROSSHAIR * this.longestMm) / factor);
     this.niivue.setPan2Dxyzmm(factor === 1 ? [0, 0, 0, 1] : [...moved, factor]);
   }
 

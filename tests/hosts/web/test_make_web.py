@@ -112,7 +112,7 @@ def test_without_node_one_line_says_so(students, tmp_path, has_old_node):
             (programs / name).write_text("#!/bin/sh\nexit 1\n")
             (programs / name).chmod(0o755)
     assert line_of(f"STUDENT={students[WHOLE]}", f"OUT={tmp_path / 'page'}", path=str(programs)) == (
-        "error: writing the page needs Node 20 or later with npm; install it, or write the page on another computer and "
-        "copy its folder: python3 serve.py in it serves the page without Node"
+        "error: writing the page needs Node 20 or later with npm; install it, or write the page on another computer "
+        "and copy its folder: python3 serve.py in it serves the page without Node"
     )
     assert not (tmp_path / "page").exists()

@@ -44,7 +44,7 @@ def volumes(folder):
         image = Nifti1Image(voxels.astype((np.int16, np.float32, np.uint16)[number % 3]), affine)
         if number % 2:
             image.header.set_slope_inter(2.5, -7)
-        path = folder / f"{name}{number % 2 and '.nii' or '.nii.gz'}"
+        path = folder / f"{name}{'.nii' if number % 2 else '.nii.gz'}"
         nibabel.save(image, path)
         yield path
 
@@ -155,6 +155,25 @@ def test_a_correction_changes_the_volume_and_the_downloaded_mask(open_page, tmp_
     page.click("[value=look]")
     page.browser.drag([(690, 390), (690, 400)])
     assert page.text("#corrected") is None
+
+
+def test_a_correction_is_not_lost_without_a_question(open_page, tmp_path):
+    first, second, *_ = volumes(tmp_path)
+    page = open_page(WHOLE)
+    page.open(first)
+    page.browser.wait("document.querySelector('#canvas').width > 300")
+    page.click("[value=eraser]")
+    page.browser.drag([(690, 390), (690, 400)])
+    page.browser.accepts = False
+    page.browser.give_files("#file", [second])
+    page.browser.wait("document.querySelector('#name').innerText === 'RAS.nii.gz'")
+    page.browser.accepts = True
+    page.open(second)
+    assert page.text("#name") == second.name
+    assert (
+        page.browser.questions
+        == ["The corrected mask is not downloaded. Open another volume, and lose the corrections?"] * 2
+    )
 
 
 def test_the_page_tells_which_student_it_has(open_page, students):

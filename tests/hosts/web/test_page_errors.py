@@ -110,7 +110,7 @@ def test_a_folder_without_a_series(open_page, tmp_path):
     (tmp_path / "letters").mkdir()
     text_file(tmp_path / "letters")
     page.open(tmp_path / "letters")
-    assert page.text("#error") == "This folder holds no DICOM series that dcm2niix can convert; check the folder."
+    assert page.text("#error") == "This folder holds no DICOM series; check the folder."
 
 
 def test_a_folder_with_several_volumes(open_page, tmp_path):
@@ -121,6 +121,35 @@ def test_a_folder_with_several_volumes(open_page, tmp_path):
     page.browser.drop([tmp_path / "volumes"])
     page.wait_for_end()
     assert page.text("#error") == "These are 2 volumes; open one at a time."
+
+
+def test_a_series_with_a_gap(open_page, tmp_path):
+    slices = series_datasets()
+    save(slices[:3] + slices[4:], tmp_path / "gap")
+    page = open_page(WHOLE)
+    page.open(tmp_path / "gap")
+    assert page.text("#error") == "t2_tse_tra: slices are missing, or are not evenly spaced; export it again."
+    save(series_datasets(number=5, description="t2_again"), tmp_path / "gap" / "again")
+    page.open(tmp_path / "gap")
+    assert page.browser.run("[...document.querySelectorAll('#series-list button')].map((one) => one.disabled)") == [
+        True,
+        False,
+    ]
+
+
+def test_a_folder_of_two_studies(open_page, tmp_path):
+    save(series_datasets(), tmp_path / "both" / "one")
+    save(series_datasets(patient="P2", study="S2"), tmp_path / "both" / "other")
+    page = open_page(WHOLE)
+    page.open(tmp_path / "both")
+    assert page.text("#error") == "This folder holds 2 studies; give the folder of one."
+
+
+def test_a_volume_without_a_prostate(open_page, tmp_path):
+    page = open_page(WINDOW)
+    page.open(nifti(tmp_path, "black.nii.gz", voxels=np.zeros((30, 32, 4), np.float32)))
+    assert page.text("#volume") == "0.0"
+    assert page.text("#warning") == "The student finds no prostate in this volume."
 
 
 def test_a_folder_of_one_series_needs_no_choice(open_page, tmp_path):
@@ -193,7 +222,7 @@ def test_the_policy_stops_a_request_to_another_server(open_page):
     asked = []
 
     class Other(BaseHTTPRequestHandler):
-        def do_GET(self):  # noqa: N802
+        def do_GET(self):
             asked.append(self.path)
             self.send_response(200)
             self.send_header("Access-Control-Allow-Origin", "*")
@@ -206,7 +235,7 @@ def test_the_policy_stops_a_request_to_another_server(open_page):
         page = open_page(WINDOW)
         tries = (
             f"fetch('{address}fetch').then(() => 'sent', () => 'refused')",
-            f"new Promise((done) => Object.assign(new Image(), {{src: '{address}image', onload: done, onerror: done}}))",
+            f"new Promise((done) => Object.assign(new Image(), {{src: '{address}i', onload: done, onerror: done}}))",
             f"new Promise((done) => setTimeout(done, 200, navigator.sendBeacon('{address}beacon', 'x')))",
         )
         for attempt in tries:
