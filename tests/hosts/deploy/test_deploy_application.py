@@ -59,8 +59,8 @@ def check_references(results, series):
 
 
 def check_voxels(results, series, bundle, folder, differing=0.0):
-    """Check that the SEG equals the mask that the bundle's own inference, in another process, makes of the series, up to a
-    share of the voxels.
+    """Check that the SEG equals the mask of the bundle's own inference, in another process, up to a
+    share of the voxels that differ.
     """
     mask = read_mask(choose_mask(series, [read_mask_file(results / "prostate_seg.dcm")]))
     image = read_series(series)
