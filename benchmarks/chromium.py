@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -119,14 +119,28 @@ class Chromium:
     def memory_mb(self) -> float:
         """The memory of all processes of the browser; a page that several of them share counts once."""
         total = 0
-        for folder in Path("/proc").iterdir():
-            if folder.name.isdigit() and _group_of(folder) == self._process.pid:
-                try:
-                    lines = (folder / "smaps_rollup").read_text().splitlines()
-                except OSError:
-                    continue
-                total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+        for folder in self._processes():
+            try:
+                lines = (folder / "smaps_rollup").read_text().splitlines()
+            except OSError:
+                continue
+            total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
         return total * 1024 / 1e6
+
+    def ticks(self) -> int:
+        """The time of the processor that the browser has taken so far, in clock ticks."""
+        total = 0
+        for folder in self._processes():
+            values = _stat(folder)
+            total += sum(map(int, values[11:15])) if values else 0
+        return total
+
+    def _processes(self) -> Iterator[Path]:
+        """The folders below /proc of the browser's processes."""
+        for folder in Path("/proc").iterdir():
+            values = _stat(folder) if folder.name.isdigit() else None
+            if values and int(values[2]) == self._process.pid:
+                yield folder
 
     def send(self, method: str, **options: Any) -> dict:
         """Send a command to the page and return its answer."""
@@ -209,8 +223,9 @@ class Chromium:
             event(message["params"])
 
 
-def _group_of(folder: Path) -> int | None:
+def _stat(folder: Path) -> list[str] | None:
+    """The values of a process after its name (proc(5)): state, parent, group and so on; None if it has ended."""
     try:
-        return int((folder / "stat").read_text().rpartition(")")[2].split()[2])
+        return (folder / "stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None

@@ -45,7 +45,7 @@ let ticking;
 const showZoom = () => (at("zoom-shown").value = `${at("zoom").value} x`);
 
 export function showStudent(notes) {
-  const words = { ...notes, labels: Object.entries(JSON.parse(notes.labels)).map(([value, label]) => `${value} ${label}`).join(", ") };
+  const words = { ...notes, labels: Object.entries(JSON.parse(notes.labels ?? "{}")).map(([value, label]) => `${value} ${label}`).join(", ") };
   at("student-name").textContent = `${notes.name} ${notes.version}`;
   for (const [key, title] of NOTES) {
     at("notes").append(element("dt", title), element("dd", words[key] ?? ""));
