@@ -182,7 +182,7 @@ def test_a_list_with_a_sign_of_the_shell_is_refused(make, name, sign):
     assert f"{name}=a {sign}b: a list cannot hold a {sign}" in done.stderr.splitlines()[0]
 
 
-@pytest.mark.parametrize("target", ["card", "package", "export", "label", "deploy", "deploy-app"])
+@pytest.mark.parametrize("target", ["card", "package", "export", "label", "deploy", "deploy-app", "web"])
 def test_what_is_lacking_is_asked_for(make, target):
     calls, done = make(target)
     assert calls == []
