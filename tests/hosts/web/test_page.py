@@ -1,6 +1,7 @@
 """The page segments volumes of any kind as the runner does, and what a person does with the mask is right."""
 
 import dataclasses
+import re
 
 import nibabel
 import numpy as np
@@ -8,7 +9,7 @@ import onnxruntime
 import pytest
 from conftest import WHOLE, WINDOW
 from dicom_studies import SAGITTAL, save, series_datasets
-from nibabel import Nifti1Image
+from nibabel import Nifti1Image, Nifti2Image
 from student_runner.niftis import segment_file
 from student_runner.student import Student
 
@@ -34,14 +35,16 @@ def gland(shape, rng):
 
 
 def volumes(folder):
-    """One volume for each orientation, with changing spacing, matrix, type and scaling."""
+    """One volume for each orientation, with changing spacing, matrix, type, scaling, byte order and NIfTI version."""
     for number, (name, axes) in enumerate(ORIENTATIONS.items()):
         rng = np.random.default_rng(number)
         affine = np.eye(4)
         affine[:3, :3] = axes * SPACINGS[number % 3]
         affine[:3, 3] = rng.normal(0, 40, 3)
         voxels = gland((44 + number, 52 - 3 * number, 7 + number), rng)
-        image = Nifti1Image(voxels.astype((np.int16, np.float32, np.uint16)[number % 3]), affine)
+        kind = Nifti2Image if name == "tilted" else Nifti1Image
+        header = kind.header_class(endianness=">" if name == "PIL" else "<")
+        image = kind(voxels.astype((np.int16, np.float32, np.uint16)[number % 3]), affine, header)
         if number % 2:
             image.header.set_slope_inter(2.5, -7)
         path = folder / f"{name}{'.nii' if number % 2 else '.nii.gz'}"
@@ -50,7 +53,7 @@ def volumes(folder):
 
 
 @pytest.mark.parametrize("student", [WHOLE, WINDOW])
-def test_masks_are_those_of_the_runner(open_page, students, student, tmp_path):
+def test_masks_are_those_of_the_runner(open_page, students, student, tmp_path, capsys):
     page = open_page(student)
     runner = Student(students[student])
     for path in volumes(tmp_path):
@@ -58,6 +61,7 @@ def test_masks_are_those_of_the_runner(open_page, students, student, tmp_path):
         name = path.name.partition(".")[0]
         written = nibabel.load(page.download(f"{name}_mask.nii.gz"))
         segment_file(runner, path, tmp_path / "out" / "mask.nii.gz")
+        assert (page.text("#warning") or "").lower()[:50] == capsys.readouterr().err.partition(f"{path}: ")[2][:50]
         expected = nibabel.load(tmp_path / "out" / "mask.nii.gz")
         mask, expected_mask = np.asarray(written.dataobj), np.asarray(expected.dataobj)
         assert mask.dtype == np.uint8
@@ -71,6 +75,22 @@ def test_masks_are_those_of_the_runner(open_page, students, student, tmp_path):
         ml = expected_mask.sum() * abs(np.linalg.det(expected.affine[:3, :3])) / 1000
         assert page.text("#volume") == f"{ml:.1f}"
     assert page.browser.complaints == []
+    with capsys.disabled():
+        print(f"\n{name}: {page.text('#timing')} All processes of the browser: {page.browser.memory_mb():.0f} MB.")
+
+
+def test_the_page_tells_what_it_does(open_page, tmp_path):
+    path = next(volumes(tmp_path))
+    page = open_page(WHOLE)
+    page.browser.run("""
+        const step = document.querySelector('#step');
+        window.steps = [];
+        new MutationObserver(() => window.steps.push(step.innerText)).observe(step, { childList: true }), null
+    """)
+    page.open(path)
+    steps = page.browser.run("[...new Set(window.steps)]")
+    assert steps == [f"{verb} RAS.nii.gz…" for verb in ("Reading", "Segmenting", "Drawing")]
+    assert re.fullmatch(r"Segmented in \d+\.\d s. 44 x 52 x 7 voxels of 0.9 x 0.9 x 3 mm.", page.text("#timing"))
 
 
 def test_a_real_volume_and_a_real_study(open_page, students, real_data, tmp_path):
