@@ -14,6 +14,7 @@ const DESCRIPTION = "prostate mask, research use only";
 const ONE_THREAD =
   "The page runs on one thread and is slower, because its server does not send the headers of headers.json; serve.py sends them.";
 const NO_PROSTATE = "The student finds no prostate in this volume.";
+const NO_PICTURE = "The browser cannot draw this volume; you can download the mask. Reload the page to see other volumes.";
 const NO_WEBGL = "This browser has no WebGL 2, so there is no picture and no brush; the volume is segmented, and you can download the mask.";
 
 const segmenter = new Segmenter();
@@ -63,8 +64,12 @@ function listenToDrops() {
   addEventListener("drop", async (event) => {
     event.preventDefault();
     document.body.classList.remove("dropping");
-    const { files, isFolder } = await droppedFiles(event.dataTransfer);
-    openFiles(files, isFolder);
+    try {
+      const { files, isFolder } = await droppedFiles(event.dataTransfer);
+      if (files.length || isFolder) await openFiles(files, isFolder);
+    } catch {
+      panel.showError(new UserError("The browser cannot read what was dropped; open it with the buttons."));
+    }
   });
 }
 
@@ -100,10 +105,15 @@ async function segment(file, name) {
   const result = await segmenter.segment(file, (step) => panel.showStep(step === "read" ? `Reading ${name}` : `Segmenting ${name}`));
   panel.showStep(`Drawing ${name}`);
   const warning = result.mask.includes(1) ? result.warning : NO_PROSTATE;
-  current = { ...result, name, warning, spacing: voxelSizes(result.affine) };
-  panel.showResult(current, Boolean(viewer));
-  await viewer?.show(current);
+  const opened = (current = { ...result, name, warning, spacing: voxelSizes(result.affine) });
+  await viewer?.show(opened).catch((error) => {
+    console.error(error);
+    panel.addNotice(NO_PICTURE);
+    viewer = null;
+  });
+  if (current !== opened) return; // the person has opened another volume
   showMask(result.mask);
+  panel.showResult(opened, Boolean(viewer));
 }
 
 function showMask(mask) {

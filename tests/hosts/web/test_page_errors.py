@@ -168,6 +168,15 @@ def test_without_webgl_the_volume_is_segmented(open_page, tmp_path):
     assert nibabel.load(page.download("good_mask.nii.gz")).shape == (30, 32, 4)
 
 
+def test_a_volume_that_cannot_be_drawn_is_segmented(open_page, tmp_path):
+    page = open_page(WHOLE)
+    page.browser.run("WebGL2RenderingContext.prototype.texStorage3D = () => { throw new Error('no memory'); }, null")
+    page.open(nifti(tmp_path, "good.nii.gz"))
+    assert page.text("#notices").startswith("The browser cannot draw this volume; you can download the mask.")
+    assert page.text("#tools") is None
+    assert nibabel.load(page.download("good_mask.nii.gz")).shape == (30, 32, 4)
+
+
 @pytest.fixture
 def plain_server(pages):
     """A server that sends no headers of the page."""
