@@ -6,12 +6,13 @@
 The runner is installed into an environment of its own, as a user would install it. Every run is a new process, bound to
 one core. The ways take turns, so that other work on the machine slows all of them in the same way. The weights are
 random, so the masks are noise; to find the largest component of a true mask takes less time and memory. MONAI Deploy is
-measured only if .venv-deploy exists.
+measured only if .venv-deploy exists, the browser only if "make test-web" can run.
 """
 
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,10 +27,11 @@ import nibabel
 import numpy as np
 import torch
 
+from benchmarks import chromium
 from custom_components.bundle import Bundle, copy_bundle, read_bundle, run_command
 from custom_components.bundle.student_file import FORMAT
 from custom_components.checkpoint import write_checkpoint
-from custom_components.export import export_onnx, export_student, export_torchscript
+from custom_components.export import export_onnx, export_student
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import write_json, write_text
 from custom_components.foundation.tables import markdown_table
@@ -61,12 +63,14 @@ class Way:
         command: the program of the process, with all its arguments.
         environment: variables of the process in addition to those of this process.
         packages: the folder with the installed packages.
+        measures_itself: whether the process prints its own figures. A browser is many processes.
     """
 
     name: str
     command: Sequence[str | Path]
     environment: Mapping[str, str]
     packages: Path
+    measures_itself: bool = False
 
 
 def make_bundle(name: str, folder: Path, size: int) -> Bundle:
@@ -97,6 +101,15 @@ def install_runner(folder: Path, extra: str = "") -> Path:
     return packages
 
 
+def write_page(student: Path, folder: Path) -> Path | None:
+    """The page of ``make web``; None where Node, its packages or Chromium are missing."""
+    web = REPOSITORY / "web"
+    if not (shutil.which("node") and (web / "node_modules").is_dir() and chromium.PROGRAM):
+        return None
+    subprocess.run(["node", web / "build.js", student, folder], check=True, capture_output=True)
+    return folder
+
+
 def ways(scratch: Path, size: int, slices: int, study: Path | None, deploy: Path) -> Iterator[Way]:
     """All ways for a volume, and for a study if there is one."""
     volumes, out = scratch / "volumes", scratch / "out"
@@ -116,17 +129,19 @@ def ways(scratch: Path, size: int, slices: int, study: Path | None, deploy: Path
         command = run_command("inference", str(config), {**options, "bundle_root": str(bundles[name].path)})
         yield Way(f"volume: {label}, MONAI bundle", command, here, monai_packages)
     yield Way("volume: PSPNet (a teacher), runner", [segment, teacher, volumes / "case.nii.gz", out], {}, packages)
+    if (page := write_page(student, scratch / "page")) is not None:
+        command = [sys.executable, "-m", "benchmarks.browser", page, volumes / "case.nii.gz"]
+        yield Way("volume: ENet, browser", command, here, page, measures_itself=True)
     if study is None:
         return
     packages = install_runner(scratch / "runner_dicom", "[dicom]")
     yield Way("study: ENet, runner", [scratch / "runner_dicom" / "bin" / "segment", student, study, out], {}, packages)
     if deploy.exists():
-        script = bundles[STUDENT].model_file.with_name("model.ts")
-        export_torchscript(bundles[STUDENT], script)
         (packages,) = deploy.parents[1].glob("lib/python*/site-packages")
         application = REPOSITORY / "integrations" / "monai_deploy"
-        command = [deploy, application, "-i", study, "-o", out, "-m", script]
-        yield Way("study: ENet, MONAI Deploy", command, here, packages)
+        command = [deploy, application, "-i", study, "-o", out, "-m", student]
+        both = {"PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'runner'}"}
+        yield Way("study: ENet, MONAI Deploy", command, both, packages)
 
 
 def run(way: Way, scratch: Path) -> dict[str, float]:
@@ -139,6 +154,8 @@ def run(way: Way, scratch: Path) -> dict[str, float]:
     status, taken = json.loads(done.stdout)
     if status:
         raise InputError(f"{way.name}: its process failed: {log.read_text().strip()[-500:]}")
+    if way.measures_itself:
+        taken = json.loads(log.read_text().splitlines()[-1])
     return taken
 
 
@@ -179,7 +196,9 @@ Each row is one way to run a student, measured on one core from the start of its
 a NIfTI of {size}x{size}x{slices}, which becomes a mask. The "study" is a DICOM study of seven series in 164 files; its
 T2w series of 19 slices of 384x384 becomes SEG, report and picture. "of it computing" is the time of the processor; in
 the rest of the seconds the program waits for the disk or for other work on the machine. "environment" is the disk space
-of the installed packages. The ways take turns. Each figure is the median of {rounds} rounds.
+of the installed packages; that of the browser is the page's folder, without the browser itself. The browser is a new
+headless Chromium without a GPU, and its memory is that of all its processes. The ways take turns. Each figure is the
+median of {rounds} rounds.
 `python -m benchmarks.anywhere --out docs/results --study <folder>` writes this page.
 
 {markdown_table(COLUMNS, cells, aligned=True)}

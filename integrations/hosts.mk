@@ -1,10 +1,37 @@
 # The hosts that use the bundles, each in an environment of its own. The Makefile above includes this file.
-.PHONY: test-hosts test-runner label label-given test-label deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
+.PHONY: test-hosts test-runner web student-given node-given test-web label label-given test-label deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
 
-test-hosts: test-label test-deploy test-flare test-runner  ## run the tests of the hosts, each in its own environment
+test-hosts: test-label test-deploy test-flare test-runner test-web  ## run the tests of the hosts, each in its own environment
 
 test-runner: $(READY)  ## the tests of the runner, installed into a new environment (1 minute)
 	OMP_NUM_THREADS=1 $(PY) -m pytest --confcutdir=tests/hosts/runner tests/hosts/runner
+
+# ---- The browser
+
+# npm writes this file at the end of an installation.
+NPM_READY := web/node_modules/.package-lock.json
+
+# make web STUDENT=bundles/enet/models/student.onnx OUT=<folder> [PORT=8080]
+web: student-given out-given node-given $(NPM_READY)  ## write a page that segments in a browser, and serve it on 127.0.0.1
+	@node web/build.js "$$STUDENT" "$$OUT" && exec $(PYTHON) "$$OUT/serve.py" --port "$${PORT:-8080}"
+
+$(NPM_READY): web/package-lock.json
+	npm ci --prefix web --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+student-given:
+	@test -n "$$STUDENT" || { echo "error: give the student, STUDENT=<student.onnx of make export>" >&2; exit 1; }
+
+node-given:
+	@command -v npm >/dev/null && node -e 'process.exit(+(parseInt(process.versions.node) < 20))' || { echo \
+		"error: writing the page needs Node 20 or later with npm; install it, or write the page on another computer and copy its folder:" \
+		"python3 serve.py in it serves the page without Node" >&2; exit 1; }
+
+test-web: $(READY)  ## run the tests of the page in a headless Chromium (1 minute); without Node and Chromium it runs none
+	@if command -v npm >/dev/null && { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; then \
+		$(MAKE) --no-print-directory $(NPM_READY) && \
+		OMP_NUM_THREADS=1 $(PY) -m pytest tests/hosts/web; \
+	else echo "test-web: no Node or no Chromium here, so the page is not tested"; fi
 
 # ---- MONAI Label
 
@@ -52,33 +79,36 @@ $(DEPLOY_READY): integrations/monai_deploy/requirements.txt
 
 # make deploy BUNDLE=enet IN=<DICOM folder, or URL of a study> OUT=<folder> [PSA=<ng/ml>] [SERIES=] [TIE=]
 deploy: bundle-given study-given out-given $(DEPLOY_READY)  ## segment a DICOM study: SEG, report, picture
-	@$(EXPORT_SCRIPT); PYTHONPATH=. HOLOSCAN_INPUT_PATH="$$IN" HOLOSCAN_OUTPUT_PATH="$$OUT" \
-		HOLOSCAN_MODEL_PATH="$$script" $(DEPLOY_PY) integrations/monai_deploy
+	@$(FIND_MODEL); PYTHONPATH=.:runner HOLOSCAN_INPUT_PATH="$$IN" HOLOSCAN_OUTPUT_PATH="$$OUT" \
+		HOLOSCAN_MODEL_PATH="$$model" $(DEPLOY_PY) integrations/monai_deploy
 
-# Sets $script to the TorchScript of BUNDLE (a bundle's name or folder). The TorchScript is made again if the weights or
-# the config are newer. MONAI's command line accepts any characters in an absolute path.
-define EXPORT_SCRIPT
+# Sets $model to the student.onnx of BUNDLE (a bundle's name or folder) or, if there is none of the present weights and
+# config, to its TorchScript. The TorchScript is made again if the weights or the config are newer. MONAI's command line
+# accepts any characters in an absolute path.
+define FIND_MODEL
 bundle=$$(cd -P "$$BUNDLE" 2>/dev/null && [ -d configs ] || cd -P "bundles/$$BUNDLE" && pwd) || exit; \
-weights="$$bundle/models/model.pt"; script="$$bundle/models/model.ts"; config="$$bundle/configs/inference.json"; \
+weights="$$bundle/models/model.pt"; model="$$bundle/models/student.onnx"; config="$$bundle/configs/inference.json"; \
+is_old() { [ ! -f "$$model" ] || [ "$$weights" -nt "$$model" ] || [ "$$config" -nt "$$model" ]; }; \
 [ -f "$$weights" ] || { echo "error: $$weights: no such checkpoint; train the bundle first" >&2; exit 1; }; \
-if [ ! -f "$$script" ] || [ "$$weights" -nt "$$script" ] || [ "$$config" -nt "$$script" ]; then \
-	PYTHONPATH=. $(DEPLOY_PY) -W ignore -m monai.bundle ckpt_export --net_id network_def --filepath "$$script.part" \
+if is_old; then model="$$bundle/models/model.ts"; fi; \
+if is_old; then \
+	PYTHONPATH=. $(DEPLOY_PY) -W ignore -m monai.bundle ckpt_export --net_id network_def --filepath "$$model.part" \
 		--ckpt_file "$$weights" --meta_file "$$bundle/configs/metadata.json" --config_file "$$config" \
 		--bundle_root "$$bundle" --use_trace True --input_shape "[2, 1, 64, 64]" && \
-	mv "$$script.part" "$$script" || { rm -f "$$script.part"; exit 1; }; \
+	mv "$$model.part" "$$model" || { rm -f "$$model.part"; exit 1; }; \
 fi
 endef
 
 # make deploy-app BUNDLE=enet OUT=<folder>
 deploy-app: bundle-given out-given $(DEPLOY_READY)  ## write the input of 'monai-deploy package' into OUT
-	@$(EXPORT_SCRIPT); mkdir -p "$$OUT/app" "$$OUT/models/model" && \
-	cp -r integrations/monai_deploy/. custom_components data_prep "$$OUT/app" && \
+	@$(FIND_MODEL); rm -rf "$$OUT/models/model" && mkdir -p "$$OUT/app" "$$OUT/models/model" && \
+	cp -r integrations/monai_deploy/. custom_components data_prep runner/student_runner "$$OUT/app" && \
 	echo "$(HOLOSCAN)" >> "$$OUT/app/requirements.txt" && \
-	cp "$$script" "$$OUT/models/model"
+	cp "$$model" "$$OUT/models/model"
 
 test-deploy: $(DEPLOY_READY)  ## run the tests of the MONAI Deploy application (3 minutes)
 	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check -r tests/hosts/deploy/requirements.txt
-	OMP_NUM_THREADS=1 HOLOSCAN_LOG_LEVEL=OFF PYTHONPATH=.:integrations/monai_deploy:tests/data_prep:tests \
+	OMP_NUM_THREADS=1 HOLOSCAN_LOG_LEVEL=OFF PYTHONPATH=.:runner:integrations/monai_deploy:tests/data_prep:tests \
 		$(DEPLOY_PY) -m pytest -W 'ignore:Current stack size' --confcutdir=tests/hosts/deploy tests/hosts/deploy
 
 study-given:

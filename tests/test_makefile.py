@@ -20,7 +20,8 @@ STAND_IN = """#!{python}
 import json, os, pathlib, subprocess, sys
 if sys.argv[1] == "-c":
     sys.exit(subprocess.run([sys.executable, *sys.argv[1:]]).returncode)
-seen = {{name: os.environ[name] for name in ("PSA", "IN", "HOLOSCAN_INPUT_PATH") if name in os.environ}}
+names = ("PSA", "IN", "HOLOSCAN_INPUT_PATH", "HOLOSCAN_MODEL_PATH")
+seen = {{name: os.environ[name] for name in names if name in os.environ}}
 with open("calls", "a") as calls:
     calls.write(json.dumps([sys.argv[1:], seen]) + "\\n")
 if "import" in sys.argv:
@@ -133,7 +134,8 @@ def test_a_deployment(make, tmp_path, name):
     (bundle / "models" / "model.ts").touch()
     assert make("deploy", BUNDLE=name, IN=name, OUT=name, PSA=name)[0] == [["integrations/monai_deploy"]]
     (_, seen), *_ = (json.loads(line) for line in (tmp_path / "calls").read_text().splitlines())
-    assert seen == {"PSA": name, "IN": name, "HOLOSCAN_INPUT_PATH": name}
+    model = f"{bundle}/models/model.ts"
+    assert seen == {"PSA": name, "IN": name, "HOLOSCAN_INPUT_PATH": name, "HOLOSCAN_MODEL_PATH": model}
     os.utime(bundle / "models" / "model.ts", (0, 0))
     calls, done = make("deploy", BUNDLE=str(bundle), IN=name, OUT=name)
     assert calls[0][:8] == [
@@ -148,6 +150,19 @@ def test_a_deployment(make, tmp_path, name):
     ]
     assert calls[0][8] == f"{bundle}/models/model.ts.part"
     assert done.returncode == 2  # the script has not written the expected file
+
+
+def test_a_deployment_takes_the_student_file_of_the_present_weights(make, tmp_path):
+    files = [tmp_path / "b" / name for name in ("configs/inference.json", "models/model.pt", "models/student.onnx")]
+    for file in files:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    assert make("deploy", BUNDLE="b", IN="in", OUT="out")[0] == [["integrations/monai_deploy"]]
+    seen = json.loads((tmp_path / "calls").read_text())[1]
+    assert seen["HOLOSCAN_MODEL_PATH"] == f"{tmp_path}/b/models/student.onnx"
+    os.utime(files[-1], (0, 0))
+    calls, _ = make("deploy", BUNDLE="b", IN="in", OUT="out")
+    assert calls[0][8] == f"{tmp_path}/b/models/model.ts.part"
 
 
 def test_a_bundle_without_weights(make, tmp_path):
@@ -167,7 +182,7 @@ def test_a_list_with_a_sign_of_the_shell_is_refused(make, name, sign):
     assert f"{name}=a {sign}b: a list cannot hold a {sign}" in done.stderr.splitlines()[0]
 
 
-@pytest.mark.parametrize("target", ["card", "package", "export", "label", "deploy", "deploy-app"])
+@pytest.mark.parametrize("target", ["card", "package", "export", "label", "deploy", "deploy-app", "web"])
 def test_what_is_lacking_is_asked_for(make, target):
     calls, done = make(target)
     assert calls == []

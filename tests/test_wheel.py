@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from old_builds import leave_old_build
 
 NOT_COPIED = (".*", "runs", "dist", "build", "models", "output", "*.egg-info", "__pycache__")
 PLAN = """\
@@ -30,6 +31,7 @@ def wheel(repository, tmp_path_factory) -> Path:
     for file in ("models/provenance.json", "output/evaluation.json"):
         (source / "bundles" / "enet" / file).parent.mkdir()
         (source / "bundles" / "enet" / file).write_text('{"patient": "MRN-4711"}')
+    leave_old_build(source)
     command = [
         sys.executable,
         "-m",
@@ -73,6 +75,13 @@ def test_nothing_of_a_training_is_in_a_wheel(wheel):
         assert not [name for name in names if b"MRN-4711" in archive.read(name)]
     assert "bundles/enet/configs/train.json" in names
     assert not [name for name in names if name.startswith(("tests", "benchmarks"))]
+
+
+def test_nothing_of_an_earlier_build_is_in_a_wheel(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    assert "data_prep/phantom/__init__.py" in names
+    assert not [name for name in names if "removed" in name]
 
 
 def test_data_a_bundle_and_a_plan_run_from_an_installation(installed):

@@ -1,4 +1,4 @@
-"""``python integrations/monai_deploy -i <DICOM folder> -o <folder> -m <model.ts>``.
+"""``python integrations/monai_deploy -i <DICOM folder> -o <folder> -m <student.onnx or model.ts>``.
 
 A study in a PACS is named by HOLOSCAN_INPUT_PATH=<DICOMweb root>/studies/<StudyInstanceUID> instead of ``-i``.
 

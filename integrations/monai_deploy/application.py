@@ -12,6 +12,8 @@ from custom_components.foundation.errors import InputError
 from data_prep.dicom import SeriesChoice
 from data_prep.dicom.result_files import REPORT_FILE, SEG_FILE, read_psa
 
+MODEL_FILES = ("student.onnx", "model.ts")
+
 
 def segment_study() -> None:
     """Segment the study that HOLOSCAN_INPUT_PATH names: a folder, or a study in a PACS. The PACS then gets the results.
@@ -58,8 +60,7 @@ class ProstateSegmentation(Application):
         # The SDK's default level logs each step. A level that the user gives is set later and replaces this one.
         context = Application.init_app_context([program, "--log-level", "ERROR", *arguments])
         study, self.results = self.study or Path(context.input_path), Path(context.output_path)
-        if not context.models or not Path(context.models.get().path).is_file():
-            raise InputError(f"{context.model_path}: no model.ts; give the file, or a folder with <name>/model.ts")
+        model_file = _model_file(Path(context.model_path))
         if not study.is_dir():
             raise InputError(f"{study}: no such folder")
         psa = os.environ.get("PSA")
@@ -67,8 +68,20 @@ class ProstateSegmentation(Application):
         # Without a count, an operator without input runs forever.
         once = CountCondition(self, 1)
         select = SelectSeriesOperator(self, once, name="select", folder=study, choice=SeriesChoice.from_environment())
-        segment = SegmentOperator(self, name="segment", model_file=Path(context.models.get().path))
+        segment = SegmentOperator(self, name="segment", model_file=model_file)
         write = WriteResultsOperator(self, name="write", folder=self.results, psa_ng_per_ml=psa_ng_per_ml)
         self.add_flow(select, segment, {("image", "image")})
         self.add_flow(select, write, {("series", "series")})
         self.add_flow(segment, write, {("image", "image"), ("mask", "mask"), ("student", "student")})
+
+
+def _model_file(path: Path) -> Path:
+    """The file of the student: the path itself or, in a container, the only one in a sub-folder of the path."""
+    if path.is_file():
+        return path
+    for name in MODEL_FILES:
+        found = list(path.glob(f"*/{name}"))
+        if len(found) == 1:
+            return found[0]
+    names = " or ".join(MODEL_FILES)
+    raise InputError(f"{path}: no {names}; give the file, or a folder with one <name>/{MODEL_FILES[0]}")

@@ -2,11 +2,12 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from monai.deploy.core import ConditionType, Fragment, Operator, OperatorSpec
 
-from custom_components.bundle.segmenting import Segmenting, open_exported
-from custom_components.foundation.nifti import read_volume
+from custom_components.foundation.nifti import Volume, read_volume
 from data_prep.dicom import SeriesChoice, pick_series, read_series
 from data_prep.dicom.result_files import write_results
 from data_prep.dicom.results import Algorithm
@@ -33,7 +34,7 @@ class SelectSeriesOperator(Operator):
 
 
 class SegmentOperator(Operator):
-    """Emits the mask of an image."""
+    """Emits the mask of an image, by a ``student.onnx`` or a ``model.ts``."""
 
     def __init__(self, fragment: Fragment, *args, model_file: Path, **kwargs):
         self.model_file = model_file
@@ -47,17 +48,35 @@ class SegmentOperator(Operator):
 
     def compute(self, op_input, op_output, context) -> None:
         image = op_input.receive("image")
-        student = open_exported(self.model_file)
-        with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder, "image.nii.gz")
-            write_volume(file, image)
-            segmented = Segmenting(student, Path(folder))(file)
-            mask = read_volume(segmented.mask).voxels
-        if segmented.warning:
-            print(f"warning: {segmented.warning}")
+        segment = _by_student if self.model_file.suffix == ".onnx" else _by_script
+        mask, warning, student = segment(self.model_file, image)
+        if warning:
+            print(f"warning: {warning}")
         op_output.emit(image, "image")
         op_output.emit(mask, "mask")
         op_output.emit(student, "student")
+
+
+def _by_student(model_file: Path, image: Volume) -> tuple[np.ndarray, str | None, Any]:
+    """The mask by the code of the runner, without MONAI."""
+    from student_runner.student import Student
+    from student_runner.studies import segment_series
+
+    student = Student(model_file)
+    segmented = segment_series(student, image)
+    return segmented.mask, segmented.warning, student
+
+
+def _by_script(model_file: Path, image: Volume) -> tuple[np.ndarray, str | None, Any]:
+    """The mask of a bundle that has no ``student.onnx``, because it has other steps than the shipped bundles."""
+    from custom_components.bundle.segmenting import Segmenting, open_exported
+
+    student = open_exported(model_file)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "image.nii.gz")
+        write_volume(file, image)
+        segmented = Segmenting(student, Path(folder))(file)
+        return read_volume(segmented.mask).voxels, segmented.warning, student
 
 
 class WriteResultsOperator(Operator):

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from custom_components.foundation.errors import InputError
-from custom_components.foundation.nifti import is_nifti_name
-from student_runner.student import Student
+from custom_components.foundation.nifti import Volume, is_nifti_name
+from student_runner.student import Student, StudentMask
 
 try:
     from data_prep.dicom import SeriesChoice, pick_series, read_series
@@ -48,9 +48,7 @@ def segment_study(
     picked = pick_series(folder, choice)
     print(f"series {picked.name}")
     image = read_series(picked)
-    # Other programs segment the series from a NIfTI, whose header has single precision. So this program rounds alike.
-    image = dataclasses.replace(image, affine=image.affine.astype(np.float32).astype(np.float64))
-    segmented = student.segment(image)
+    segmented = segment_series(student, image)
     if segmented.warning:
         print(f"warning: {segmented.warning}", file=sys.stderr)
     from data_prep.dicom.result_files import write_results
@@ -58,3 +56,16 @@ def segment_study(
 
     algorithm = Algorithm(student.name, student.version)
     print(write_results(segmented.mask, picked, image, algorithm, psa_ng_per_ml, out))
+
+
+def segment_series(student: Student, image: Volume) -> StudentMask:
+    """Segment the volume of a DICOM series.
+
+    Other programs segment the series from a NIfTI, whose header has single precision. So this function rounds alike.
+
+    Args:
+        student: the opened student.
+        image: from ``read_series``.
+    """
+    affine = image.affine.astype(np.float32).astype(np.float64)
+    return student.segment(dataclasses.replace(image, affine=affine))

@@ -2,12 +2,15 @@
 
 import ast
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
+from old_builds import leave_old_build
 
 RUNNER = Path(__file__).parents[2] / "runner"
 PROJECT = tomllib.loads((RUNNER / "pyproject.toml").read_text())
@@ -69,6 +72,21 @@ import student_runner.studies
     assert done.stderr.strip().endswith(
         "a DICOM study needs the package pydicom; install the runner with its extra: pip install '.[dicom]'"
     )
+
+
+def test_nothing_of_an_earlier_build_is_in_a_wheel(repository, tmp_path):
+    for folder in ("runner", "custom_components", "data_prep"):
+        shutil.copytree(repository / folder, tmp_path / folder, ignore=shutil.ignore_patterns("build", "*.egg-info"))
+    leave_old_build(tmp_path / "runner")
+    command = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, tmp_path / "runner"]
+    subprocess.run([sys.executable, "-m", "pip", *command], check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        modules = {name for name in archive.namelist() if name.endswith(".py") and "__init__" not in name}
+    own = {
+        f"student_runner/{file.name}" for file in (RUNNER / "student_runner").glob("*.py") if file.stem != "__init__"
+    }
+    assert modules == own | {f"{module.replace('.', '/')}.py" for module in SHARED}
 
 
 def test_the_versions_are_those_that_the_project_is_tested_with(repository):

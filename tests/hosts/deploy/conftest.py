@@ -16,8 +16,11 @@ from dicom_studies import save, series_datasets
 from monai.bundle import ckpt_export
 from shipped_bundles import give_random_weights
 
-from custom_components.bundle import read_bundle
+from custom_components.bundle import copy_bundle, read_bundle
+from custom_components.bundle.student_file import write_student
+from custom_components.export import export_onnx
 from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import write_json
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -50,6 +53,20 @@ def bundle(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def model(bundle) -> Path:
     return bundle / "models/model.ts"
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory) -> Path:
+    """A copy of ESPNet's bundle with untrained weights and its ``models/student.onnx``."""
+    folder = tmp_path_factory.mktemp("exported") / "espnet"
+    copy_bundle("espnet", folder)
+    bundle = read_bundle(str(folder))
+    give_random_weights(bundle)
+    write_json(bundle.provenance_file, {"trained": "never"})
+    network = folder / "models/model.onnx"
+    export_onnx(bundle, network)
+    write_student(bundle, network, folder / "models/student.onnx")
+    return folder
 
 
 @pytest.fixture

@@ -9,12 +9,15 @@ from conftest import REPOSITORY
 from dicom_studies import SAGITTAL, save, series_datasets
 
 
-@pytest.fixture(scope="module")
-def packaged(bundle, tmp_path_factory):
+@pytest.fixture(scope="module", params=["model.ts", "student.onnx"])
+def packaged(request, bundle, exported, tmp_path_factory):
     """The folder that ``make deploy-app`` writes for ``monai-deploy package``."""
+    if request.param == "student.onnx":
+        bundle = exported
     folder = tmp_path_factory.mktemp("packaged")
     command = ["make", "--silent", "deploy-app", f"BUNDLE={bundle}", f"OUT={folder}"]
     subprocess.run(command, cwd=REPOSITORY, check=True)
+    assert [path.name for path in (folder / "models/model").iterdir()] == [request.param]
     return folder
 
 
