@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from custom_components.foundation.errors import InputError
-from custom_components.foundation.nifti import is_nifti_name
-from student_runner.student import Student
+from custom_components.foundation.nifti import Volume, is_nifti_name
+from student_runner.student import Student, StudentMask
 
 try:
-    from data_prep.dicom import SeriesChoice, pick_series, read_series
+    from data_prep.dicom import Series, SeriesChoice, pick_series, read_series
 except ModuleNotFoundError as error:
     package = (error.name or "").partition(".")[0]
     raise InputError(
@@ -47,10 +47,7 @@ def segment_study(
         psa_ng_per_ml = read_psa(psa, "--psa ")
     picked = pick_series(folder, choice)
     print(f"series {picked.name}")
-    image = read_series(picked)
-    # Other programs segment the series from a NIfTI, whose header has single precision. So this program rounds alike.
-    image = dataclasses.replace(image, affine=image.affine.astype(np.float32).astype(np.float64))
-    segmented = student.segment(image)
+    image, segmented = segment_series(student, picked)
     if segmented.warning:
         print(f"warning: {segmented.warning}", file=sys.stderr)
     from data_prep.dicom.result_files import write_results
@@ -58,3 +55,15 @@ def segment_study(
 
     algorithm = Algorithm(student.name, student.version)
     print(write_results(segmented.mask, picked, image, algorithm, psa_ng_per_ml, out))
+
+
+def segment_series(student: Student, series: Series) -> tuple[Volume, StudentMask]:
+    """Read a series and segment it.
+
+    Raises:
+        InputError: if the slices are not an even stack, or a file cannot be decoded.
+    """
+    image = read_series(series)
+    # Other programs segment the series from a NIfTI, whose header has single precision. So this program rounds alike.
+    image = dataclasses.replace(image, affine=image.affine.astype(np.float32).astype(np.float64))
+    return image, student.segment(image)

@@ -1,0 +1,135 @@
+"""Segments one study after the other, each in a process of its own, so that no study can end the node."""
+
+import logging
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json, write_json
+from student_runner.node.answering import OUTCOME, REFUSED, Job
+from student_runner.node.config import Config
+from student_runner.node.queue import ATTEMPTS, FAILED, IMAGES, RESULTS, Queue
+
+log = logging.getLogger("segment-node")
+
+LONGEST_S = 900
+MOST_ATTEMPTS = 2
+COMMAND = (sys.executable, "-m", "student_runner.node.answering")
+
+
+class Worker:
+    """Takes waiting studies from the queue and puts them, with their results, to those that are sent.
+
+    Args:
+        config: the node's settings.
+        queue: the studies.
+        key: the file of the node's key.
+    """
+
+    def __init__(self, config: Config, queue: Queue, key: Path) -> None:
+        self._config, self._queue, self._key = config, queue, key
+        self._process: subprocess.Popen | None = None
+        self._stopped = threading.Event()
+        self.seconds_sum, self.runs = 0.0, 0
+
+    def check(self) -> None:
+        """Open the student once, so that a wrong file ends the node before it listens.
+
+        Raises:
+            InputError: if the student cannot be opened.
+        """
+        code, said = self._run(self._job(images="", out=""))
+        if code != 0:
+            raise InputError(said or "the student cannot be opened; its process was ended by the system")
+
+    def run(self, tick_s: float) -> None:
+        """Work until :meth:`stop` is called."""
+        while not self._stopped.is_set():
+            folder = self._queue.claim()
+            if folder is None:
+                self._stopped.wait(tick_s)
+            else:
+                self._answer(folder)
+
+    def stop(self) -> None:
+        """End the work; a study that is being segmented goes back to waiting."""
+        self._stopped.set()
+        process = self._process
+        if process is not None:
+            process.kill()
+
+    def _answer(self, folder: Path) -> None:
+        start = time.monotonic()
+        partial = folder / f"{RESULTS}.part"
+        attempts = folder / ATTEMPTS
+        failures = read_json(attempts)["failures"] if attempts.exists() else 0
+        reasons = (("damaged", any(folder.glob(f"{FAILED}*"))), ("failed", failures >= MOST_ATTEMPTS))
+        refuse = next((reason for reason, holds in reasons if holds), None)
+        code, said = self._run(self._job(str(folder / IMAGES), str(partial), refuse, folder.name))
+        if self._stopped.is_set() and code != 0:
+            self._queue.give_back(folder)
+            return
+        if code != 0:
+            log.error("study=%s segmentation=failed attempt=%d detail=%r", folder.name, failures + 1, said)
+            if failures < MOST_ATTEMPTS:
+                write_json(attempts, {"failures": failures + 1})
+                self._queue.give_back(folder)
+                return
+            self._give_up(folder, partial)
+        self.seconds_sum, self.runs = self.seconds_sum + time.monotonic() - start, self.runs + 1
+        outcome = read_json(partial / OUTCOME)
+        write_json(partial / OUTCOME, {**outcome, "seconds": round(time.monotonic() - start, 1)})
+        partial.rename(folder / RESULTS)
+        self._queue.to_sending(folder)
+
+    def _give_up(self, folder: Path, partial: Path) -> None:
+        """The outcome of a study of which not even a refusal could be written."""
+        images = sorted(path.name for path in (folder / IMAGES).iterdir())
+        outcome = {
+            "answer": REFUSED,
+            "reason": "failed",
+            "images": images,
+            "series": [],
+            "fitting": [],
+            "documents": {},
+        }
+        for path in partial.glob("*") if partial.exists() else ():
+            path.unlink()
+        write_json(partial / OUTCOME, outcome)
+
+    def _job(self, images: str, out: str, refuse: str | None = None, study: str = "") -> Job:
+        wanted = self._config.study
+        record = self._queue.record_file(study) if study else None
+        return Job(
+            student=str(self._config.student),
+            images=images,
+            out=out,
+            key=str(self._key),
+            record=str(record) if record and record.exists() else None,
+            series=wanted.series,
+            tie=wanted.tie,
+            picture=wanted.picture,
+            report_refusals=wanted.report_refusals,
+            refuse=refuse,
+        )
+
+    def _run(self, job: Job) -> tuple[int, str]:
+        """The exit code of a job's process, and the last line of its stderr."""
+        pipes: dict[str, int] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+        with subprocess.Popen(COMMAND, text=True, errors="replace", **pipes) as process:
+            self._process = process
+            try:
+                _, said = process.communicate(job.as_json(), timeout=LONGEST_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                return -signal.SIGKILL, f"took more than {LONGEST_S} s"
+            except BrokenPipeError:
+                said = ""
+            finally:
+                self._process = None
+        lines = said.strip().splitlines()
+        return process.returncode, lines[-1] if lines else f"exit code {process.returncode}"
