@@ -1,10 +1,30 @@
 # The hosts that use the bundles, each in an environment of its own. The Makefile above includes this file.
-.PHONY: test-hosts test-runner label label-given test-label deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
+.PHONY: test-hosts test-runner node node-config-given test-node label label-given test-label deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
 
-test-hosts: test-label test-deploy test-flare test-runner  ## run the tests of the hosts, each in its own environment
+test-hosts: test-label test-deploy test-flare test-runner test-node  ## run the tests of the hosts, each in its own environment
 
 test-runner: $(READY)  ## the tests of the runner, installed into a new environment (1 minute)
 	OMP_NUM_THREADS=1 $(PY) -m pytest --confcutdir=tests/hosts/runner tests/hosts/runner
+
+# ---- The DICOM node of the runner
+
+NODE_VENV := .venv-node
+NODE_READY := $(NODE_VENV)/ready
+
+# make node CONFIG=node.yaml
+node: node-config-given $(NODE_READY)  ## receive studies by DICOM, segment them and store the results in a PACS
+	@exec $(NODE_VENV)/bin/segment-node "$$CONFIG"
+
+$(NODE_READY): runner/pyproject.toml
+	$(PYTHON) -m venv $(NODE_VENV)
+	$(NODE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable './runner[node]'
+	@touch $@
+
+node-config-given:
+	@test -n "$$CONFIG" || { echo 'error: give the settings, CONFIG=node.yaml (docs/how-to/node.md)' >&2; exit 1; }
+
+test-node: $(READY)  ## the tests of the DICOM node, with dcmtk and Orthanc: kill -9, full disk, load (6 minutes)
+	OMP_NUM_THREADS=1 $(PY) -m pytest --confcutdir=tests/hosts/node tests/hosts/node
 
 # ---- MONAI Label
 

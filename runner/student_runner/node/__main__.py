@@ -15,12 +15,15 @@ import sys
 import threading
 import time
 import traceback
+import warnings
 from pathlib import Path
 
 from custom_components.foundation.errors import InputError, line_for
 from custom_components.foundation.terminal import show_any_text
 
 try:
+    import pydicom
+
     from custom_components.foundation.locks import locked
     from data_prep.dicom import SeriesChoice
     from student_runner.node.config import Config, read_config
@@ -52,6 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("config", type=Path, metavar="node.yaml", help="the settings of the node")
     options = parser.parse_args(arguments)
     _log_one_line_each()
+    _silence_libraries()
     try:
         config = read_config(options.config)
         SeriesChoice(config.study.series, config.study.tie, ("study.series", "study.tie"))
@@ -116,15 +120,25 @@ def _on_thread_error(error: threading.ExceptHookArgs) -> None:
 
 
 def _log_one_line_each() -> None:
-    """Write the log to stdout, with the time in UTC. The libraries' own logs may name patients, so they are silent."""
+    """Write the log to stdout, with the time in UTC."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)sZ %(levelname)s %(message)s", "%Y-%m-%dT%H:%M:%S"))
     handler.formatter.converter = time.gmtime
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
+
+
+def _silence_libraries() -> None:
+    """Stop logs and warnings of libraries: they may name patients, and hospital files break many small rules.
+
+    This holds for all threads, while ``data_prep.dicom.headers.quietly`` is made for programs with one thread.
+    """
     for library in ("pynetdicom", "pydicom", "dicomweb_client", "urllib3"):
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
+    warnings.simplefilter("ignore")
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    pydicom.config.settings.writing_validation_mode = pydicom.config.IGNORE
 
 
 if __name__ == "__main__":

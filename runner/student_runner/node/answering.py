@@ -5,6 +5,7 @@ nothing of a study: after an unexpected error it prints the class of the error a
 """
 
 import ctypes
+import errno
 import json
 import os
 import shutil
@@ -45,6 +46,8 @@ REASONS = {
     "incomplete": "a part of the study was answered before and is removed here, send the whole study again",
     "failed": "the segmentation failed",
 }
+# The exit code if the disk is full.
+NO_ROOM_CODE = 3
 PR_SET_PDEATHSIG = 1
 KILLED_FIRST = "1000"
 
@@ -64,6 +67,7 @@ class Job:
         picture: whether the picture is wanted.
         report_refusals: whether a report is wanted if the study cannot be segmented.
         refuse: the reason to refuse the study without a look at it; None to segment it.
+        node: the number of the node's process.
     """
 
     student: str
@@ -76,6 +80,7 @@ class Job:
     picture: bool
     report_refusals: bool
     refuse: str | None
+    node: int
 
     def as_json(self) -> str:
         """The job as the process reads it."""
@@ -106,17 +111,21 @@ class Found:
 
 def main() -> int:
     """Do one job; the exit code is 0 if there is an outcome."""
-    # The node may be killed; then this process must not go on beside the process of the next node.
+    job = Job(**json.load(sys.stdin))
+    # If the node is killed, this process must end too: it would write into the folder that the next node works on.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != job.node:
+        return 1
     # If memory runs out, the system kills this process and not the node.
     Path("/proc/self/oom_score_adj").write_text(KILLED_FIRST)
-    job = Job(**json.load(sys.stdin))
     try:
         student = Student(Path(job.student))
         SeriesChoice(job.series, job.tie, ("study.series", "study.tie"))
         if job.images:
             _answer(job, student)
     except Exception as error:
+        if _is_no_room(error):
+            return NO_ROOM_CODE
         line = line_for(error)
         if line is not None and not job.images:
             print(line, file=sys.stderr)
@@ -126,6 +135,12 @@ def main() -> int:
             print(f"{type(error).__name__} at {places}", file=sys.stderr)
         return 1
     return 0
+
+
+def _is_no_room(error: BaseException | None) -> bool:
+    while error is not None and not (isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _answer(job: Job, student: Student) -> None:
@@ -202,10 +217,10 @@ def _segment(job: Job, student: Student, algorithm: Algorithm, series: Series, o
     except InputError as error:
         raise RefusedStudyError("damaged") from error
     if job.picture:
+        seg, source = pydicom.dcmread(out / SEG_FILE), read_dataset(series.files[0])
         with deriving_from(series):
-            pixels = np.asarray(Image.open(out / PICTURE_FILE))
-            seg, source = pydicom.dcmread(out / SEG_FILE), read_dataset(series.files[0])
-            prostate_picture(pixels, seg, source).save_as(out / PICTURE_FOR_PACS)
+            picture = prostate_picture(np.asarray(Image.open(out / PICTURE_FILE)), seg, source)
+        picture.save_as(out / PICTURE_FOR_PACS)
     (out / PICTURE_FILE).unlink()
 
 

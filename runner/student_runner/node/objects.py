@@ -4,6 +4,7 @@ import re
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -69,21 +70,25 @@ def check_object(dataset: bytes, meta: FileMetaDataset, most_bytes: int) -> Rece
     content = _start_of_file(meta, syntax) + dataset
     try:
         with quietly():
-            header = drop_blanks(pydicom.dcmread(BytesIO(content)))
-            kept = _is_kept(header)
-            if kept:
-                slices_of(header, "")
-                _check_pixels(header, syntax, most_bytes)
+            return _checked(content, syntax, most_bytes)
     except RefusedObjectError as error:
         raise RefusedObjectError(error.reason, _study_uid(dataset, syntax)) from error
     except InputError as error:
         raise RefusedObjectError(f"an image {error.what}", _study_uid(dataset, syntax)) from error
     except Exception as error:  # pydicom raises many kinds of error at broken bytes
         raise RefusedObjectError("the bytes of an object are damaged", _study_uid(dataset, syntax)) from error
+
+
+def _checked(content: bytes, syntax: UID, most_bytes: int) -> ReceivedObject:
+    header = drop_blanks(pydicom.dcmread(BytesIO(content)))
     study_uid = text(header, "StudyInstanceUID")
-    if kept and not (A_UID.fullmatch(study_uid) and A_UID.fullmatch(text(header, "SOPInstanceUID"))):
+    if not _is_kept(header):
+        return ReceivedObject(study_uid, None)
+    slices_of(header, Path("received"))
+    _check_pixels(header, syntax, most_bytes)
+    if not (A_UID.fullmatch(study_uid) and A_UID.fullmatch(text(header, "SOPInstanceUID"))):
         raise RefusedObjectError("a UID is none")
-    return ReceivedObject(study_uid, content if kept else None)
+    return ReceivedObject(study_uid, content)
 
 
 def _inflated(dataset: bytes, most_bytes: int) -> bytes:

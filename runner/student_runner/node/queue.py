@@ -32,6 +32,8 @@ IMAGES, RESULTS, RECORD, ATTEMPTS = "images", "results", "record.json", "attempt
 QUIET_TIMES_AFTER_A_BREAK = 10
 RECORD_DAYS = 90
 USAGE_IS_FRESH_S = 2
+# Results take less than half of the room of their images, also with a picture, and with tiny images.
+IMAGES_PER_RESULTS = 2
 BYTES_PER_MB, BYTES_PER_GB = 10**6, 10**9
 
 
@@ -71,7 +73,7 @@ class Queue:
         Raises:
             NoRoomError: if there is no room; nothing is kept then.
         """
-        if self.used() + len(content) > self._limit or self.free() - len(content) < self._least_free:
+        if not self._is_room_for(len(content)):
             raise NoRoomError
         partial = self._root / INCOMING / f"{image}-{threading.get_ident()}"
         try:
@@ -165,6 +167,9 @@ class Queue:
 
     def answer(self, folder: Path, record: dict) -> None:
         """Record that the study's results are stored, and remove its images, or keep them as the site says."""
+        if not self._study.keep_images_h:
+            # This comes first, since it makes room for the record. The results are enough to go on after a kill.
+            shutil.rmtree(folder / IMAGES, ignore_errors=True)
         answered = self._root / ANSWERED / folder.name
         answered.mkdir(mode=0o700, exist_ok=True)
         write_json(answered / RECORD, record)
@@ -219,7 +224,13 @@ class Queue:
 
     def is_full(self) -> bool:
         """Whether an association must be refused, since its images could not be kept."""
-        return self.used() + self._margin > self._limit or self.free() < self._least_free + self._margin
+        return not self._is_room_for(self._margin)
+
+    def _is_room_for(self, count: int) -> bool:
+        """Whether ``count`` more bytes of images leave enough room for the results, which free the images' room."""
+        images = self.used() + count
+        results = images // IMAGES_PER_RESULTS
+        return images + results <= self._limit and self.free() - count - results >= self._least_free
 
     def _move_images(self, source: Path, target: Path) -> None:
         if not target.exists():

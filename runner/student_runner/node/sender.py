@@ -16,6 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 from requests import RequestException
 
+from custom_components.foundation.errors import WriteError
 from custom_components.foundation.files import read_json
 from data_prep.dicom.headers import quietly
 from student_runner.node.answering import OUTCOME, UNCHANGED
@@ -71,8 +72,12 @@ class DicomArchive:
         peer = self._pacs
         association = ae.associate(peer.host, peer.port, ae_title=peer.ae_title, tls_args=self._tls)
         if not association.is_established:
-            reason = "it refuses the association" if association.is_rejected else "it is not reached"
-            raise NotStoredError(reason, is_reached=association.is_rejected)
+            reason, is_reached = "it is not reached", False
+            if association.is_rejected:
+                reason, is_reached = "it refuses the association", True
+            elif association.rejected_contexts:
+                reason, is_reached = "it takes none of the results' classes", True
+            raise NotStoredError(reason, is_reached)
         try:
             for document in documents:
                 try:
@@ -172,7 +177,11 @@ class Sender:
                 log.warning("study=%s stored=no reason=%r again_in_s=%g", folder.name, str(error), delay.seconds)
                 return error.is_reached
             self.pacs_is_up = True
-        self._finish(folder, outcome)
+        try:
+            self._finish(folder, outcome)
+        except (OSError, WriteError):
+            delay.lengthen()
+            log.warning("study=%s answer=postponed reason=no-room", folder.name)
         return True
 
     def _finish(self, folder: Path, outcome: dict) -> None:

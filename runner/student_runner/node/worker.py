@@ -1,6 +1,7 @@
 """Segments one study after the other, each in a process of its own, so that no study can end the node."""
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -8,9 +9,9 @@ import threading
 import time
 from pathlib import Path
 
-from custom_components.foundation.errors import InputError
+from custom_components.foundation.errors import InputError, WriteError
 from custom_components.foundation.files import read_json, write_json
-from student_runner.node.answering import OUTCOME, REFUSED, Job
+from student_runner.node.answering import NO_ROOM_CODE, OUTCOME, REFUSED, Job
 from student_runner.node.config import Config
 from student_runner.node.queue import ATTEMPTS, FAILED, IMAGES, RESULTS, Queue
 
@@ -18,6 +19,8 @@ log = logging.getLogger("segment-node")
 
 LONGEST_S = 900
 MOST_ATTEMPTS = 2
+# How long the work rests when the disk is full.
+PAUSE_S = 5
 COMMAND = (sys.executable, "-m", "student_runner.node.answering")
 
 
@@ -53,7 +56,12 @@ class Worker:
             if folder is None:
                 self._stopped.wait(tick_s)
             else:
-                self._answer(folder)
+                try:
+                    self._answer(folder)
+                except (OSError, WriteError):
+                    log.warning("study=%s segmentation=postponed reason=no-room", folder.name)
+                    self._queue.give_back(folder)
+                    self._stopped.wait(PAUSE_S)
 
     def stop(self) -> None:
         """End the work; a study that is being segmented goes back to waiting."""
@@ -73,6 +81,8 @@ class Worker:
         if self._stopped.is_set() and code != 0:
             self._queue.give_back(folder)
             return
+        if code == NO_ROOM_CODE:
+            raise OSError("no room for the results")
         if code != 0:
             log.error("study=%s segmentation=failed attempt=%d detail=%r", folder.name, failures + 1, said)
             if failures < MOST_ATTEMPTS:
@@ -115,6 +125,7 @@ class Worker:
             picture=wanted.picture,
             report_refusals=wanted.report_refusals,
             refuse=refuse,
+            node=os.getpid(),
         )
 
     def _run(self, job: Job) -> tuple[int, str]:
