@@ -9,15 +9,16 @@ test-runner: $(READY)  ## the tests of the runner, installed into a new environm
 # ---- The DICOM node of the runner
 
 NODE_VENV := .venv-node
+NODE_PY := $(NODE_VENV)/bin/python
 NODE_READY := $(NODE_VENV)/ready
 
 # make node CONFIG=node.yaml
 node: node-config-given $(NODE_READY)  ## receive studies by DICOM, segment them and store the results in a PACS
-	@exec $(NODE_VENV)/bin/segment-node "$$CONFIG"
+	@PYTHONPATH=.:runner exec $(NODE_PY) -m student_runner.node "$$CONFIG"
 
 $(NODE_READY): runner/pyproject.toml
 	$(PYTHON) -m venv $(NODE_VENV)
-	$(NODE_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable './runner[node]'
+	$(NODE_PY) -m pip install --quiet --disable-pip-version-check './runner[node]'
 	@touch $@
 
 node-config-given:

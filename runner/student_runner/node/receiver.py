@@ -1,7 +1,9 @@
 """The Storage SCP: receives images by C-STORE, answers C-ECHO, and puts each image into the queue before it says so."""
 
+import gc
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -27,6 +29,7 @@ NO_ROOM = (0x02, 0x03, 0x02)
 # A message is larger than its object, by the command and the headers of its fragments.
 MESSAGE_PER_OBJECT, MOST_COMMAND_BYTES = 1.1, 1_000_000
 LONGEST_HANDSHAKE_S = 5
+SECONDS_PER_COLLECTION = 10
 
 
 @dataclass
@@ -180,6 +183,8 @@ class _Server(ThreadedAssociationServer):
     """A server with a limit of connections, whose accepting thread waits for no peer."""
 
     daemon_threads = True
+    # Connections that nobody waits for must not keep a scanner's out.
+    request_queue_size = 128
 
     def __init__(self, *arguments: object, limits: Limits, **options: object) -> None:
         # One connection more than associations, so that a sender beyond the limit is told so by a rejection.
@@ -187,7 +192,14 @@ class _Server(ThreadedAssociationServer):
         self.idle_s = limits.idle_s
         self.most_message_bytes = int(MESSAGE_PER_OBJECT * limits.object_mb * BYTES_PER_MB) + MOST_COMMAND_BYTES
         self._starting, self._lock = 0, threading.Lock()
+        self._collected = time.monotonic()
         super().__init__(*arguments, request_handler=_Handler, **options)
+
+    def service_actions(self) -> None:
+        # pynetdicom does so for every 60th connection, which takes longer than the connections themselves.
+        if time.monotonic() - self._collected > SECONDS_PER_COLLECTION:
+            self._collected = time.monotonic()
+            gc.collect()
 
     def get_request(self) -> tuple:
         # The handshake of TLS is left to the connection's own thread.
