@@ -10,7 +10,8 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import ExplicitVRLittleEndian
 
 from data_prep.dicom.derived import add_missing
-from data_prep.dicom.results import RESEARCH_USE, Algorithm, identity, observer
+from data_prep.dicom.origin import RESEARCH_USE
+from data_prep.dicom.results import Algorithm, identity, observer
 
 
 def refusal_report(reason: str, images: Sequence[Dataset], algorithm: Algorithm) -> EnhancedSR:

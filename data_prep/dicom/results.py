@@ -33,11 +33,10 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
 from data_prep.dicom.derived import make_seg
+from data_prep.dicom.origin import MANUFACTURER, RESEARCH_USE
 from data_prep.dicom.series import Series
 
-MANUFACTURER = "Prostate distillation"
 DEVICE_SERIAL_NUMBER = "none"
-RESEARCH_USE = "Research use only, not for diagnosis"
 SERIES_DESCRIPTIONS = {
     "SEG": "Prostate segmentation, research use",
     "SR": "Prostate volume, research use",

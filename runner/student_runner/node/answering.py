@@ -13,7 +13,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,13 +29,12 @@ from data_prep.dicom.derived import deriving_from
 from data_prep.dicom.headers import quietly, read_dataset
 from data_prep.dicom.result_files import PICTURE_FILE, REPORT_FILE, SEG_FILE, write_results
 from data_prep.dicom.results import Algorithm
+from student_runner.node.job import NO_ROOM_CODE, OUTCOME, REFUSED, SEGMENTED, UNCHANGED, Job
 from student_runner.node.names import Names
 from student_runner.student import Student
 from student_runner.studies import segment_series
 
-OUTCOME = "outcome.json"
 PICTURE_FOR_PACS = "prostate_picture.dcm"
-SEGMENTED, REFUSED, UNCHANGED = "segmented", "refused", "unchanged"
 # The reasons of refusals: the word of the log and the metrics, and the sentence of the report.
 REASONS = {
     "no-axial-t2w": "the study has no axial T2w series",
@@ -46,45 +45,8 @@ REASONS = {
     "incomplete": "a part of the study was answered before and is removed here, send the whole study again",
     "failed": "the segmentation failed",
 }
-# The exit code if the disk is full.
-NO_ROOM_CODE = 3
 PR_SET_PDEATHSIG = 1
 KILLED_FIRST = "1000"
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the process has to do.
-
-    Attributes:
-        student: ``student.onnx``.
-        images: the folder of the study's images.
-        out: a folder that does not exist; the results are written there.
-        key: the file of the node's key.
-        record: the record of the study's former answer; None if there is none.
-        series: regular expression for the series, or None.
-        tie: the choice between several series, or None.
-        picture: whether the picture is wanted.
-        report_refusals: whether a report is wanted if the study cannot be segmented.
-        refuse: the reason to refuse the study without a look at it; None to segment it.
-        node: the number of the node's process.
-    """
-
-    student: str
-    images: str
-    out: str
-    key: str
-    record: str | None
-    series: str | None
-    tie: str | None
-    picture: bool
-    report_refusals: bool
-    refuse: str | None
-    node: int
-
-    def as_json(self) -> str:
-        """The job as the process reads it."""
-        return json.dumps(asdict(self))
 
 
 class RefusedStudyError(Exception):

@@ -13,7 +13,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 
 from custom_components.foundation.errors import InputError
 from data_prep.dicom.headers import quietly, slices_of
-from data_prep.dicom.results import MANUFACTURER
+from data_prep.dicom.origin import MANUFACTURER
 from data_prep.dicom.series import MASK_MODALITIES
 from data_prep.dicom.values import drop_blanks, number, text
 

@@ -17,11 +17,12 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from custom_components.foundation.files import read_json, write_json
 from student_runner.node.config import Config
+from student_runner.node.folders import file_sizes, move_files, rename_folder, sync_folder
 
 STATES = ("receiving", "waiting", "segmenting", "sending", "answered")
 RECEIVING, WAITING, SEGMENTING, SENDING, ANSWERED = STATES
@@ -143,9 +144,9 @@ class Queue:
                     continue
                 kept = self._root / ANSWERED / folder.name / IMAGES
                 if kept.exists():
-                    _move_files(kept, folder / IMAGES, replace=False)
+                    move_files(kept, folder / IMAGES, replace=False)
                 target = self._root / SEGMENTING / folder.name
-                _rename(folder, target)
+                rename_folder(folder, target)
                 return target
         return None
 
@@ -161,7 +162,7 @@ class Queue:
     def to_sending(self, folder: Path) -> None:
         """Move a study with complete results to sending."""
         sync_folder(folder)
-        _rename(folder, self._root / SENDING / folder.name)
+        rename_folder(folder, self._root / SENDING / folder.name)
 
     # ---- answering
 
@@ -177,7 +178,7 @@ class Queue:
         sync_folder(answered.parent)
         with self._lock:
             if self._study.keep_images_h:
-                _move_files(folder / IMAGES, answered / IMAGES, replace=True)
+                move_files(folder / IMAGES, answered / IMAGES, replace=True)
             shutil.rmtree(folder)
 
     def former_record(self, study: str) -> dict | None:
@@ -215,7 +216,7 @@ class Queue:
         """Bytes of all files of the queue."""
         if time.monotonic() - self._used_at > USAGE_IS_FRESH_S:
             self._used_at = time.monotonic()
-            self._used = sum(_sizes(self._root))
+            self._used = sum(file_sizes(self._root))
         return self._used
 
     def free(self) -> int:
@@ -234,45 +235,9 @@ class Queue:
 
     def _move_images(self, source: Path, target: Path) -> None:
         if not target.exists():
-            _rename(source, target)
+            rename_folder(source, target)
             return
-        _move_files(source / IMAGES, target / IMAGES, replace=True)
+        move_files(source / IMAGES, target / IMAGES, replace=True)
         for mark in source.glob(f"{FAILED}*"):
             os.replace(mark, target / mark.name)
         shutil.rmtree(source)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _rename(source: Path, target: Path) -> None:
-    os.rename(source, target)
-    sync_folder(target.parent)
-    sync_folder(source.parent)
-
-
-def _move_files(source: Path, target: Path, replace: bool) -> None:
-    target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for path in list(source.iterdir()) if source.exists() else ():
-        if replace or not (target / path.name).exists():
-            os.replace(path, target / path.name)
-    shutil.rmtree(source, ignore_errors=True)
-    sync_folder(target)
-
-
-def _sizes(folder: Path) -> Iterator[int]:
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    yield from _sizes(Path(entry.path))
-                else:
-                    yield entry.stat(follow_symlinks=False).st_size
-    except FileNotFoundError:
-        return

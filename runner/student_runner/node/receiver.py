@@ -1,10 +1,7 @@
 """The Storage SCP: receives images by C-STORE, answers C-ECHO, and puts each image into the queue before it says so."""
 
-import gc
 import logging
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pydicom.pixels import get_decoder
@@ -12,10 +9,10 @@ from pydicom.uid import UID, AllTransferSyntaxes
 from pynetdicom import AE, AllStoragePresentationContexts, evt
 from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
-from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from custom_components.foundation.errors import InputError
-from student_runner.node.config import Config, Limits
+from student_runner.node.config import Config
+from student_runner.node.connections import BoundedServer
 from student_runner.node.names import Names
 from student_runner.node.objects import RefusedObjectError, check_object
 from student_runner.node.queue import BYTES_PER_MB, NoRoomError, Queue
@@ -26,10 +23,6 @@ log = logging.getLogger("segment-node")
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND = 0x0000, 0xA700, 0xC000
 # Rejections of an association (DICOM PS3.8, table 9-21): transient, by the provider, local limit exceeded.
 NO_ROOM = (0x02, 0x03, 0x02)
-# A message is larger than its object, by the command and the headers of its fragments.
-MESSAGE_PER_OBJECT, MOST_COMMAND_BYTES = 1.1, 1_000_000
-LONGEST_HANDSHAKE_S = 5
-SECONDS_PER_COLLECTION = 10
 
 
 @dataclass
@@ -82,7 +75,7 @@ class Receiver:
                 (listen.host, listen.port),
                 ssl_context=encryption,
                 evt_handlers=handlers,
-                server_class=_Server,
+                server_class=BoundedServer,
                 limits=limits,
             )
         except OSError as error:
@@ -112,10 +105,13 @@ class Receiver:
             return {study for transfer in self._transfers.values() for study in transfer.studies}
 
     def _on_request(self, event: evt.Event) -> None:
-        title = event.assoc.requestor.primitive.calling_ae_title
-        if title not in self._config.listen.allowed:
+        asked = event.assoc.requestor.primitive
+        if asked.calling_ae_title not in self._config.listen.allowed:
             self.refused_associations += 1
             log.warning("association=refused reason=unknown-ae")
+        elif asked.called_ae_title != self._config.listen.ae_title:
+            self.refused_associations += 1
+            log.warning("association=refused reason=other-ae-title")
         elif self._queue.is_full():
             self.refused_associations += 1
             log.warning("association=refused reason=no-room")
@@ -177,83 +173,3 @@ def readable_syntaxes() -> list[UID]:
         if is_readable:
             readable.append(syntax)
     return readable
-
-
-class _Server(ThreadedAssociationServer):
-    """A server with a limit of connections, whose accepting thread waits for no peer."""
-
-    daemon_threads = True
-    # Connections that nobody waits for must not keep a scanner's out.
-    request_queue_size = 128
-
-    def __init__(self, *arguments: object, limits: Limits, **options: object) -> None:
-        # One connection more than associations, so that a sender beyond the limit is told so by a rejection.
-        self._most_connections = limits.associations + 1
-        self.idle_s = limits.idle_s
-        self.most_message_bytes = int(MESSAGE_PER_OBJECT * limits.object_mb * BYTES_PER_MB) + MOST_COMMAND_BYTES
-        self._starting, self._lock = 0, threading.Lock()
-        self._collected = time.monotonic()
-        super().__init__(*arguments, request_handler=_Handler, **options)
-
-    def service_actions(self) -> None:
-        # pynetdicom does so for every 60th connection, which takes longer than the connections themselves.
-        if time.monotonic() - self._collected > SECONDS_PER_COLLECTION:
-            self._collected = time.monotonic()
-            gc.collect()
-
-    def get_request(self) -> tuple:
-        # The handshake of TLS is left to the connection's own thread.
-        return self.socket.accept()
-
-    def verify_request(self, request: object, client_address: object) -> bool:
-        with self._lock:
-            is_room = self._starting + len(self.active_associations) < self._most_connections
-            self._starting += is_room
-        return is_room
-
-    def process_request_thread(self, request: object, client_address: object) -> None:
-        try:
-            request.settimeout(LONGEST_HANDSHAKE_S)
-            if self.ssl_context:
-                request = self.ssl_context.wrap_socket(request, server_side=True)
-            request.settimeout(self.idle_s)
-            super().process_request_thread(request, client_address)
-        except OSError:
-            self.shutdown_request(request)
-        finally:
-            with self._lock:
-                self._starting -= 1
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        log.warning("connection=failed")
-
-
-class _Handler(RequestHandler):
-    """Gives each association a limit for the size of a message."""
-
-    def _create_association(self) -> Association:
-        association = super()._create_association()
-        association.daemon = association.dul.daemon = (
-            True  # a peer that says nothing cannot hold up the end of the node
-        )
-        connection = association.dul.socket
-        connection.recv = _BoundedReading(connection.recv, self.server.most_message_bytes)
-        return association
-
-
-class _BoundedReading:
-    """Reads from a connection, and breaks off when a message has too many bytes: pynetdicom keeps all in memory."""
-
-    def __init__(self, read: Callable[[int], bytearray], most_bytes: int) -> None:
-        self._read, self._most_bytes, self._received = read, most_bytes, 0
-
-    def __call__(self, count: int) -> bytearray:
-        self._received += count
-        if self._received > self._most_bytes:
-            log.warning("connection=broken-off reason=too-large")
-            raise OSError("a message is too large")
-        return self._read(count)
-
-    def begin_message(self) -> None:
-        """Begin to count again, since a message has been received as a whole."""
-        self._received = 0

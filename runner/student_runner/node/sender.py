@@ -19,8 +19,8 @@ from requests import RequestException
 from custom_components.foundation.errors import WriteError
 from custom_components.foundation.files import read_json
 from data_prep.dicom.headers import quietly
-from student_runner.node.answering import OUTCOME, UNCHANGED
 from student_runner.node.config import Config, Pacs
+from student_runner.node.job import OUTCOME, UNCHANGED
 from student_runner.node.queue import RESULTS, SENDING, Queue
 from student_runner.node.tls import client_context
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from custom_components.foundation.errors import InputError, WriteError
 from custom_components.foundation.files import read_json, write_json
-from student_runner.node.answering import NO_ROOM_CODE, OUTCOME, REFUSED, Job
 from student_runner.node.config import Config
+from student_runner.node.job import NO_ROOM_CODE, OUTCOME, REFUSED, Job
 from student_runner.node.queue import ATTEMPTS, FAILED, IMAGES, RESULTS, Queue
 
 log = logging.getLogger("segment-node")
@@ -78,7 +78,7 @@ class Worker:
         reasons = (("damaged", any(folder.glob(f"{FAILED}*"))), ("failed", failures >= MOST_ATTEMPTS))
         refuse = next((reason for reason, holds in reasons if holds), None)
         code, said = self._run(self._job(str(folder / IMAGES), str(partial), refuse, folder.name))
-        if self._stopped.is_set() and code != 0:
+        if code == -signal.SIGTERM or (code != 0 and self._stopped.is_set()):
             self._queue.give_back(folder)
             return
         if code == NO_ROOM_CODE:
@@ -131,7 +131,8 @@ class Worker:
     def _run(self, job: Job) -> tuple[int, str]:
         """The exit code of a job's process, and the last line of its stderr."""
         pipes: dict[str, int] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-        with subprocess.Popen(COMMAND, text=True, errors="replace", **pipes) as process:
+        # In a session of its own, so that Ctrl-C does not reach it.
+        with subprocess.Popen(COMMAND, text=True, errors="replace", start_new_session=True, **pipes) as process:
             self._process = process
             try:
                 _, said = process.communicate(job.as_json(), timeout=LONGEST_S)

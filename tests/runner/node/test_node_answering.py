@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from dicom_studies import CORONAL, series_datasets
 from student_runner.node import answering
-from student_runner.node.answering import Job
+from student_runner.node.job import Job
 from student_runner.node.names import Names
 from student_runner.node.sender import merged_record
 from student_runner.student import Student, StudentMask
