@@ -142,7 +142,7 @@ def _answer(job: Job, student: Student) -> None:
 
 def _find(job: Job, images: Path) -> Found:
     scan = scan_folder(images)
-    if scan.findings:
+    if scan.findings or scan.others:
         raise RefusedStudyError("damaged")
     series = [one for study in scan.studies for one in study.series]
     selection = select_series(series, SeriesChoice(job.series, job.tie))

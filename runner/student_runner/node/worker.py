@@ -52,16 +52,21 @@ class Worker:
     def run(self, tick_s: float) -> None:
         """Work until :meth:`stop` is called."""
         while not self._stopped.is_set():
-            folder = self._queue.claim()
-            if folder is None:
+            if not self._work():
                 self._stopped.wait(tick_s)
-            else:
-                try:
-                    self._answer(folder)
-                except (OSError, WriteError):
-                    log.warning("study=%s segmentation=postponed reason=no-room", folder.name)
-                    self._queue.give_back(folder)
-                    self._stopped.wait(PAUSE_S)
+
+    def _work(self) -> bool:
+        """Answer one study; False if none can be answered now."""
+        folder = self._queue.claim()
+        if folder is None:
+            return False
+        try:
+            self._answer(folder)
+        except (OSError, WriteError):
+            log.warning("study=%s segmentation=postponed reason=no-room", folder.name)
+            self._queue.give_back(folder)
+            self._stopped.wait(PAUSE_S)
+        return True
 
     def stop(self) -> None:
         """End the work; a study that is being segmented goes back to waiting."""
