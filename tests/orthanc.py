@@ -43,10 +43,12 @@ class Orthanc:
         ports = {"HttpPort": self.port, "DicomPort": self.dicom_port, "RemoteAccessAllowed": False}
         ports |= {"DicomAet": "ORTHANC", "DicomAlwaysAllowStore": True}
         web = {"Plugins": [str(PLUGIN)], "DicomWeb": {"Enable": True, "Root": "/dicom-web/"}}
-        self._config.write_text(json.dumps({**places, **ports, **web}))
+        self._settings = {**places, **ports, **web}
         self.start()
 
-    def start(self) -> None:
+    def start(self, **changes: object) -> None:
+        """Start with these settings changed, and wait until the server answers."""
+        self._config.write_text(json.dumps({**self._settings, **changes}))
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self._process = subprocess.Popen(["Orthanc", str(self._config)], **quiet)
         latest = time.monotonic() + LONGEST_START_S

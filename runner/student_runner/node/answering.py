@@ -4,6 +4,7 @@ The process reads one job (JSON) from stdin. It writes the results and ``outcome
 nothing of a study: after an unexpected error it prints the class of the error and the lines of the program only.
 """
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -79,7 +80,8 @@ def main() -> int:
     if os.getppid() != job.node:
         return 1
     # If memory runs out, the system kills this process and not the node.
-    Path("/proc/self/oom_score_adj").write_text(KILLED_FIRST)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(KILLED_FIRST)
     try:
         student = Student(Path(job.student))
         SeriesChoice(job.series, job.tie, ("study.series", "study.tie"))

@@ -76,6 +76,40 @@ def test_a_pacs_that_is_down(start_node, own_pacs, make_study, answers):
     assert node.metric("pacs_up") == 1
 
 
+def test_a_pacs_that_refuses(start_node, own_pacs, make_study, answers):
+    own_pacs.kill()
+    own_pacs.start(DicomAlwaysAllowStore=False)  # and the node is none of its modalities
+    node, study = start_node(own_pacs), make_study("a")
+    assert node.send(study) == 0
+    wait_until(lambda: node.said("stored=no"))
+    assert answers(own_pacs, study) == []
+    own_pacs.kill()
+    own_pacs.start()
+    wait_until(lambda: node.said("answer=segmented"))
+    assert answers(own_pacs, study) == ONCE
+
+
+@pytest.mark.parametrize(
+    ("compress", "propose"),
+    [
+        (["dcmconv", "+ti"], "-xi"), (["dcmconv", "+tb"], "-xb"), (["dcmconv", "+td"], "-xd"),
+        (["dcmcjpeg", "+e1"], "-xs"), (["dcmcrle"], "-xr"), (["dcmcjpls"], "-xt"),
+    ],
+)  # fmt: skip
+def test_transfer_syntaxes(start_node, pacs, make_study, answers, tmp_path, compress, propose):
+    """The masks are the same, whatever way the images came."""
+    study, results = make_study("a"), []
+    (tmp_path / "compressed").mkdir()
+    for path in study.iterdir():
+        subprocess.run([*compress, path, tmp_path / "compressed" / path.name], check=True, capture_output=True)
+    node = start_node(pacs)
+    for times, (folder, options) in enumerate(((study, []), (tmp_path / "compressed", [propose])), start=1):
+        assert node.send(folder, options=options) == 0
+        wait_until(lambda: node.said("answer=segmented images=12") == times)  # noqa: B023
+        results.append(answers(pacs, study))
+    assert results == [ONCE, ONCE]
+
+
 def test_the_same_study_sent_twice(start_node, pacs, make_study, answers):
     node, study = start_node(pacs), make_study("a")
     for times in (1, 2):
