@@ -26,7 +26,7 @@ try:
 
     from custom_components.foundation.locks import locked
     from data_prep.dicom import SeriesChoice
-    from student_runner.node.config import Config, read_config
+    from student_runner.node.config import NodeSettings, read_config
     from student_runner.node.metrics import Figures, serve_figures
     from student_runner.node.names import Names
     from student_runner.node.queue import Queue
@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _run(config: Config) -> None:
+def _run(config: NodeSettings) -> None:
     names = Names(config.state / "key")
     queue = Queue(config)
     receiver = Receiver(config, queue, names)

@@ -30,7 +30,7 @@ from data_prep.dicom.derived import deriving_from
 from data_prep.dicom.headers import quietly, read_dataset
 from data_prep.dicom.result_files import PICTURE_FILE, REPORT_FILE, SEG_FILE, write_results
 from data_prep.dicom.results import Algorithm
-from student_runner.node.job import NO_ROOM_CODE, OUTCOME, REFUSED, SEGMENTED, UNCHANGED, Job
+from student_runner.node.job import NO_ROOM_CODE, OUTCOME, REFUSED, SEGMENTED, UNCHANGED, AnsweringJob
 from student_runner.node.names import Names
 from student_runner.student import Student
 from student_runner.studies import segment_series
@@ -74,7 +74,7 @@ class Found:
 
 def main() -> int:
     """Do one job; the exit code is 0 if there is an outcome."""
-    job = Job(**json.load(sys.stdin))
+    job = AnsweringJob(**json.load(sys.stdin))
     # If the node is killed, this process must end too: it would write into the folder that the next node works on.
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != job.node:
@@ -107,7 +107,7 @@ def _is_no_room(error: BaseException | None) -> bool:
     return error is not None
 
 
-def _answer(job: Job, student: Student) -> None:
+def _answer(job: AnsweringJob, student: Student) -> None:
     out = Path(job.out)
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(mode=0o700)
@@ -142,7 +142,7 @@ def _answer(job: Job, student: Student) -> None:
         os.close(handle)
 
 
-def _find(job: Job, images: Path) -> Found:
+def _find(job: AnsweringJob, images: Path) -> Found:
     scan = scan_folder(images)
     if scan.findings or scan.others:
         raise RefusedStudyError("damaged")
@@ -170,7 +170,7 @@ def _pick(found: Found, record: dict | None, here: set[str]) -> Series:
     return found.picked
 
 
-def _segment(job: Job, student: Student, algorithm: Algorithm, series: Series, out: Path) -> None:
+def _segment(job: AnsweringJob, student: Student, algorithm: Algorithm, series: Series, out: Path) -> None:
     try:
         image, segmented = segment_series(student, series)
         if not segmented.mask.any():

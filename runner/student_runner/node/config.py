@@ -22,7 +22,7 @@ def _number(default: float, least: float, most: float = math.inf) -> Any:
 
 
 @dataclass(frozen=True)
-class Tls:
+class TlsSettings:
     """Encryption of a connection.
 
     Attributes:
@@ -37,29 +37,29 @@ class Tls:
 
 
 @dataclass(frozen=True)
-class Listen:
+class ListenSettings:
     """Where the node receives images, and from whom."""
 
     ae_title: str
     allowed: tuple[str, ...]
     host: str = "127.0.0.1"
     port: int = _number(11112, 1, 65535)
-    tls: Tls | None = None
+    tls: TlsSettings | None = None
 
 
 @dataclass(frozen=True)
-class Pacs:
+class PacsSettings:
     """Where the results go: to a DICOM peer by C-STORE, or to a DICOMweb server by STOW-RS."""
 
     ae_title: str | None = None
     host: str | None = None
     port: int = _number(104, 1, 65535)
     url: str | None = None
-    tls: Tls | None = None
+    tls: TlsSettings | None = None
 
 
 @dataclass(frozen=True)
-class Study:
+class StudySettings:
     """How studies are treated.
 
     Attributes:
@@ -80,7 +80,7 @@ class Study:
 
 
 @dataclass(frozen=True)
-class Limits:
+class LimitSettings:
     """Limits that keep a faulty peer, or a lot of work, from filling memory and disk."""
 
     object_mb: float = _number(256, 0.01, 4000)
@@ -91,26 +91,26 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Metrics:
+class MetricsSettings:
     """The port for health and metrics, on 127.0.0.1."""
 
     port: int = _number(9112, 1, 65535)
 
 
 @dataclass(frozen=True)
-class Config:
+class NodeSettings:
     """All settings of a node."""
 
     student: Path
     state: Path
-    listen: Listen
-    pacs: Pacs
-    study: Study = field(default_factory=Study)
-    limits: Limits = field(default_factory=Limits)
-    metrics: Metrics = field(default_factory=Metrics)
+    listen: ListenSettings
+    pacs: PacsSettings
+    study: StudySettings = field(default_factory=StudySettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
 
 
-def read_config(file: Path) -> Config:
+def read_config(file: Path) -> NodeSettings:
     """Read the settings. A path that is not absolute starts at the file's folder.
 
     Raises:
@@ -125,7 +125,7 @@ def read_config(file: Path) -> Config:
         place = f"line {mark.line + 1}" if mark else "no text"
         raise InputError("is no YAML", file, "mend it", place) from error
     try:
-        config = _read(Config, content, "", file.parent)
+        config = _read(NodeSettings, content, "", file.parent)
         _check(config)
     except InputError as error:
         raise error.at(file) from error
@@ -173,7 +173,7 @@ def _value(one: dataclasses.Field, hint: Any, said: object, place: str, folder: 
     return said
 
 
-def _check(config: Config) -> None:
+def _check(config: NodeSettings) -> None:
     """Refuse values that do not fit together."""
     titles = {"listen.ae_title": config.listen.ae_title, "pacs.ae_title": config.pacs.ae_title}
     titles |= {f"listen.allowed {title!r}": title for title in config.listen.allowed}

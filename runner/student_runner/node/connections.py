@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pynetdicom.association import Association
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
-from student_runner.node.config import Limits
+from student_runner.node.config import LimitSettings
 from student_runner.node.queue import BYTES_PER_MB
 
 log = logging.getLogger("segment-node")
@@ -27,7 +27,7 @@ class BoundedServer(ThreadedAssociationServer):
     # Connections that nobody waits for must not keep a scanner's out.
     request_queue_size = 128
 
-    def __init__(self, *arguments: object, limits: Limits, **options: object) -> None:
+    def __init__(self, *arguments: object, limits: LimitSettings, **options: object) -> None:
         # One connection more than associations, so that a sender beyond the limit is told so by a rejection.
         self._most_connections = limits.associations + 1
         self.idle_s = limits.idle_s

@@ -10,7 +10,7 @@ NO_ROOM_CODE = 3
 
 
 @dataclass(frozen=True)
-class Job:
+class AnsweringJob:
     """What the process has to do.
 
     Attributes:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from custom_components.foundation.files import read_json, write_json
-from student_runner.node.config import Config
+from student_runner.node.config import NodeSettings
 from student_runner.node.folders import file_sizes, move_files, rename_folder, sync_folder
 
 STATES = ("receiving", "waiting", "segmenting", "sending", "answered")
@@ -49,7 +49,7 @@ class Queue:
         config: the node's settings.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: NodeSettings) -> None:
         self._root, self._study = config.state, config.study
         self._limit = int(config.limits.queue_gb * BYTES_PER_GB)
         self._least_free = int(config.limits.free_gb * BYTES_PER_GB)

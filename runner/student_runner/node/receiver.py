@@ -11,7 +11,7 @@ from pynetdicom.association import Association
 from pynetdicom.sop_class import Verification
 
 from custom_components.foundation.errors import InputError
-from student_runner.node.config import Config
+from student_runner.node.config import NodeSettings
 from student_runner.node.connections import BoundedServer
 from student_runner.node.names import Names
 from student_runner.node.objects import RefusedObjectError, check_object
@@ -42,7 +42,7 @@ class Receiver:
         names: the names of studies and images.
     """
 
-    def __init__(self, config: Config, queue: Queue, names: Names) -> None:
+    def __init__(self, config: NodeSettings, queue: Queue, names: Names) -> None:
         self._config, self._queue, self._names = config, queue, names
         self._most_bytes = int(config.limits.object_mb * BYTES_PER_MB)
         self._transfers: dict[Association, Transfer] = {}

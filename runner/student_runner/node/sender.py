@@ -19,7 +19,7 @@ from requests import RequestException
 from custom_components.foundation.errors import WriteError
 from custom_components.foundation.files import read_json
 from data_prep.dicom.headers import quietly
-from student_runner.node.config import Config, Pacs
+from student_runner.node.config import NodeSettings, PacsSettings
 from student_runner.node.job import OUTCOME, UNCHANGED
 from student_runner.node.queue import RESULTS, SENDING, Queue
 from student_runner.node.tls import client_context
@@ -59,7 +59,7 @@ class Archive(Protocol):
 class DicomArchive:
     """A PACS that takes C-STORE."""
 
-    def __init__(self, pacs: Pacs, own_title: str) -> None:
+    def __init__(self, pacs: PacsSettings, own_title: str) -> None:
         self._pacs, self._own_title = pacs, own_title
         self._tls = (client_context(pacs.tls), pacs.host) if pacs.tls else None
 
@@ -96,7 +96,7 @@ class DicomArchive:
 class WebArchive:
     """A PACS that takes STOW-RS; user and password come from ``~/.netrc``."""
 
-    def __init__(self, pacs: Pacs) -> None:
+    def __init__(self, pacs: PacsSettings) -> None:
         session = requests.Session()
         if pacs.tls:
             session.verify = str(pacs.tls.ca) if pacs.tls.ca else True
@@ -139,7 +139,7 @@ class Sender:
         queue: the studies.
     """
 
-    def __init__(self, config: Config, queue: Queue) -> None:
+    def __init__(self, config: NodeSettings, queue: Queue) -> None:
         pacs = config.pacs
         self._archive: Archive = WebArchive(pacs) if pacs.url else DicomArchive(pacs, config.listen.ae_title)
         self._queue = queue

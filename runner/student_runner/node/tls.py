@@ -3,10 +3,10 @@
 import ssl
 
 from custom_components.foundation.errors import InputError
-from student_runner.node.config import Tls
+from student_runner.node.config import TlsSettings
 
 
-def server_context(tls: Tls) -> ssl.SSLContext:
+def server_context(tls: TlsSettings) -> ssl.SSLContext:
     """The encryption of the server's side. With a ``ca``, a peer must show a certificate that it signed.
 
     Raises:
@@ -19,7 +19,7 @@ def server_context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
-def client_context(tls: Tls) -> ssl.SSLContext:
+def client_context(tls: TlsSettings) -> ssl.SSLContext:
     """The encryption of the client's side.
 
     Raises:
@@ -30,7 +30,7 @@ def client_context(tls: Tls) -> ssl.SSLContext:
     return context
 
 
-def _load(context: ssl.SSLContext, tls: Tls) -> None:
+def _load(context: ssl.SSLContext, tls: TlsSettings) -> None:
     try:
         if tls.certificate:
             context.load_cert_chain(tls.certificate, tls.key)

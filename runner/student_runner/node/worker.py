@@ -11,8 +11,8 @@ from pathlib import Path
 
 from custom_components.foundation.errors import InputError, WriteError
 from custom_components.foundation.files import read_json, write_json
-from student_runner.node.config import Config
-from student_runner.node.job import NO_ROOM_CODE, OUTCOME, REFUSED, Job
+from student_runner.node.config import NodeSettings
+from student_runner.node.job import NO_ROOM_CODE, OUTCOME, REFUSED, AnsweringJob
 from student_runner.node.queue import ATTEMPTS, FAILED, IMAGES, RESULTS, Queue
 
 log = logging.getLogger("segment-node")
@@ -33,7 +33,7 @@ class Worker:
         key: the file of the node's key.
     """
 
-    def __init__(self, config: Config, queue: Queue, key: Path) -> None:
+    def __init__(self, config: NodeSettings, queue: Queue, key: Path) -> None:
         self._config, self._queue, self._key = config, queue, key
         self._process: subprocess.Popen | None = None
         self._stopped = threading.Event()
@@ -116,10 +116,10 @@ class Worker:
             path.unlink()
         write_json(partial / OUTCOME, outcome)
 
-    def _job(self, images: str, out: str, refuse: str | None = None, study: str = "") -> Job:
+    def _job(self, images: str, out: str, refuse: str | None = None, study: str = "") -> AnsweringJob:
         wanted = self._config.study
         record = self._queue.record_file(study) if study else None
-        return Job(
+        return AnsweringJob(
             student=str(self._config.student),
             images=images,
             out=out,
@@ -133,7 +133,7 @@ class Worker:
             node=os.getpid(),
         )
 
-    def _run(self, job: Job) -> tuple[int, str]:
+    def _run(self, job: AnsweringJob) -> tuple[int, str]:
         """The exit code of a job's process, and the last line of its stderr."""
         pipes: dict[str, int] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
         # In a session of its own, so that Ctrl-C does not reach it.

@@ -11,7 +11,7 @@ import pydicom
 import pytest
 from dicom_studies import CORONAL, series_datasets
 from student_runner.node import answering
-from student_runner.node.job import Job
+from student_runner.node.job import AnsweringJob
 from student_runner.node.names import Names
 from student_runner.node.sender import merged_record
 from student_runner.student import Student, StudentMask
@@ -46,7 +46,9 @@ def answer(tmp_path, student_files):
             file.write_text(json.dumps(record))
         defaults = {"series": None, "tie": None, "picture": False, "report_refusals": False, "refuse": None, "node": 0}
         places = {"images": str(folder), "out": str(tmp_path / "results"), "key": str(tmp_path / "key")}
-        job = Job(student_files[seen], record=str(file) if record else None, **places, **{**defaults, **wishes})
+        job = AnsweringJob(
+            student_files[seen], record=str(file) if record else None, **places, **{**defaults, **wishes}
+        )
         answering._answer(job, Student(student_files[seen]))
         outcome = json.loads((tmp_path / "results" / "outcome.json").read_text())
         assert sorted(outcome["documents"]) == sorted(path.name for path in (tmp_path / "results").glob("*.dcm"))

@@ -3,7 +3,7 @@
 import pytest
 import yaml
 from student_runner.node.__main__ import main
-from student_runner.node.config import Limits, Study, read_config
+from student_runner.node.config import LimitSettings, StudySettings, read_config
 
 from custom_components.foundation.errors import InputError
 
@@ -42,7 +42,7 @@ def test_defaults_and_paths(write, tmp_path):
     assert str(config.state) == "/var/lib/node"
     assert (config.listen.host, config.listen.port, config.listen.allowed) == ("127.0.0.1", 11112, ("SCANNER",))
     assert (config.pacs.port, config.pacs.url) == (104, None)
-    assert (config.study, config.limits) == (Study(), Limits())
+    assert (config.study, config.limits) == (StudySettings(), LimitSettings())
     assert read_config(write({"study": {"quiet_s": 5}})).study.quiet_s == 5
 
 

@@ -4,7 +4,7 @@ import os
 import time
 
 import pytest
-from student_runner.node.config import Limits, Study
+from student_runner.node.config import LimitSettings, StudySettings
 from student_runner.node.queue import NoRoomError
 
 QUIET_S = 0.1
@@ -110,7 +110,7 @@ def test_the_images_are_removed_with_the_answer(open_queue):
 
 
 def test_kept_images_join_the_later_ones(open_queue):
-    queue = open_queue(Study(quiet_s=QUIET_S, keep_images_h=1))
+    queue = open_queue(StudySettings(quiet_s=QUIET_S, keep_images_h=1))
     complete(queue, "s", "a", "b")
     answered(queue)
     queue.prune()
@@ -120,7 +120,7 @@ def test_kept_images_join_the_later_ones(open_queue):
 
 
 def test_kept_images_go_when_their_time_is_over_or_the_room_is_short(open_queue):
-    queue = open_queue(Study(quiet_s=QUIET_S, keep_images_h=1))
+    queue = open_queue(StudySettings(quiet_s=QUIET_S, keep_images_h=1))
     for study in ("old", "new"):
         complete(queue, study, "a")
         answered(queue)
@@ -129,7 +129,9 @@ def test_kept_images_go_when_their_time_is_over_or_the_room_is_short(open_queue)
     queue.prune()
     kept = sorted(path.parent.name for path in (queue._root / "answered").glob("*/images"))
     assert kept == ["new"]
-    small = open_queue(Study(quiet_s=QUIET_S, keep_images_h=1), Limits(object_mb=0.01, queue_gb=1e-8, free_gb=0))
+    small = open_queue(
+        StudySettings(quiet_s=QUIET_S, keep_images_h=1), LimitSettings(object_mb=0.01, queue_gb=1e-8, free_gb=0)
+    )
     small.prune()
     assert list((queue._root / "answered").glob("*/images")) == []
     assert len(list((queue._root / "answered").glob("*/record.json"))) == 2
@@ -159,7 +161,7 @@ def test_a_restart_goes_on_in_every_state(open_queue):
 
 
 def test_no_room(open_queue):
-    queue = open_queue(limits=Limits(object_mb=0.01, queue_gb=1.5e-6, free_gb=0))
+    queue = open_queue(limits=LimitSettings(object_mb=0.01, queue_gb=1.5e-6, free_gb=0))
     queue.add("s", "a", bytes(600))
     assert not queue.is_full()
     with pytest.raises(NoRoomError):
@@ -167,7 +169,7 @@ def test_no_room(open_queue):
     assert list(files_of(queue._root)) == ["receiving/s/images/a"]
     queue.add("s", "c", bytes(350))
     assert queue.is_full()
-    full_disk = open_queue(limits=Limits(free_gb=1e6))
+    full_disk = open_queue(limits=LimitSettings(free_gb=1e6))
     assert full_disk.is_full()
     with pytest.raises(NoRoomError):
         full_disk.add("s", "b", b"1")

@@ -8,7 +8,7 @@ from dicom_studies import gland, segmentation, series_datasets
 from orthanc import free_port
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import SegmentationStorage
-from student_runner.node.config import Config, Limits, Listen, Pacs, Study
+from student_runner.node.config import LimitSettings, ListenSettings, NodeSettings, PacsSettings, StudySettings
 from student_runner.node.queue import Queue
 from student_runner.node.sender import DicomArchive, NotStoredError, Sender
 
@@ -54,14 +54,14 @@ def document():
 @pytest.mark.parametrize("status", [0x0000, 0x0111, 0xB000])
 def test_statuses_that_mean_stored(pacs, document, status):
     pacs.statuses = [status]
-    DicomArchive(Pacs("PACS", "127.0.0.1", pacs.port), "NODE").store([document])
+    DicomArchive(PacsSettings("PACS", "127.0.0.1", pacs.port), "NODE").store([document])
     assert pacs.stored == [document.SOPInstanceUID]
 
 
 @pytest.mark.parametrize(("status", "line"), [(0xA700, "0xA700"), (0xC000, "0xC000"), (0x0122, "0x0122")])
 def test_statuses_that_mean_refused(pacs, document, status, line):
     pacs.statuses = [status]
-    archive = DicomArchive(Pacs("PACS", "127.0.0.1", pacs.port), "NODE")
+    archive = DicomArchive(PacsSettings("PACS", "127.0.0.1", pacs.port), "NODE")
     with pytest.raises(NotStoredError, match=rf"\Ait refused with status {line}\Z") as caught:
         archive.store([document])
     assert caught.value.is_reached
@@ -69,22 +69,22 @@ def test_statuses_that_mean_refused(pacs, document, status, line):
 
 def test_other_failures(pacs, document):
     with pytest.raises(NotStoredError, match=r"\Ait refuses the association\Z") as caught:
-        DicomArchive(Pacs("OTHER", "127.0.0.1", pacs.port), "NODE").store([document])
+        DicomArchive(PacsSettings("OTHER", "127.0.0.1", pacs.port), "NODE").store([document])
     assert caught.value.is_reached
     with pytest.raises(NotStoredError, match=r"\Ait is not reached\Z") as caught:
-        DicomArchive(Pacs("PACS", "127.0.0.1", free_port()), "NODE").store([document])
+        DicomArchive(PacsSettings("PACS", "127.0.0.1", free_port()), "NODE").store([document])
     assert not caught.value.is_reached
     (image, *_) = series_datasets()
     with pytest.raises(NotStoredError, match=r"\Ait takes none of the results' classes\Z"):
-        DicomArchive(Pacs("PACS", "127.0.0.1", pacs.port), "NODE").store([image])
+        DicomArchive(PacsSettings("PACS", "127.0.0.1", pacs.port), "NODE").store([image])
     with pytest.raises(NotStoredError, match=r"\Ait does not take MR Image Storage\Z"):
-        DicomArchive(Pacs("PACS", "127.0.0.1", pacs.port), "NODE").store([document, image])
+        DicomArchive(PacsSettings("PACS", "127.0.0.1", pacs.port), "NODE").store([document, image])
 
 
 def test_refused_results_are_tried_again_and_do_not_hold_up_others(pacs, document, tmp_path, monkeypatch):
     monkeypatch.setattr("student_runner.node.sender.FIRST_DELAY_S", 0.3)
-    listen, where = Listen("NODE", ("SCANNER",)), Pacs("PACS", "127.0.0.1", pacs.port)
-    config = Config(tmp_path, tmp_path / "state", listen, where, Study(), Limits(free_gb=0))
+    listen, where = ListenSettings("NODE", ("SCANNER",)), PacsSettings("PACS", "127.0.0.1", pacs.port)
+    config = NodeSettings(tmp_path, tmp_path / "state", listen, where, StudySettings(), LimitSettings(free_gb=0))
     queue = Queue(config)
     for study in ("first", "second"):
         folder = tmp_path / "state" / "sending" / study

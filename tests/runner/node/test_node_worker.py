@@ -4,7 +4,7 @@ import json
 
 import pytest
 from student_runner.node import worker as worker_module
-from student_runner.node.config import Config, Limits, Listen, Pacs, Study
+from student_runner.node.config import LimitSettings, ListenSettings, NodeSettings, PacsSettings, StudySettings
 from student_runner.node.job import NO_ROOM_CODE
 from student_runner.node.queue import Queue
 from student_runner.node.worker import Worker
@@ -15,8 +15,10 @@ def queue_and_worker(tmp_path, student_files, monkeypatch, repository):
     """A queue with one waiting study, and a worker of it."""
     monkeypatch.setenv("PYTHONPATH", f"{repository}:{repository / 'runner'}")
     monkeypatch.setattr(worker_module, "PAUSE_S", 0.01)
-    listen, pacs = Listen("PROSTATE", ("SCANNER",)), Pacs("PACS", "127.0.0.1")
-    config = Config(student_files["whole"], tmp_path / "state", listen, pacs, Study(), Limits(free_gb=0))
+    listen, pacs = ListenSettings("PROSTATE", ("SCANNER",)), PacsSettings("PACS", "127.0.0.1")
+    config = NodeSettings(
+        student_files["whole"], tmp_path / "state", listen, pacs, StudySettings(), LimitSettings(free_gb=0)
+    )
     queue = Queue(config)
     images = tmp_path / "state" / "waiting" / "study" / "images"
     images.mkdir(parents=True)
