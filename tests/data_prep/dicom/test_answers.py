@@ -21,7 +21,7 @@ def test_a_report_says_why_and_refers_to_the_images(make):
     )
     assert [(code.CodeValue, code.CodingSchemeDesignator) for code in status.ConceptCodeSequence] == [("111225", "DCM")]
     assert any("ENet" in str(item) for item in observer)
-    (study,) = report.PertinentOtherEvidenceSequence
+    (study,) = report.CurrentRequestedProcedureEvidenceSequence
     (series,) = study.ReferencedSeriesSequence
     referenced = {item.ReferencedSOPInstanceUID for item in series.ReferencedSOPSequence}
     assert referenced == {image.SOPInstanceUID for image in images}
