@@ -24,8 +24,8 @@ $(NODE_READY): runner/pyproject.toml
 node-config-given:
 	@test -n "$$CONFIG" || { echo 'error: give the settings, CONFIG=node.yaml (docs/how-to/node.md)' >&2; exit 1; }
 
-test-node: $(READY)  ## the tests of the DICOM node, with dcmtk and Orthanc: kill -9, full disk, load (6 minutes)
-	OMP_NUM_THREADS=1 $(PY) -m pytest --confcutdir=tests/hosts/node tests/hosts/node
+test-node: $(READY)  ## the tests of the DICOM node, with dcmtk and Orthanc: kill -9, full disk, load (11 minutes)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(PY) -m pytest --confcutdir=tests/hosts/node tests/hosts/node
 
 # ---- MONAI Label
 

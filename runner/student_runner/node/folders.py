@@ -5,6 +5,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from custom_components.foundation.files import write_json
+
 
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder survive a power cut."""
@@ -13,6 +15,18 @@ def sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_safely(path: Path, content: dict) -> None:
+    """Write JSON that survives a power cut; readers see the complete former file or the complete new one.
+
+    Raises:
+        WriteError: if the file cannot be written.
+    """
+    write_json(path, content)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    sync_folder(path.parent)
 
 
 def rename_folder(source: Path, target: Path) -> None:

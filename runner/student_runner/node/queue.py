@@ -20,9 +20,9 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from custom_components.foundation.files import read_json, write_json
+from custom_components.foundation.files import read_json
 from student_runner.node.config import NodeSettings
-from student_runner.node.folders import file_sizes, move_files, rename_folder, sync_folder
+from student_runner.node.folders import file_sizes, move_files, rename_folder, sync_folder, write_safely
 
 STATES = ("receiving", "waiting", "segmenting", "sending", "answered")
 RECEIVING, WAITING, SEGMENTING, SENDING, ANSWERED = STATES
@@ -173,8 +173,7 @@ class Queue:
             shutil.rmtree(folder / IMAGES, ignore_errors=True)
         answered = self._root / ANSWERED / folder.name
         answered.mkdir(mode=0o700, exist_ok=True)
-        write_json(answered / RECORD, record)
-        sync_folder(answered)
+        write_safely(answered / RECORD, record)
         sync_folder(answered.parent)
         with self._lock:
             if self._study.keep_images_h:

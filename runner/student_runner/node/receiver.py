@@ -137,9 +137,7 @@ class Receiver:
         try:
             self._queue.add(study, image, received.content)
         except NoRoomError:
-            self.refused_objects += 1
-            transfer.is_damaged = True
-            log.warning("object=refused study=%s reason=no-room", study)
+            self._refuse(transfer, image, RefusedObjectError("no room", received.study_uid))
             return OUT_OF_RESOURCES
         return SUCCESS
 
@@ -152,7 +150,10 @@ class Receiver:
             study = self._names.study(error.study_uid)
             with self._lock:
                 transfer.studies.add(study)
-            self._queue.mark_failed(study, image)
+            try:
+                self._queue.mark_failed(study, image)
+            except OSError:  # the disk is full
+                transfer.is_damaged = True
         log.warning("object=refused study=%s reason=%r", study, error.reason)
 
     def _on_release(self, event: evt.Event) -> None:

@@ -10,8 +10,9 @@ import time
 from pathlib import Path
 
 from custom_components.foundation.errors import InputError, WriteError
-from custom_components.foundation.files import read_json, write_json
+from custom_components.foundation.files import read_json
 from student_runner.node.config import NodeSettings
+from student_runner.node.folders import write_safely
 from student_runner.node.job import NO_ROOM_CODE, OUTCOME, REFUSED, AnsweringJob
 from student_runner.node.queue import ATTEMPTS, FAILED, IMAGES, RESULTS, Queue
 
@@ -91,13 +92,13 @@ class Worker:
         if code != 0:
             log.error("study=%s segmentation=failed attempt=%d detail=%r", folder.name, failures + 1, said)
             if failures < MOST_ATTEMPTS:
-                write_json(attempts, {"failures": failures + 1})
+                write_safely(attempts, {"failures": failures + 1})
                 self._queue.give_back(folder)
                 return
             self._give_up(folder, partial)
         self.seconds_sum, self.runs = self.seconds_sum + time.monotonic() - start, self.runs + 1
         outcome = read_json(partial / OUTCOME)
-        write_json(partial / OUTCOME, {**outcome, "seconds": round(time.monotonic() - start, 1)})
+        write_safely(partial / OUTCOME, {**outcome, "seconds": round(time.monotonic() - start, 1)})
         partial.rename(folder / RESULTS)
         self._queue.to_sending(folder)
 
@@ -114,7 +115,7 @@ class Worker:
         }
         for path in partial.glob("*") if partial.exists() else ():
             path.unlink()
-        write_json(partial / OUTCOME, outcome)
+        write_safely(partial / OUTCOME, outcome)
 
     def _job(self, images: str, out: str, refuse: str | None = None, study: str = "") -> AnsweringJob:
         wanted = self._config.study
