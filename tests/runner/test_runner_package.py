@@ -80,6 +80,23 @@ import student_runner.studies
     )
 
 
+@pytest.mark.parametrize("package", NODE)
+def test_a_node_without_the_extra_is_one_line(package, repository):
+    code = f"""
+import sys
+sys.path[:0] = [{str(RUNNER)!r}, {str(repository)!r}]
+sys.modules.update({package}=None)
+import student_runner.node.__main__
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (
+        *(
+            1,
+            f"error: the node needs the package {package}; install the runner with its extra: pip install '.[node]'\n",
+        ),
+    )
+
+
 def test_the_versions_are_those_that_the_project_is_tested_with(repository):
     # MONAI Deploy pins Pillow, which the project's own requirements leave to other packages.
     files = [repository / folder / "requirements.txt" for folder in ("integrations/monai_deploy", "tests", ".")]
