@@ -135,7 +135,7 @@ class Worker:
         )
 
     def _run(self, job: AnsweringJob) -> tuple[int, str]:
-        """The exit code of a job's process, and the last line of its stderr."""
+        """The exit code of a job's process, and the line of its error."""
         pipes: dict[str, int] = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
         # In a session of its own, so that Ctrl-C does not reach it.
         with subprocess.Popen(COMMAND, text=True, errors="replace", start_new_session=True, **pipes) as process:
@@ -150,4 +150,6 @@ class Worker:
             finally:
                 self._process = None
         lines = said.strip().splitlines()
-        return process.returncode, lines[-1] if lines else f"exit code {process.returncode}"
+        # Only the line of an exception is the process' own. A library that ends it may have written values of a study.
+        is_own = process.returncode == 1 and lines
+        return process.returncode, lines[-1] if is_own else f"exit code {process.returncode}"
