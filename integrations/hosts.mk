@@ -1,7 +1,7 @@
 # The hosts that use the bundles, each in an environment of its own. The Makefile above includes this file.
-.PHONY: test-hosts test-runner web student-given node-given test-web label label-given test-label deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
+.PHONY: test-hosts test-runner web student-given npm-given test-web node node-config-given test-node test-node-slow label label-given test-label deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
 
-test-hosts: test-label test-deploy test-flare test-runner test-web  ## run the tests of the hosts, each in its own environment
+test-hosts: test-label test-deploy test-flare test-runner test-node test-web  ## run the tests of the hosts, each in its own environment
 
 test-runner: $(READY)  ## the tests of the runner, installed into a new environment (1 minute)
 	OMP_NUM_THREADS=1 $(PY) -m pytest --confcutdir=tests/hosts/runner tests/hosts/runner
@@ -12,7 +12,7 @@ test-runner: $(READY)  ## the tests of the runner, installed into a new environm
 NPM_READY := web/node_modules/.package-lock.json
 
 # make web STUDENT=bundles/enet/models/student.onnx OUT=<folder> [PORT=8080]
-web: student-given out-given node-given $(NPM_READY)  ## write a page that segments in a browser, and serve it on 127.0.0.1
+web: student-given out-given npm-given $(NPM_READY)  ## write a page that segments in a browser, and serve it on 127.0.0.1
 	@node web/build.js "$$STUDENT" "$$OUT" && exec $(PYTHON) "$$OUT/serve.py" --port "$${PORT:-8080}"
 
 $(NPM_READY): web/package-lock.json
@@ -22,7 +22,7 @@ $(NPM_READY): web/package-lock.json
 student-given:
 	@test -n "$$STUDENT" || { echo "error: give the student, STUDENT=<student.onnx of make export>" >&2; exit 1; }
 
-node-given:
+npm-given:
 	@command -v npm >/dev/null && node -e 'process.exit(+(parseInt(process.versions.node) < 20))' || { echo \
 		"error: writing the page needs Node 20 or later with npm; install it, or write the page on another computer and copy its folder:" \
 		"python3 serve.py in it serves the page without Node" >&2; exit 1; }
@@ -32,6 +32,32 @@ test-web: $(READY)  ## run the tests of the page in a headless Chromium (1 minut
 		$(MAKE) --no-print-directory $(NPM_READY) && \
 		OMP_NUM_THREADS=1 $(PY) -m pytest tests/hosts/web; \
 	else echo "test-web: no Node or no Chromium here, so the page is not tested"; fi
+
+# ---- The DICOM node of the runner
+
+NODE_VENV := .venv-node
+NODE_PY := $(NODE_VENV)/bin/python
+NODE_READY := $(NODE_VENV)/ready
+NODE_TESTS := $(wildcard tests/hosts/node/test_*.py)
+NODE_SLOW := tests/hosts/node/test_nothing_is_lost.py tests/hosts/node/test_node_load.py
+
+# make node CONFIG=node.yaml
+node: node-config-given $(NODE_READY)  ## receive studies by DICOM, segment them and store the results in a PACS
+	@PYTHONPATH=.:runner exec $(NODE_PY) -m student_runner.node "$$CONFIG"
+
+$(NODE_READY): runner/pyproject.toml
+	$(PYTHON) -m venv $(NODE_VENV)
+	$(NODE_PY) -m pip install --quiet --disable-pip-version-check './runner[node]'
+	@touch $@
+
+node-config-given:
+	@test -n "$$CONFIG" || { echo 'error: give the settings, CONFIG=node.yaml (docs/how-to/node.md)' >&2; exit 1; }
+
+test-node: $(READY)  ## the tests of the DICOM node's command and of its safety, with dcmtk and Orthanc (2 minutes)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(PY) -m pytest --confcutdir=tests/hosts/node $(filter-out $(NODE_SLOW),$(NODE_TESTS))
+
+test-node-slow: $(READY)  ## the tests that the DICOM node loses nothing: kill -9, full disk, load (9 minutes)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(PY) -m pytest --confcutdir=tests/hosts/node $(NODE_SLOW)
 
 # ---- MONAI Label
 

@@ -48,7 +48,7 @@ def make(tmp_path) -> Callable[..., tuple[list[list[str]], subprocess.CompletedP
     stand_in.write_text(STAND_IN.format(python=sys.executable))
     stand_in.chmod(0o755)
     prepared = []
-    for host in ("", "LABEL_", "DEPLOY_"):
+    for host in ("", "LABEL_", "DEPLOY_", "NODE_"):
         (tmp_path / f"{host}ready").touch()
         prepared += [f"{host}PY={stand_in}", f"{host}READY={host}ready", "-o", f"{host}ready"]
 
@@ -126,6 +126,11 @@ def test_a_label_server(make, name):
 
 
 @pytest.mark.parametrize("name", ODD)
+def test_a_node(make, name):
+    assert make("node", CONFIG=name)[0] == [["-m", "student_runner.node", name]]
+
+
+@pytest.mark.parametrize("name", ODD)
 def test_a_deployment(make, tmp_path, name):
     bundle = tmp_path / name
     for file in ("models/model.pt", "configs/inference.json"):
@@ -182,7 +187,7 @@ def test_a_list_with_a_sign_of_the_shell_is_refused(make, name, sign):
     assert f"{name}=a {sign}b: a list cannot hold a {sign}" in done.stderr.splitlines()[0]
 
 
-@pytest.mark.parametrize("target", ["card", "package", "export", "label", "deploy", "deploy-app", "web"])
+@pytest.mark.parametrize("target", ["card", "package", "export", "label", "deploy", "deploy-app", "web", "node"])
 def test_what_is_lacking_is_asked_for(make, target):
     calls, done = make(target)
     assert calls == []

@@ -58,15 +58,20 @@ def read_source_images(series: Series) -> list[Dataset]:
         for keyword in REQUIRED:
             if not text(image, keyword):
                 raise InputError(f"its series has no {keyword}", series.files[0], advice="export it again")
-        for keyword in EMPTY_IF_MISSING:
-            if keyword not in image:
-                setattr(image, keyword, "")
+        add_missing(image)
         if len(images) == 1:
             _keep_frames(image, slices, spacing)
         else:
             image.ImageOrientationPatient = list(slices[0].orientation)
             image.setdefault("SliceThickness", spacing)
     return images
+
+
+def add_missing(image: Dataset) -> None:
+    """Add the elements of types 1 and 2 that results copy from an image, empty, if the image lacks them."""
+    for keyword in EMPTY_IF_MISSING:
+        if keyword not in image:
+            setattr(image, keyword, "")
 
 
 def make_seg(mask: np.ndarray, series: Series, images: Sequence[Dataset], **options: object) -> Segmentation:

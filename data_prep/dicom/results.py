@@ -33,13 +33,17 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import generate_uid
 
 from data_prep.dicom.derived import make_seg
+from data_prep.dicom.origin import MANUFACTURER, RESEARCH_USE
 from data_prep.dicom.series import Series
 
-MANUFACTURER = "Prostate distillation"
 DEVICE_SERIAL_NUMBER = "none"
-SERIES_DESCRIPTIONS = {"SEG": "Prostate segmentation, research use", "SR": "Prostate volume, research use"}
+SERIES_DESCRIPTIONS = {
+    "SEG": "Prostate segmentation, research use",
+    "SR": "Prostate volume, research use",
+    "SC": "Prostate picture, research use",
+}
 # Scanners number their series from 1, so these numbers come after them.
-SERIES_NUMBERS = {"SEG": 9001, "SR": 9002}
+SERIES_NUMBERS = {"SEG": 9001, "SR": 9002, "SC": 9003}
 NG_PER_ML = CodedConcept("ng/ml", "UCUM", "nanogram per milliliter")
 NG_PER_ML_PER_CM3 = CodedConcept("ng/ml/cm3", "UCUM", "nanogram per milliliter per cubic centimeter")
 
@@ -76,7 +80,7 @@ def prostate_seg(
         algorithm_type=SegmentAlgorithmTypeValues.AUTOMATIC if algorithm else SegmentAlgorithmTypeValues.MANUAL,
         algorithm_identification=_identification(algorithm) if algorithm else None,
         tracking_id="prostate",
-        tracking_uid=_uid("tracking", *content),
+        tracking_uid=make_uid("tracking", *content),
     )
     return make_seg(
         mask,
@@ -88,7 +92,7 @@ def prostate_seg(
         manufacturer_model_name=algorithm.name if algorithm else "manual segmentation",
         software_versions=algorithm.version if algorithm else highdicom.__version__,
         device_serial_number=DEVICE_SERIAL_NUMBER,
-        **_identity("SEG", *content),
+        **identity("SEG", *content),
     )
 
 
@@ -129,20 +133,31 @@ def volume_report(
         algorithm_id=AlgorithmIdentification(algorithm.name, algorithm.version),
         measurements=measurements,
     )
-    device = DeviceObserverIdentifyingAttributes(
-        uid=_uid("device", algorithm.name, algorithm.version),
-        manufacturer_name=MANUFACTURER,
-        model_name=algorithm.name,
-        serial_number=DEVICE_SERIAL_NUMBER,
-    )
     report = MeasurementReport(
-        observation_context=ObservationContext(ObserverContext(codes.DCM.Device, device)),
+        observation_context=ObservationContext(observer(algorithm)),
         procedure_reported=codes.LN.MRIUnspecifiedBodyRegion,
         imaging_measurements=[gland],
         title=codes.DCM.ImagingMeasurementReport,
     )
-    identity = _identity("SR", seg.SOPInstanceUID, str(psa_ng_per_ml))
-    return Comprehensive3DSR(evidence=[seg, *sources], content=report, is_complete=True, **identity)
+    document = Comprehensive3DSR(
+        evidence=[seg, *sources],
+        content=report,
+        is_complete=True,
+        **identity("SR", seg.SOPInstanceUID, str(psa_ng_per_ml)),
+    )
+    document.CompletionFlagDescription = RESEARCH_USE
+    return document
+
+
+def observer(algorithm: Algorithm) -> ObserverContext:
+    """The observer of a report: the algorithm, as a device."""
+    device = DeviceObserverIdentifyingAttributes(
+        uid=make_uid("device", algorithm.name, algorithm.version),
+        manufacturer_name=MANUFACTURER,
+        model_name=algorithm.name,
+        serial_number=DEVICE_SERIAL_NUMBER,
+    )
+    return ObserverContext(codes.DCM.Device, device)
 
 
 def _identification(algorithm: Algorithm) -> AlgorithmIdentificationSequence:
@@ -150,16 +165,18 @@ def _identification(algorithm: Algorithm) -> AlgorithmIdentificationSequence:
     return AlgorithmIdentificationSequence(algorithm.name, family, algorithm.version, source=MANUFACTURER)
 
 
-def _identity(modality: str, *content: str) -> dict[str, object]:
+def identity(modality: str, *content: str) -> dict[str, object]:
+    """The elements that identify a result of a modality; equal content gives equal UIDs."""
     return {
-        "series_instance_uid": _uid(modality, "series", *content),
+        "series_instance_uid": make_uid(modality, "series", *content),
         "series_number": SERIES_NUMBERS[modality],
         "series_description": SERIES_DESCRIPTIONS[modality],
-        "sop_instance_uid": _uid(modality, "instance", *content),
+        "sop_instance_uid": make_uid(modality, "instance", *content),
         "instance_number": 1,
         "manufacturer": MANUFACTURER,
     }
 
 
-def _uid(*content: str) -> str:
+def make_uid(*content: str) -> str:
+    """A UID made from the content, so that equal content always has the same UID."""
     return generate_uid(entropy_srcs=[MANUFACTURER, *content])

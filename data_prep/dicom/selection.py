@@ -71,11 +71,13 @@ class Selection:
         picked: the series, or None.
         problem: the reason why no series was picked, without words that may name the patient; empty if one was picked.
         reasons: for every series in order, the reason why it was or was not picked.
+        fitting: the series that fit; one of them was picked if there is one only, or if the user's choice decided.
     """
 
     picked: Series | None
     problem: str
     reasons: tuple[tuple[Series, str], ...]
+    fitting: tuple[Series, ...] = ()
 
 
 def select_series(series: Sequence[Series], choice: SeriesChoice | None = None) -> Selection:
@@ -93,12 +95,13 @@ def select_series(series: Sequence[Series], choice: SeriesChoice | None = None) 
         (one, objection or _verdict(one, picked, choice)) for one, objection in zip(series, objections, strict=True)
     )
     if picked:
-        return Selection(picked, "", reasons)
+        return Selection(picked, "", reasons, tuple(fitting))
     among = f" that {choice.names[0]} names" if choice.match else ""
     if not fitting:
         return Selection(None, f"has no axial T2w series{among} ({len(series)} series)", reasons)
     numbers = ", ".join(str(one.first.number) for one in fitting)
-    return Selection(None, f"has {len(fitting)} axial T2w series{among} (numbers {numbers})", reasons)
+    problem = f"has {len(fitting)} axial T2w series{among} (numbers {numbers})"
+    return Selection(None, problem, reasons, tuple(fitting))
 
 
 def pick_series(folder: Path, choice: SeriesChoice, look: str = "") -> Series:

@@ -35,8 +35,8 @@ def file_of(module, repository):
 
 
 def test_the_package_holds_all_modules_that_it_uses_and_no_other(repository):
-    to_read = {f"student_runner.{file.stem}" for file in (RUNNER / "student_runner").glob("[!_]*.py")}
-    to_read.add("student_runner.__main__")
+    files = (RUNNER / "student_runner").rglob("*.py")
+    to_read = {".".join(file.relative_to(RUNNER).with_suffix("").parts) for file in files if file.stem != "__init__"}
     used = set()
     while to_read:
         module = to_read.pop()
@@ -46,11 +46,20 @@ def test_the_package_holds_all_modules_that_it_uses_and_no_other(repository):
     assert {module for module in modules if not module.startswith("student_runner")} == set(SHARED)
 
 
-@pytest.mark.parametrize("with_dicom", [False, True])
-def test_it_loads_where_torch_and_monai_cannot_be_loaded(with_dicom, repository):
-    absent = [*ABSENT, *(() if with_dicom else ("pydicom", "highdicom", "PIL", "gdcm"))]
-    modules = [module for module in SHARED if with_dicom or not module.startswith("data_prep.dicom")]
-    modules += ["student_runner.__main__", "student_runner.niftis", *(["student_runner.studies"] if with_dicom else [])]
+# The packages of each extra, and the modules that need them.
+DICOM, NODE = ("pydicom", "highdicom", "PIL", "gdcm"), ("pynetdicom", "dicomweb_client", "yaml", "filelock")
+FOR_NODE = ("custom_components.foundation.locks", "student_runner.node")
+
+
+@pytest.mark.parametrize("extra", ["", "dicom", "node"])
+def test_it_loads_where_torch_and_monai_cannot_be_loaded(extra, repository):
+    absent = [*ABSENT, *(() if extra else DICOM), *(NODE if extra != "node" else ())]
+    absent = [name for name in absent if extra != "node" or name not in NODE]
+    modules = [*SHARED, "student_runner.__main__", "student_runner.niftis", "student_runner.studies"]
+    modules += ["student_runner.node.__main__", "student_runner.node.answering"]
+    for_dicom = ("data_prep.dicom", "student_runner.studies")
+    modules = [module for module in modules if extra or not module.startswith(for_dicom)]
+    modules = [module for module in modules if extra == "node" or not module.startswith(FOR_NODE)]
     code = f"""
 import sys
 sys.path[:0] = [{str(RUNNER)!r}, {str(repository)!r}]
@@ -83,18 +92,37 @@ def test_nothing_of_an_earlier_build_is_in_a_wheel(repository, tmp_path):
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         modules = {name for name in archive.namelist() if name.endswith(".py") and "__init__" not in name}
-    own = {
-        f"student_runner/{file.name}" for file in (RUNNER / "student_runner").glob("*.py") if file.stem != "__init__"
-    }
+    files = (RUNNER / "student_runner").rglob("*.py")
+    own = {file.relative_to(RUNNER).as_posix() for file in files if file.stem != "__init__"}
     assert modules == own | {f"{module.replace('.', '/')}.py" for module in SHARED}
+
+
+@pytest.mark.parametrize("package", NODE)
+def test_a_node_without_the_extra_is_one_line(package, repository):
+    code = f"""
+import sys
+sys.path[:0] = [{str(RUNNER)!r}, {str(repository)!r}]
+sys.modules.update({package}=None)
+import student_runner.node.__main__
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (
+        *(
+            1,
+            f"error: the node needs the package {package}; install the runner with its extra: pip install '.[node]'\n",
+        ),
+    )
 
 
 def test_the_versions_are_those_that_the_project_is_tested_with(repository):
     # MONAI Deploy pins Pillow, which the project's own requirements leave to other packages.
-    files = [repository / folder / "requirements.txt" for folder in ("integrations/monai_deploy", ".")]
+    files = [repository / folder / "requirements.txt" for folder in ("integrations/monai_deploy", "tests", ".")]
     pins = dict(pin for file in files for pin in re.findall(r"^([\w-]+)==(\S+)$", file.read_text(), re.MULTILINE))
     project = PROJECT["project"]
-    for asked in (*project["dependencies"], *project["optional-dependencies"]["dicom"]):
+    extras = project["optional-dependencies"]
+    own, *for_node = extras["node"]
+    assert own == f"{project['name']}[dicom]"
+    for asked in (*project["dependencies"], *extras["dicom"], *for_node):
         name, version = asked.split("==")
         assert pins[name] == version, name
 

@@ -30,19 +30,25 @@ def free_port() -> int:
 
 
 class Orthanc:
-    """An Orthanc on a free port, with its storage in a folder. A test can kill it and start it again."""
+    """An Orthanc on free ports, with its storage in a folder. A test can kill it and start it again.
+
+    Its AE title is ORTHANC; its DICOM port takes images of every sender.
+    """
 
     def __init__(self, folder: Path):
-        self.port = free_port()
+        self.port, self.dicom_port = free_port(), free_port()
         self.root = f"http://127.0.0.1:{self.port}"
         self._config = folder / "orthanc.json"
         places = {name: str(folder / "storage") for name in ("StorageDirectory", "IndexDirectory")}
-        ports = {"HttpPort": self.port, "DicomServerEnabled": False, "RemoteAccessAllowed": False}
+        ports = {"HttpPort": self.port, "DicomPort": self.dicom_port, "RemoteAccessAllowed": False}
+        ports |= {"DicomAet": "ORTHANC", "DicomAlwaysAllowStore": True}
         web = {"Plugins": [str(PLUGIN)], "DicomWeb": {"Enable": True, "Root": "/dicom-web/"}}
-        self._config.write_text(json.dumps({**places, **ports, **web}))
+        self._settings = {**places, **ports, **web}
         self.start()
 
-    def start(self) -> None:
+    def start(self, **changes: object) -> None:
+        """Start with these settings changed, and wait until the server answers."""
+        self._config.write_text(json.dumps({**self._settings, **changes}))
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self._process = subprocess.Popen(["Orthanc", str(self._config)], **quiet)
         latest = time.monotonic() + LONGEST_START_S
