@@ -7,7 +7,7 @@ import pytest
 from student_runner.node.config import LimitSettings, StudySettings
 from student_runner.node.queue import NoRoomError
 
-QUIET_S = 0.1
+QUIET_S = 0.4
 
 
 def nobody():
