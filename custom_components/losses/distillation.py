@@ -48,11 +48,16 @@ class DistillationLoss(SumOfTerms):
     option that is None or not named.
 
     Args:
-        preset: ``"paper"`` follows the printed equations. ``"emkd"`` follows the reference code of EMKD: KL(teacher ||
-            student), squared L2 distances of importance maps and of region contrasts. ``"measured"`` has the values
-            that scored best on real data if all slices have masks. ``"new_site"`` is for images without masks: the
-            student learns the teachers' classes, and no term compares it with the teachers. A preset is a table of all
-            arguments from ``terms`` on (``presets.py``).
+        preset: a table of all arguments from ``terms`` on (``presets.py``).
+
+            - ``"paper"`` follows the printed equations.
+            - ``"emkd"`` follows the reference code of EMKD: KL(teacher || student), squared L2 distances of importance
+              maps and of region contrasts.
+            - ``"measured"`` has the values that scored best on real data if all slices have masks. With three teachers
+              of one or two sites each it harmed: ENet lost 1.8 and ESPNet 4.0 points of Dice against the same network
+              alone (docs/results/study.md); ``"paper"`` scored lower still on validation cases.
+            - ``"new_site"`` is for images without masks: the student learns the teachers' classes, and no term compares
+              it with the teachers.
         alpha: α of equation (5), the weight of both terms that compare features. With 0 no features are needed.
         beta: β of equation (5), the weight of prediction distillation.
         terms: options by term, see :class:`SumOfTerms`; they replace those of the preset, and ``alpha`` and ``beta``.
