@@ -1,4 +1,7 @@
-"""Commands of MONAI without the seconds of its imports: a server imports once, and forks for each command."""
+"""Commands of MONAI without the seconds of its imports: a server imports once, and forks for each command.
+
+The code of this project is imported by each command, as in a new interpreter.
+"""
 
 import atexit
 import contextlib
@@ -16,9 +19,7 @@ from typing import Any
 import torch
 
 SERVER = get_context("forkserver")
-SERVER.set_forkserver_preload(
-    ["monai.bundle", "monai.engines", "monai.losses", "torch._dynamo", "custom_components.engines"]
-)
+SERVER.set_forkserver_preload(["monai.bundle", "monai.engines", "monai.losses", "torch._dynamo"])
 
 
 class _OpenInChild:
@@ -117,6 +118,9 @@ def _run(
     named = environment.get("PYTHONPATH", "").split(os.pathsep)
     sys.path[:] = dict.fromkeys([cwd, *filter(None, named), *sys.path])
     sys.argv[:] = [module, *arguments]
+    # This module came with its package, perhaps from another folder than the command's.
+    for name in [name for name in sys.modules if name.partition(".")[0] == __name__.partition(".")[0]]:
+        del sys.modules[name]
     if threads := environment.get("OMP_NUM_THREADS"):
         torch.set_num_threads(int(threads))
     code: int | str | None = 0

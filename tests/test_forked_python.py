@@ -41,10 +41,10 @@ def test_a_lock_is_held_as_long_as_the_command_runs(tmp_path):
     try:
         with (tmp_path / "lock").open("w") as again, pytest.raises(BlockingIOError):
             fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        command.send_signal(signal.SIGINT)
-        assert command.wait(timeout=30) != 0
+        command.send_signal(signal.SIGTERM)
+        assert command.wait(timeout=30) == -signal.SIGTERM
         with (tmp_path / "lock").open("w") as again:
             fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
     finally:
         command.kill()
-    command.send_signal(signal.SIGINT)  # an ended command is left alone
+    command.send_signal(signal.SIGTERM)  # an ended command is left alone

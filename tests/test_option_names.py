@@ -62,7 +62,8 @@ def test_arguments_of_components_and_of_monai_are_options(option):
 )
 def test_the_settings_of_the_shipped_plans_are_options(plan):
     content = yaml.safe_load(plan.read_text())
-    for row in content["rows"]:
+    # An ensemble is not trained: its settings are no options of a config.
+    for row in [row for row in content["rows"] if row["role"] != "ensemble"]:
         options = {**content.get("settings", {}), **row.get("settings", {})}
         check_names(options, [DISTIL if "teachers" in row else TRAIN])
 
