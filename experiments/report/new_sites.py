@@ -40,6 +40,14 @@ class SiteDifference:
     def mean(self) -> float:
         return float(np.mean(list(self.sites.values())))
 
+    def __str__(self) -> str:
+        above = "The whole interval is above zero." if self.low > 0 else "The interval includes zero."
+        verdict = "The whole interval is below zero." if self.high < 0 else above
+        return (
+            f"{self.student}, minus {self.against}: {self.mean:+.1f} Dice points (95 % interval {self.low:+.1f} to "
+            f"{self.high:+.1f}, mean over {len(self.sites)} sites, {self.cases} cases). {verdict}"
+        )
+
 
 def new_site_differences(study: StudyRecord) -> list[SiteDifference]:
     """Every student with masks against its network alone; every student without masks against teachers and two masks.

@@ -47,7 +47,9 @@ def _result(study: StudyRecord) -> list[Block]:
     )
     if study.settings["scored_on"] == "validation":
         note += " These are validation cases: use their scores to choose settings, and do not report them as a result."
-    return [*map(Conclusion, conclusions(study)), score_table(study.rows), Note(note)]
+    # In a study of new sites every site counts the same, however many cases it has.
+    found = [str(one) for one in new_site_differences(study)] or conclusions(study)
+    return [*map(Conclusion, found), score_table(study.rows), Note(note)]
 
 
 def _new_sites(study: StudyRecord) -> list[Block]:

@@ -166,3 +166,7 @@ def test_the_differences_are_means_over_the_sites():
         "+10.0",
         "4",
     ]
+    assert str(last) == (
+        "two, minus alone, 2: +10.0 Dice points (95 % interval +5.0 to +20.0, mean over 2 sites, 4 cases). "
+        "The whole interval is above zero."
+    )
