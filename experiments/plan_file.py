@@ -75,8 +75,10 @@ def _fit(
     parts, plan_folds = content.get("parts", 0), folds or content.get("folds", 0)
     if parts and plan_folds:
         raise InputError(f"{name}: each of its folds is a new site, so it cannot have --folds too")
-    new_sites = [leave_out] if leave_out else sorted(sites)
-    fold_list = fold_names(new_sites, parts) if parts else tuple(f"fold{one}" for one in range(1, plan_folds + 1))
+    if parts:
+        fold_list = fold_names(_new_sites(sites, leave_out, name), parts)
+    else:
+        fold_list = tuple(f"fold{one}" for one in range(1, plan_folds + 1))
     reader = _Rows(content, sites, groups, tuple(seeds or content.get("seeds", [0])), epochs, fold_list, parts)
     rows = list(reader.rows())
     _check(rows, name)
@@ -97,6 +99,16 @@ def _fit(
         expected_spread=content.get("expected_spread"),
         parts=parts,
     )
+
+
+def _new_sites(sites: Mapping[str, int], leave_out: str | None, plan: str) -> list[str]:
+    """The sites that are new in turn: those with masks, or the one that is left out."""
+    with_masks = [site for site, cases in sorted(sites.items()) if cases]
+    if leave_out and leave_out not in with_masks:
+        raise InputError(f"--leave-out {leave_out}: no site with masks to test with; there are {', '.join(with_masks)}")
+    if len(with_masks) < 2:
+        raise InputError(f"{plan}: a new site needs teachers of other sites, and {len(with_masks)} site has masks")
+    return [leave_out] if leave_out else with_masks
 
 
 class _Rows:
@@ -210,8 +222,8 @@ def _check(rows: Sequence[Row], plan: str) -> None:
             raise InputError(f"{plan}: row {row.name}: role '{row.role}' is none of {', '.join(ROLES)}")
         if unknown := set(row.teachers) - set(counts):
             raise InputError(f"{plan}: row {row.name}: no row is called {', '.join(sorted(unknown))}")
-        if row.role == "student" and not row.is_distilled:
-            raise InputError(f"{plan}: row {row.name}: a student needs teachers")
+        if row.role in ("student", ENSEMBLE) and not row.is_distilled:
+            raise InputError(f"{plan}: row {row.name}: a row with the role {row.role} needs teachers")
         if EPOCHS not in row.settings:
             raise InputError(f"{plan}: row {row.name}: no {EPOCHS} in its settings or the plan's")
 

@@ -123,6 +123,29 @@ def test_folds_of_new_sites_are_no_cross_validation(plan_file):
         load_plan(plan_file, {"HK": 6, "UCL": 8}, folds=3)
 
 
+@pytest.mark.parametrize(
+    ("sites", "leave_out", "message"),
+    [
+        ({"HK": 6, "UCL": 8}, "BMC", r"\A--leave-out BMC: no site with masks to test with; there are HK, UCL\Z"),
+        (
+            {"HK": 6, "UCL": 8, "BMC": 0},
+            "BMC",
+            r"\A--leave-out BMC: no site with masks to test with; there are HK, UCL\Z",
+        ),
+        ({"HK": 6, "BMC": 0}, None, r"\Anew\.yaml: a new site needs teachers of other sites, and 1 site has masks\Z"),
+    ],
+)
+def test_sites_that_do_not_fit_are_one_line(plan_file, sites, leave_out, message):
+    with pytest.raises(InputError, match=message):
+        load_plan(plan_file, sites, leave_out=leave_out)
+
+
+def test_a_site_without_masks_is_neither_new_nor_a_teacher(plan_file):
+    plan = load_plan(plan_file, {"BMC": 0, "HK": 6, "UCL": 8})
+    assert plan.folds == ("HK-1", "HK-2", "UCL-1", "UCL-2")
+    assert [row.name for row in plan.rows if row.role == "teacher"] == ["own_HK", "own_UCL"]
+
+
 def model(role: str, label: str, masks: int | str | None, **dice: float):
     """A model whose cases are named by the letter of their site and a number."""
     cases = {name: {"site": name[0], "dice": value} for name, value in dice.items()}

@@ -172,7 +172,7 @@ def test_a_plan_that_does_not_fit_is_refused(arguments, message):
         ("teachers: [big]", "teachers: [bigger]", "row small: no row is called bigger"),
         (", train::trainer::max_epochs: 2", "", "row big: no train::trainer::max_epochs"),
         ("title: Small", "scored_on: training\ntitle: Small", "scored_on 'training' is none of validation, test"),
-        (", teachers: [big]", "", "row small: a student needs teachers"),
+        (", teachers: [big]", "", "row small: a row with the role student needs teachers"),
         ("name: small", "name: big", "more than one row is called big"),
         ("seeds: [3]", "seeds: [3, 4, 4]", "more than one row is called small_seed4"),
         ("name: small", "name: distillation", "no row can be called distillation"),
