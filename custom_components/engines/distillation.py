@@ -38,7 +38,7 @@ class DistillationTrainer(SupervisedTrainer):
         student_taps: taps of the unwrapped student; the teachers' taps have the same keys.
         unlabeled_weights: the teachers' weights on images without masks, if they were measured; see
             :func:`custom_components.teachers.measured_weights`.
-        out_of_fold: tells which teachers may teach a case; by default all.
+        may_teach: tells which teachers may teach a case; by default all.
         kwargs: arguments of ``SupervisedTrainer``.
 
     Raises:
@@ -54,7 +54,7 @@ class DistillationTrainer(SupervisedTrainer):
         teachers: Teachers,
         student_taps: Taps,
         unlabeled_weights: Sequence[float] | None = None,
-        out_of_fold: OutOfFold | None = None,
+        may_teach: OutOfFold | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(loss_function=self._distil, **kwargs)
@@ -62,7 +62,7 @@ class DistillationTrainer(SupervisedTrainer):
         if unlabeled_weights is not None:
             loss_function.unlabeled_weights.use(unlabeled_weights)
         self.teachers = teachers.to(self.state.device)
-        self.out_of_fold = out_of_fold
+        self.may_teach = may_teach
         slices = getattr(self.data_loader, "dataset", None)
         if isinstance(slices, TaughtSlices):
             slices.take_answers_of(teachers)
@@ -87,7 +87,7 @@ class DistillationTrainer(SupervisedTrainer):
         has_mask = self.state.batch["has_mask"]
         has_mask = None if has_mask.all() else has_mask.to(target.device)
         self._check_first_batch(answers, all_have_masks=has_mask is None)
-        may_teach = self.out_of_fold and self.out_of_fold(self.state.batch["case"], target.device)
+        may_teach = self.may_teach and self.may_teach(self.state.batch["case"], target.device)
         result = self.distillation_loss.compare(student, target, answers, has_mask, may_teach)
         if not result.loss.isfinite():
             tensors = [("image", image, MEND)]

@@ -183,6 +183,7 @@ def test_two_processes_share_the_images_without_masks(bundles, dataset_dir, tmp_
     write_json(tmp_path / "split.json", {**split, "training": split["training"][:2], "unlabeled": hidden})
     folders = {"output_dir": tmp_path / "output", "models_dir": tmp_path / "models"}
     options = {**DISTILLATION, **folders, EPOCHS: 1, "datalist": tmp_path / "split.json", "unlabeled": True}
+    options["loss::preset"] = "measured"  # its terms of features and probabilities are in the log too
     del options["lr_scheduler::step_size_up"]
     train_in_two_processes(bundles / "distillation", dataset_dir, **{**options, "train::sampler::shuffle": True})
     (row,) = rows(tmp_path / "output")

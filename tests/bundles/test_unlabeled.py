@@ -108,6 +108,20 @@ def test_soft_labels_of_statistics_weights_train_too(distil, split):
     assert float(row["weight_espnet"]) + float(row["weight_mobilenetv2"]) == pytest.approx(1)
 
 
+def test_each_teacher_teaches_the_cases_that_it_was_not_trained_on(distil, split, make_trained):
+    teachers = []
+    for place, name in enumerate(("espnet", "mobilenetv2")):
+        bundle = make_trained(name)
+        record = read_json(bundle.provenance_file)
+        record["cases"]["training"] = record["cases"]["training"][place::2]
+        write_json(bundle.provenance_file, record)
+        teachers.append(str(bundle.path))
+    (row,) = rows(distil("apart", split(6), unlabeled=False, out_of_fold=True, teachers=teachers))
+    # Three of the six cases are taught by each teacher, and no slice by both.
+    assert float(row["weight_espnet"]) == pytest.approx(0.5, abs=0.01)
+    assert float(row["weight_mobilenetv2"]) == pytest.approx(0.5, abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("masks", "options", "message"),
     [
@@ -124,6 +138,7 @@ def test_soft_labels_of_statistics_weights_train_too(distil, split):
             {"loss::unlabeled_weighting": "site"},
             "loss option unlabeled_weighting='site': no training case of the sites of the images",
         ),
+        (6, {"unlabeled": False, "out_of_fold": True}, "out_of_fold: all teachers were trained on "),
         (6, {}, "unlabeled: the split lists no case without a mask; set --unlabeled False"),
         (0, {"unlabeled": False}, "split.json: has no training case with a mask; to learn from images without masks"),
         (
