@@ -111,6 +111,16 @@ def split_dataset(
     return splits
 
 
+def items_with_masks(dataset: Path) -> list[dict]:
+    """All cases with masks as items of a split, sorted by name.
+
+    Raises:
+        InputError: if ``dataset.json`` is missing or wrong.
+    """
+    cases = [_with_mask_hash(dataset, case) for case in read_dataset(dataset)["cases"] if case["label"]]
+    return [_item(case) for case in sorted(cases, key=lambda case: case["case"])]
+
+
 def _with_mask_hash(dataset: Path, case: dict) -> dict:
     """The case with the present hash of its mask, so that a mask corrected in the dataset gives another split."""
     mask = dataset / case["label"]

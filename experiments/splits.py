@@ -9,11 +9,9 @@ from typing import Any
 
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json, sha256_of, write_json
-from data_prep.splitting import LISTS, split_dataset, split_sha256
+from data_prep.splitting import LISTS, items_with_masks, split_dataset, split_sha256
 from experiments.new_sites import new_site_splits, site_of
 from experiments.plan import Plan, Row
-
-EVEN = (34, 33, 33)  # any fractions: all cases are taken from the split, whatever their list
 
 
 def write_splits(plan: Plan, dataset: Path, out: Path) -> None:
@@ -42,9 +40,7 @@ def write_splits(plan: Plan, dataset: Path, out: Path) -> None:
 def _split_into(folder: Path, plan: Plan, dataset: Path) -> None:
     groups = [",".join(group) for group in plan.groups]
     if plan.parts:
-        with tempfile.TemporaryDirectory() as whole:
-            split, *_ = split_dataset(dataset, EVEN, folder=Path(whole), seed=plan.split_seed)
-        items = sorted((item for part in LISTS for item in split[part]), key=lambda item: item["case"])
+        items = items_with_masks(dataset)
         new_sites = dict.fromkeys(site_of(fold) for fold in plan.folds)
         masks = sorted({row.masks for row in plan.rows if isinstance(row.masks, int)})
         for file, own in new_site_splits(items, [*new_sites], plan.parts, masks, plan.split_seed).items():

@@ -1,4 +1,4 @@
-"""What an earlier build of a wheel leaves in a project."""
+"""The files that an earlier build of a wheel leaves in a project."""
 
 from pathlib import Path
 

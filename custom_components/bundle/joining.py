@@ -28,9 +28,12 @@ def join_bundles(members: Sequence[str], folder: Path, flips: bool = False) -> N
         flips: whether each member also sees the slice with left and right exchanged.
 
     Raises:
-        InputError: if a member is not trained, or if the members differ in preprocessing or classes.
+        InputError: if a member is not trained, if the members differ in preprocessing or classes, or if ``folder`` is
+            that of a member.
     """
     bundles = [read_bundle(member, SHIPPED_BUNDLES) for member in members]
+    if folder.resolve() in [bundle.path for bundle in bundles]:
+        raise InputError(f"--out {folder}: is the folder of a member, whose weights would be lost; give another folder")
     provenances = [read_provenance(bundle) for bundle in bundles]
     for bundle, provenance in zip(bundles, provenances, strict=True):
         _require_fit(bundle, provenance, bundles[0], provenances[0])

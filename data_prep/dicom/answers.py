@@ -1,4 +1,4 @@
-"""What a PACS gets beside SEG and report: a report that says why a study has no segmentation, and the picture."""
+"""Objects for a PACS beside SEG and report: the picture, and a report that says why a study has no segmentation."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What every result of this project says about itself."""
+"""The statements of origin and intended use that every result of this project holds."""
 
 MANUFACTURER = "Prostate distillation"
 RESEARCH_USE = "Research use only, not for diagnosis"

@@ -74,6 +74,14 @@ def test_members_of_another_preprocessing_are_refused(make_trained, tmp_path):
     assert not (tmp_path / "mean").exists()
 
 
+def test_a_member_is_not_overwritten(make_trained):
+    member = make_trained("enet")
+    before = member.model_file.read_bytes()
+    with pytest.raises(InputError, match=r"is the folder of a member, whose weights would be lost"):
+        join_bundles([str(member.path)], member.path)
+    assert member.model_file.read_bytes() == before
+
+
 def test_an_untrained_member_is_refused(copy_bundles, tmp_path):
     folder = copy_bundles("enet")
     with pytest.raises(InputError, match=r"no trained weights; train the bundle first$"):

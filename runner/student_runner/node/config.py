@@ -60,7 +60,7 @@ class PacsSettings:
 
 @dataclass(frozen=True)
 class StudySettings:
-    """How studies are treated.
+    """The settings for the treatment of studies.
 
     Attributes:
         quiet_s: a study is complete when its association has ended and no image has come for this time.

@@ -1,4 +1,4 @@
-"""What the node and its segmenting process tell each other: the job, the kinds of answers, and the outcome's file."""
+"""The messages between the node and its segmenting process: the job, the kinds of answers, the outcome's file."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ NO_ROOM_CODE = 3
 
 @dataclass(frozen=True)
 class AnsweringJob:
-    """What the process has to do.
+    """The work of one segmenting process.
 
     Attributes:
         student: ``student.onnx``.

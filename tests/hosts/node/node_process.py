@@ -68,7 +68,7 @@ class NodeProcess:
         return self.process.wait(30)
 
     def said(self, words: str) -> int:
-        """How many lines of the log hold these words."""
+        """The number of lines of the log that hold these words."""
         return self.log.read_text().count(words) if self.log.exists() else 0
 
     def studies(self, state: str) -> int:

@@ -175,6 +175,16 @@ def test_a_sender_that_always_aborts(start_node, pacs, make_study, answers):
     assert answers(pacs, study) == ONCE
 
 
+def all_are_answered_in_the_end(node, pacs, studies, codes, answers):
+    """Start the PACS, and send the refused studies until the node has room for them."""
+    pacs.start()
+    for study, code in zip(studies, codes, strict=True):
+        if code:
+            node.send_until_taken(study)
+    wait_until(lambda: node.is_idle() and node.studies("answered") == len(studies))
+    assert [answers(pacs, study) for study in studies] == len(studies) * [ONCE]
+
+
 def test_a_full_queue(start_node, own_pacs, make_study, answers):
     """The PACS is down, so the queue fills. What was taken is kept, and what was refused is sent again."""
     own_pacs.kill()
@@ -185,12 +195,7 @@ def test_a_full_queue(start_node, own_pacs, make_study, answers):
     assert codes[-1] != 0
     assert node.said("reason=no-room")
     assert node.metric("queue_bytes") <= 500_000
-    own_pacs.start()
-    for study, code in zip(studies, codes, strict=True):
-        if code:
-            node.send_until_taken(study)
-    wait_until(lambda: node.is_idle() and node.studies("answered") == 6)
-    assert [answers(own_pacs, study) for study in studies] == 6 * [ONCE]
+    all_are_answered_in_the_end(node, own_pacs, studies, codes, answers)
 
 
 def test_a_full_disk(start_node, own_pacs, make_study, answers, tmp_path):
@@ -204,12 +209,7 @@ def test_a_full_disk(start_node, own_pacs, make_study, answers, tmp_path):
         studies = [make_study(f"s{number}") for number in range(6)]
         codes = [node.send(study) for study in studies]
         assert (codes[0], codes[-1] != 0) == (0, True)
-        own_pacs.start()
-        for study, code in zip(studies, codes, strict=True):
-            if code:
-                node.send_until_taken(study)
-        wait_until(lambda: node.is_idle() and node.studies("answered") == 6)
-        assert [answers(own_pacs, study) for study in studies] == 6 * [ONCE]
+        all_are_answered_in_the_end(node, own_pacs, studies, codes, answers)
     finally:
         node.kill()
         subprocess.run(["umount", disk], check=True)

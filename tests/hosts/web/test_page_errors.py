@@ -1,4 +1,4 @@
-"""What the page cannot do it says in one sentence, and it goes on with the next volume."""
+"""The page answers an input that it cannot use with one sentence, and goes on with the next volume."""
 
 import gzip
 import shutil
