@@ -54,9 +54,9 @@ class DistillationLoss(SumOfTerms):
             - ``"emkd"`` follows the reference code of EMKD: KL(teacher || student), squared L2 distances of importance
               maps and of region contrasts.
             - ``"measured"`` has the values that scored best on real data if all slices have masks. It gains nothing
-              over the same network alone with cross-entropy, except for ENet at 192x192 (+1.0 point of Dice). With three
-              teachers of one or two sites each it harms sites that no teacher knows well: 0 to -4 points in the mean,
-              -2.5 at the worst site (docs/adr/0017-all-masks.md). ``"paper"`` scored lower on validation cases.
+              over the same network alone with cross-entropy, except for ENet at 192x192 (+1.0 point of Dice). With
+              three teachers of one or two sites each it harms sites that no teacher knows well: 0 to -4 points in the
+              mean, -2.5 at the worst site (docs/adr/0017-all-masks.md). ``"paper"`` scored lower on validation cases.
             - ``"new_site"`` is for images without masks: the student learns the teachers' classes, and no term compares
               it with the teachers.
         alpha: α of equation (5), the weight of both terms that compare features. With 0 no features are needed.
