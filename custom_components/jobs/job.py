@@ -148,20 +148,29 @@ def own_attempt(folder: Path, record: Mapping[str, Any]) -> dict[str, Any] | Non
     return next((one for one in read_attempts(folder)[::-1] if one["token"] == record["token"]), None)
 
 
-def last_words(job: Job, standing: Standing) -> str:
+def last_words(folder: Path, standing: Standing) -> str:
     """Why a job has failed, in one line with its log: the log's last ``error:`` line, or the exit code."""
-    log = next((step.log for step in job.steps if step.name == standing.step), own_log(job.folder))
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
-    told = next((line.removeprefix("error: ") for line in lines[::-1] if line.startswith("error: ")), None)
+    log = present_log(folder, standing)
+    told = next((line.removeprefix("error: ") for line in lines_of(log)[::-1] if line.startswith("error: ")), None)
     if told is None:
         told = "it was killed" if standing.code is None else f"exit code {standing.code}"
     return f"{standing.step or 'its start'} failed: {told} (log: {log})"
 
 
-def own_log(folder: Path) -> Path:
-    """The file with what a job's own process has printed: nothing, unless its start fails."""
-    clusters = sorted((folder / "slurm").glob("*_log.out"), key=lambda log: log.stat().st_mtime)
-    return clusters[-1] if clusters else folder / "job.log"
+def present_log(folder: Path, standing: Standing) -> Path:
+    """The log of a job's last step; before the first step, that of the job's own process."""
+    steps = (read_submission(folder) or {"steps": []})["steps"]
+    logs = [Path(step["log"]) for step in steps if step["name"] == standing.step]
+    if logs:
+        return logs[0]
+    of_cluster = sorted((folder / "slurm").glob("*_log.out"), key=lambda log: log.stat().st_mtime)
+    return of_cluster[-1] if of_cluster else folder / "job.log"
+
+
+def lines_of(log: Path) -> list[str]:
+    """The lines of a log that are not empty; none without the file."""
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    return [line for line in text.splitlines() if line.strip()]
 
 
 def typed(command: Sequence[str]) -> str:

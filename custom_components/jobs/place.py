@@ -119,7 +119,7 @@ def run_jobs(
                     lost[number] += 1
                     place.submit([job])
                 elif one.state in (State.FAILED, State.LOST):
-                    raise InputError(f"{job.name}: {last_words(job, one)}")
+                    raise InputError(f"{job.name}: {last_words(job.folder, one)}")
             if all(one.state == State.DONE for one in found) or time.monotonic() > end:
                 return found
             time.sleep(place.pause)
