@@ -76,7 +76,7 @@ class Cluster:
         return subprocess.run(command, **options)
 
     @staticmethod
-    def wait_for(condition: Callable[[], object], what: str, seconds: float = 90) -> None:
+    def wait_for(condition: Callable[[], object], what: str, seconds: float = 300) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"waited {seconds} s for: {what}"

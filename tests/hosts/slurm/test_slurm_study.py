@@ -119,17 +119,15 @@ def test_ten_kills_do_not_change_the_table(cluster, folder):
     cluster.start("n1")
     cluster.start("n2")
     psutil.Process(wait_for("alone", "training", epochs=1)).kill()  # 5: the process of a job
-    (second, *_) = [line for line in queue() if "second." in line] or [""]
-    if second:
-        cluster.run("scancel", second.split()[0])  # 6: a job, by an administrator
+    wait_for("alone", "training")
+    cluster.run("scancel", running("alone")["id"])  # 6: a job, by an administrator
     wait_for("distilled", "training")
     driver.kill()  # 7: the driver, while the student is trained
     cluster.kill("slurmctld")  # 8: the controller, which the driver asks in vain for a while
     time.sleep(5)
     cluster.start("slurmctld")
     wait_for("distilled", "training", epochs=2)
-    (student,) = [line.split()[0] for line in queue() if "distilled." in line]
-    cluster.run("scontrol", "requeue", student)  # 9: the student's job, which Slurm queues again
+    cluster.run("scontrol", "requeue", running("distilled")["id"])  # 9: the student's job, which Slurm queues again
     wait_for("distilled", "evaluating")
     driver.kill()  # 10: the driver, while the student is scored
     assert driver.process.wait(120) == 0, driver.log.read_text()
