@@ -4,6 +4,7 @@ Each study gives one case, its axial T2w series. ``python -m data_prep series`` 
 """
 
 import hashlib
+import itertools
 import re
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ FILES_TO_TRY = 20
 
 def recognises(tree: FolderTree) -> bool:
     """Whether one of the first files begins as DICOM does."""
-    return any(begins_as_dicom(path) for path in tree.files[:FILES_TO_TRY])
+    return any(begins_as_dicom(path) for path in itertools.islice(tree.files, FILES_TO_TRY))
 
 
 def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Listing:
