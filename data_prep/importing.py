@@ -7,7 +7,7 @@ case; 3: some cases were quarantined.
 
 import argparse
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -45,7 +45,9 @@ def run(options: argparse.Namespace) -> int:
     """Run ``import`` from the command line."""
     if not options.keep_ids and options.key_file.expanduser().resolve().is_relative_to(options.out.resolve()):
         raise InputError(f"{options.key_file}: the key must never lie in the dataset; give another --key-file")
-    listing = sources.find_cases(options.folder, options.site, options.source, sources.options_of(options))
+    listing = sources.find_cases(
+        options.folder, options.site, options.source, sources.options_of(options), options.jobs
+    )
     pseudonyms = Pseudonyms(None if options.keep_ids else load_key(options.key_file))
     if not options.site_folders:
         pseudonyms.require_sites(listing, options.folder)
@@ -98,19 +100,28 @@ def import_listing(
     for finding in listing.findings:
         if _in_shard(quarantine.file_id(finding), shard):
             quarantine.add_file(finding)
-    cases = {name: case for case in listing.cases if _in_shard(name := pseudonyms.case_id(case), shard)}
+    places = {}
+    for place, case in enumerate(listing.cases):
+        if _in_shard(name := pseudonyms.case_id(case), shard):
+            places[name] = place
 
     with DatasetWriter(dataset, header(dataset.name, pseudonyms.scheme, n4)) as writer:
-        todo = []
-        for name in sorted(cases):
-            case, former = cases[name], writer.cases.get(name)
+        origins = {}
+        for name in sorted(places):
+            case, former = listing.cases[places[name]], writer.cases.get(name)
             origin = pseudonyms.origin(case, folder)
             if former and former.get("origin") == origin:
                 continue
             if former and former.get("folder") != quarantine.folder_id:
                 quarantine.add_case(case, [taken_name_finding(case.image)])
             else:
-                todo.append(CaseImport(name, pseudonyms.patient_id(case), quarantine.folder_id, origin, case))
+                origins[name] = origin
+        # A case is made when a worker is free for it, because all cases of an archive may not fit in memory.
+        todo = (
+            CaseImport(name, pseudonyms.patient_id(case), quarantine.folder_id, origin, case)
+            for name, origin in origins.items()
+            for case in [listing.cases[places[name]]]
+        )
         work = partial(import_case, staging=writer.staging, keep_source=pseudonyms.key is None, n4=n4)
         others = [
             row
@@ -118,13 +129,14 @@ def import_listing(
             if row.get("folder") != quarantine.folder_id or not _in_shard(row["case"], shard)
         ]
         results = in_processes(work, todo, jobs, limit_s)
-        summary = _take_in(writer, quarantine, tqdm(results, "importing", len(todo), unit="case", disable=None), todo)
+        results = tqdm(results, "importing", len(origins), unit="case", disable=None)
+        summary = _take_in(writer, quarantine, results, origins.keys())
         if not writer.cases and shard == WHOLE:
             lines = [*map(str, quarantine.findings), f"{folder}: no case could be imported; nothing was written"]
             raise InputError("\n".join(lines))
         write_quarantine(dataset, others + quarantine.rows)
         writer.finish()
-    summary.tell(listing.notes, quarantine.findings, dataset, writer.cases)
+    summary.tell(listing, quarantine.findings, dataset, writer.cases)
     return quarantine.findings
 
 
@@ -132,15 +144,14 @@ def _take_in(
     writer: DatasetWriter,
     quarantine: Quarantine,
     results: Iterable[tuple[CaseImport, ImportedCase | Late | None]],
-    todo: list[CaseImport],
+    again: Collection[str],
 ) -> ImportSummary:
     """Add each case to the dataset or quarantine it, in the order of the names.
 
-    If a case of the dataset has become faulty, its former version stays, unless this import has added the same image
-    under another name.
+    ``again`` holds the names of the cases to import. If a case of the dataset has become faulty, its former version
+    stays, unless this import has added the same image under another name.
     """
     summary = ImportSummary()
-    again = {task.name for task in todo}
     images = {entry["voxel_sha256"]: name for name, entry in writer.cases.items() if name not in again}
     for task, imported in results:
         if not isinstance(imported, ImportedCase):
