@@ -20,17 +20,18 @@ from data_prep.checks import lost_finding, same_image_finding, taken_name_findin
 from data_prep.dataset_writer import DatasetWriter, header
 from data_prep.findings import SOME_FINDINGS, Finding
 from data_prep.import_summary import ImportSummary
+from data_prep.listing import is_listing, read_listing
 from data_prep.parallel import Late, in_processes
 from data_prep.pseudonyms import KEY_FILE, Pseudonyms, load_key
 from data_prep.quarantine import Quarantine, read_quarantine, write_quarantine
-from data_prep.sources.case import Listing
+from data_prep.sources.case import Listing, SourceOptions
 
 WHOLE = (1, 1)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command line of ``import``."""
-    parser.add_argument("folder", type=Path, help="raw folder")
+    parser.add_argument("folder", type=Path, help="raw folder, or a file of the command list")
     parser.add_argument("--out", type=Path, required=True, metavar="DATASET", help="dataset folder to make or add to")
     sources.add_arguments(parser)
     parser.add_argument("--n4", action="store_true", help="correct the bias field by N4 (slow)")
@@ -45,16 +46,25 @@ def run(options: argparse.Namespace) -> int:
     """Run ``import`` from the command line."""
     if not options.keep_ids and options.key_file.expanduser().resolve().is_relative_to(options.out.resolve()):
         raise InputError(f"{options.key_file}: the key must never lie in the dataset; give another --key-file")
-    listing = sources.find_cases(
-        options.folder, options.site, options.source, sources.options_of(options), options.jobs
-    )
+    folder, listing = _listing_of(options)
     pseudonyms = Pseudonyms(None if options.keep_ids else load_key(options.key_file))
     if not options.site_folders:
-        pseudonyms.require_sites(listing, options.folder)
+        pseudonyms.require_sites(listing, folder)
     quarantined = import_listing(
-        listing, options.folder, options.out, pseudonyms, options.n4, options.jobs, options.shard, options.time_limit
+        listing, folder, options.out, pseudonyms, options.n4, options.jobs, options.shard, options.time_limit
     )
     return SOME_FINDINGS if quarantined else 0
+
+
+def _listing_of(options: argparse.Namespace) -> tuple[Path, Listing]:
+    """The raw folder and its listing, made before by ``list`` or made now."""
+    of_source = sources.options_of(options)
+    if not is_listing(options.folder):
+        found = sources.find_cases(options.folder, options.site, options.source, of_source, options.jobs)
+        return options.folder, found
+    if options.site or options.source or options.site_folders or of_source != SourceOptions():
+        raise InputError("is a listing; give --site, --source and the like to the command list", options.folder)
+    return read_listing(options.folder)
 
 
 def import_dataset(folder: Path, dataset: Path, site: str | None = None, source: str | None = None) -> list[Finding]:

@@ -29,19 +29,24 @@ CONSTS.channel_lock_timeout = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the flags of a command that reads many cases."""
-    parser.add_argument(
-        "--jobs",
-        type=_count,
-        default=available_cores(),
-        metavar="N",
-        help="number of worker processes; 0 means this process",
-    )
+    add_jobs(parser)
     parser.add_argument(
         "--time-limit",
         type=_seconds,
         default=LIMIT_S,
         metavar="SECONDS",
         help=f"for one case in a worker process; one that takes longer is quarantined ({LIMIT_S})",
+    )
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Add ``--jobs``."""
+    parser.add_argument(
+        "--jobs",
+        type=_count,
+        default=available_cores(),
+        metavar="N",
+        help="number of worker processes; 0 means this process",
     )
 
 

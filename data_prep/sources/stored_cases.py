@@ -12,6 +12,11 @@ from typing import Any
 
 from data_prep.sources.case import SourceCase
 
+TABLES = """
+CREATE TABLE cases (number INTEGER PRIMARY KEY, packed BLOB);
+CREATE TABLE remark (packed BLOB);
+"""
+
 
 class StoredCases(Sequence[SourceCase]):
     """A sequence of cases in an SQLite file, to which cases can be added.
@@ -25,9 +30,11 @@ class StoredCases(Sequence[SourceCase]):
             scratch = tempfile.mkdtemp()
             weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
             file = Path(scratch, "cases.sqlite")
-        self._database = sqlite3.connect(file)
-        self._database.execute("PRAGMA synchronous=OFF")
-        self._database.execute("CREATE TABLE IF NOT EXISTS cases (number INTEGER PRIMARY KEY, packed BLOB)")
+        # Many jobs may read a finished file at the same time, also on a disk that knows no locks.
+        is_new = not file.exists() or not file.stat().st_size
+        self._database = sqlite3.connect(f"{file.absolute().as_uri()}{'' if is_new else '?immutable=1'}", uri=True)
+        if is_new:
+            self._database.executescript(f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; {TABLES}")
         (self._length,) = self._database.execute("SELECT COUNT(*) FROM cases").fetchone()
 
     def __len__(self) -> int:
@@ -53,6 +60,17 @@ class StoredCases(Sequence[SourceCase]):
         """Add a case as :func:`pack` gives it."""
         self._database.execute("INSERT INTO cases VALUES (?, ?)", (self._length, packed))
         self._length += 1
+
+    def finish(self, remark: bytes) -> None:
+        """Write the file, with a remark of :func:`pack`; then other processes can read it."""
+        self._database.execute("INSERT INTO remark VALUES (?)", (remark,))
+        self._database.commit()
+        self._database.close()
+
+    @property
+    def remark(self) -> bytes:
+        """The remark of :meth:`finish`."""
+        return self._database.execute("SELECT packed FROM remark").fetchone()[0]
 
 
 class Chosen(Sequence[SourceCase]):
