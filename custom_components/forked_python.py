@@ -16,8 +16,6 @@ from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any
 
-import torch
-
 SERVER = get_context("forkserver")
 SERVER.set_forkserver_preload(["monai.bundle", "monai.engines", "monai.losses", "torch._dynamo"])
 
@@ -66,7 +64,7 @@ class ForkedPython:
         os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
         kept = [_OpenInChild(descriptor) for descriptor in pass_fds]
         self.process = SERVER.Process(
-            target=_run, args=(module, arguments, stdout.name, str(cwd or Path.cwd()), dict(env), kept)
+            target=run_module, args=(module, arguments, stdout.name, str(cwd or Path.cwd()), dict(env), kept)
         )
         self.process.start()
 
@@ -100,15 +98,27 @@ def run_forked(
         return subprocess.CompletedProcess(command, code, output.read())
 
 
-def _run(
+def run_module(
     module: str,
     arguments: Sequence[str],
     output: str,
     cwd: str,
     environment: Mapping[str, str],
-    kept: Sequence[_OpenInChild],
+    kept: Sequence[_OpenInChild] = (),
 ) -> None:
-    """Run a module as ``python -m`` does, in a process that has imported MONAI."""
+    """Run a module as ``python -m`` does, in a forked process, and end the process.
+
+    Args:
+        module: name of the module.
+        arguments: its arguments.
+        output: the file that both streams are added to.
+        cwd: working directory.
+        environment: the environment.
+        kept: file descriptors that stay open.
+
+    Raises:
+        SystemExit: at the end, with the exit code of the module.
+    """
     file = os.open(output, os.O_WRONLY | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(file, stream)
@@ -121,7 +131,8 @@ def _run(
     # This module came with its package, perhaps from another folder than the command's.
     for name in [name for name in sys.modules if name.partition(".")[0] == __name__.partition(".")[0]]:
         del sys.modules[name]
-    if threads := environment.get("OMP_NUM_THREADS"):
+    threads, torch = environment.get("OMP_NUM_THREADS"), sys.modules.get("torch")
+    if threads and torch:  # a torch that is imported later reads the environment itself
         torch.set_num_threads(int(threads))
     code: int | str | None = 0
     try:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from custom_components.bundle import SHIPPED_BUNDLES, read_bundle
 from custom_components.foundation.errors import InputError, OneLineError
+from custom_components.jobs import add_place_options, place_of
 from data_prep.dataset_file import read_dataset
 from experiments import complexity
 from experiments.describe import keep_description
@@ -49,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run(options: argparse.Namespace) -> None:
     """Split the dataset, run the plan until the time budget is over, and write the report."""
     _check_numbers(options)
+    place = place_of(options)
     dataset, out = options.dataset.resolve(), options.out.resolve()
     cases = read_dataset(dataset)["cases"]
     # A site without masks is a site too.
@@ -65,15 +67,15 @@ def run(options: argparse.Namespace) -> None:
     )
     rows = plan.with_teachers(options.only) if options.only else plan.rows
     _interrupt_on_signals()
-    with lock_study(out) as lock:
+    with lock_study(out):
         write_splits(plan, dataset, out)
         keep_description(plan, dataset, out)
         if line := _power(plan, out):
             print(line)
-        study = StudyRunner(plan, dataset, out, lock)
+        study = StudyRunner(plan, dataset, out)
         if line := say_disk_use(rows, study.inputs):
             print(line)
-        complete = study.run(rows, options.jobs, options.time_budget)
+        complete = study.run(rows, place, options.time_budget)
         report(options)
     if not complete:
         print("the time is over; the same command goes on from here")
@@ -125,8 +127,8 @@ def _interrupt_on_signals() -> None:
 
 
 def _check_numbers(options: argparse.Namespace) -> None:
-    if options.jobs < 1 or (options.epochs is not None and options.epochs < 1):
-        raise InputError("--jobs and --epochs must be at least 1")
+    if options.epochs is not None and options.epochs < 1:
+        raise InputError(f"--epochs {options.epochs}: give at least 1")
     if options.folds is not None and options.folds < 2:
         raise InputError(f"--folds {options.folds}: give at least 2")
     if options.size is not None and (options.size < 8 or options.size % 8):
@@ -154,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     run_.add_argument("--leave-out", metavar="SITE", help="train on the other sites, test on this one")
     run_.add_argument("--folds", type=int, metavar="K", help="cross-validation: every case is a test case once")
     run_.add_argument("--only", nargs="*", default=[], metavar="ROW", help="these rows (enet_*) and their teachers")
-    run_.add_argument("--jobs", type=int, default=1, help="number of trainings at the same time")
+    add_place_options(run_, work="trainings")
     run_.add_argument("--time-budget", type=_duration, default=float("inf"), metavar="9m", help="stop after this time")
     run_.set_defaults(command=run)
     status_ = commands.add_parser("status", help="show the progress of each row")

@@ -7,10 +7,9 @@ from custom_components.foundation.locks import locked
 
 
 def lock_study(folder: Path) -> AbstractContextManager[int]:
-    """Hold the lock ``<folder>/.lock`` and yield its descriptor. A training that inherits the descriptor also holds the
-    lock.
+    """Hold the lock ``<folder>/.lock``. The jobs of a run do not hold it: the next run takes them over.
 
     Raises:
-        InputError: if another run holds the lock, or a training of another run that is still alive.
+        InputError: if another run holds the lock.
     """
     return locked(folder / ".lock", f"{folder}: another run is at work in this study; wait for it, or stop it")

@@ -1,114 +1,152 @@
-"""Running of a plan's rows: several at the same time, teachers before students; a stopped run can go on."""
+"""Running of a plan's rows: teachers before students, as many at the same time as the place allows.
+
+A stopped run can go on. A killed run can be started again, and takes over the jobs that it has left behind.
+"""
 
 import csv
 import math
-import os
-import shlex
-import signal
-import subprocess
 import sys
 import time
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
 
 from custom_components.bundle import copy_bundle
-from custom_components.forked_python import ForkedPython
 from custom_components.foundation.errors import InputError
-from custom_components.foundation.files import read_json, write_json, write_text
-from custom_components.foundation.threads import THREADS_FILE, usable_cores
-from experiments import commands
+from custom_components.foundation.files import read_json
+from custom_components.jobs import Job, Place, Standing, State
+from custom_components.jobs.job import forget, last_words
+from custom_components.jobs.standing import standings
 from experiments.describe import former_rows
 from experiments.inputs import Inputs, what_changed
-from experiments.plan import DISTILLATION, ENSEMBLE, EPOCHS, Plan, Row
-
-PATIENCE = 30  # seconds that a stopped process has to end before it is killed
+from experiments.plan import DISTILLATION, EPOCHS, Plan, Row
+from experiments.row_job import RowJobs, expected_seconds
+from experiments.schedule import path_lengths
 
 
 @dataclass
 class StudyRunner:
-    """Runs a plan on a dataset and writes into a folder; ``lock`` is the descriptor of the folder's lock."""
+    """Runs a plan on a dataset and writes into a folder, whose lock the caller holds."""
 
     plan: Plan
     dataset: Path
     folder: Path
-    lock: int
-    running: dict[str, "Job"] = field(default_factory=dict)
+    running: dict[str, Job] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.rows = {row.name: row for row in (*former_rows(self.folder), *self.plan.rows)}
         self.inputs = Inputs(self.plan, self.dataset, self.folder, self.rows.values())
+        self.jobs = RowJobs(self.inputs, self.bundles)
 
     @property
     def bundles(self) -> Path:
         return self.folder / "bundles"
 
-    @property
-    def threads(self) -> Path:
-        return self.folder / "threads.txt"
-
-    def run(self, rows: Sequence[Row], jobs: int, seconds: float = math.inf) -> bool:
+    def run(self, rows: Sequence[Row], place: Place, seconds: float = math.inf) -> bool:
         """Train and evaluate the rows that are not done. Return False if the time ended before all rows were done.
 
         Args:
             rows: rows of the plan, including the teachers' rows.
-            jobs: number of rows that run at the same time.
+            place: where they run.
             seconds: time after which all trainings are stopped; each training keeps a checkpoint of its last epoch.
 
         Raises:
-            InputError: if a row's command fails; the message names the log.
+            InputError: if a row's command fails; the message names the log. Or if a row is at work in another place.
         """
         copy_bundle(DISTILLATION, self.bundles / DISTILLATION, **self.plan.image)
-        self._forget_stale_results()
-        waiting = [row for row in rows if not self._done(row)]
-        finished = {row.name for row in rows} - {row.name for row in waiting}
+        self._take_over(rows, place)
+        waiting = [row for row in rows if not self._done(row) and row.name not in self.running]
+        urgency = self._urgency(rows)
+        lost: Counter[str] = Counter()
         end = time.monotonic() + seconds
         with tqdm(total=sum(row.settings[EPOCHS] for row in rows), unit="epoch", desc="study") as bar:
             try:
                 while waiting or self.running:
                     if time.monotonic() > end:
                         return False
-                    ready = [row for row in waiting if set(row.teachers) <= finished]
-                    for row in ready[: jobs - len(self.running)]:
+                    for row in [row for row in waiting if all(self._done(self.rows[name]) for name in row.teachers)]:
                         waiting.remove(row)
-                        self.running[row.name] = Job(row, self)
-                    self._share_cores()
-                    for job in [job for job in self.running.values() if not job.advance()]:
-                        del self.running[job.row.name]
-                        finished.add(job.row.name)
-                    self._show(bar, rows)
-                    time.sleep(0.5 if self.running else 0)
+                        self.running[row.name] = self.jobs.make(row, urgency[row.name])
+                        place.submit([self.running[row.name]])
+                    found = dict(zip(self.running, place.look(list(self.running.values())), strict=True))
+                    for name, standing in found.items():
+                        if standing.state == State.DONE:
+                            self._finish(name, self.running.pop(name))
+                        elif standing.state == State.LOST and lost[name] + 1 < place.attempts:
+                            lost[name] += 1
+                            tqdm.write(f"{name}: its job {standing.id} was lost, and is queued again")
+                            place.submit([self.running[name]])
+                        elif standing.state.has_ended:
+                            job = self.running.pop(name)
+                            raise InputError(f"{name}: {last_words(job.folder, standing)}")
+                    self._show(bar, rows, found)
+                    time.sleep(place.pause if self.running else 0)
             finally:
-                for job in self.running.values():
-                    job.process.send_signal(signal.SIGINT)  # an interrupted process removes its temporary files
-                for job in self.running.values():
-                    job.wait()
-                self.running.clear()
+                self._cancel(place)
         return True
 
-    def _share_cores(self) -> None:
-        """Write the number of threads of each running training into a file.
+    def _take_over(self, rows: Iterable[Row], place: Place) -> None:
+        """Find the jobs of a run that was killed: those that have ended well are done, those that go on are ours."""
+        jobs = {name: self.jobs.find(row) for name, row in self.rows.items()}
+        found = dict(zip(jobs, standings([job.folder for job in jobs.values()]), strict=True))
+        for name in [name for name, standing in found.items() if standing.state == State.DONE]:
+            self._finish(name, jobs[name])
+        self._forget_stale_results()
+        for row in rows:
+            standing = found[row.name]
+            if standing.state.has_ended:
+                continue
+            if standing.place != place.name:
+                where = " ".join(filter(None, ["job", standing.id, "on", standing.place]))
+                raise InputError(
+                    f"{row.name} is at work in a {where}", advice=f"use --on {standing.place}, or stop that job first"
+                )
+            if all(self._done(self.rows[name]) for name in row.teachers) and self.jobs.is_current(row):
+                tqdm.write(" ".join(filter(None, [f"{row.name}: found its job", standing.id, f"({standing.state})"])))
+                self.running[row.name] = jobs[row.name]
+            else:
+                place.cancel([jobs[row.name]])
 
-        Trainings read the file at the start of an epoch.
-        """
-        threads = str(self.threads_each(self.running))
-        if not self.threads.is_file() or self.threads.read_text() != threads:
-            write_text(self.threads, threads)
+    def _finish(self, name: str, job: Job) -> None:
+        self.jobs.finish(self.rows[name])
+        forget(job.folder)
 
-    @staticmethod
-    def threads_each(side_by_side: Collection[str]) -> int:
-        """The number of threads of each row that runs at the same time."""
-        return max(1, usable_cores() // max(1, len(side_by_side)))
+    def _cancel(self, place: Place) -> None:
+        """Cancel the jobs that run, and keep the results of those that have ended meanwhile."""
+        place.cancel(list(self.running.values()))
+        ended = standings([job.folder for job in self.running.values()])
+        for (name, job), standing in zip(self.running.items(), ended, strict=True):
+            if standing.state == State.DONE:
+                self._finish(name, job)
+            elif standing.state.has_ended:
+                forget(job.folder)
+        self.running.clear()
 
-    def _show(self, bar: tqdm, rows: Sequence[Row]) -> None:
+    def _urgency(self, rows: Sequence[Row]) -> dict[str, float]:
+        """The expected time of each row, with the students that wait for it."""
+        names = {row.name for row in rows}
+        networks = {name: row.bundle for name, row in self.rows.items()}
+        cases = {row.name: len(read_json(self.inputs.datalist(row))["training"]) for row in rows}
+        seconds = {row.name: expected_seconds(row, cases[row.name], networks) for row in rows}
+        return path_lengths(seconds, {row.name: [name for name in row.teachers if name in names] for row in rows})
+
+    def _show(self, bar: tqdm, rows: Sequence[Row], found: dict[str, Standing]) -> None:
         epochs = sum(epochs_done(self.bundles / row.name) for row in rows)
-        text = ", ".join(f"{name} {job.what}" for name, job in self.running.items())
+        states = Counter(standing.state for standing in found.values())
+        told = [f"{name} {self._what(name, one)}" for name, one in found.items() if one.state == State.RUNNING]
+        told += [f"{states[State.WAITING]} waiting"] if states[State.WAITING] else []
+        text = ", ".join(told)
         # A terminal shows the elapsed time continuously; a log file gets a line only when something has happened.
         if sys.stderr.isatty() or (epochs, text) != (bar.n, bar.postfix):
             bar.n = epochs
             bar.set_postfix_str(text)
+
+    def _what(self, name: str, standing: Standing) -> str:
+        epochs = f"epoch {epochs_done(self.bundles / name)}/{self.rows[name].settings[EPOCHS]}"
+        return epochs if standing.step in ("", "training") else standing.step
 
     def _forget_stale_results(self) -> None:
         """Remove the results of rows whose inputs have changed, also of rows that this call does not run."""
@@ -125,83 +163,6 @@ class StudyRunner:
         """
         done = (self.bundles / row.name / "output" / "done.json").is_file()
         return done and all(self._done(self.rows[teacher]) for teacher in row.teachers)
-
-
-class Job:
-    """One running row: its training and then its evaluation, each in a process with a log."""
-
-    def __init__(self, row: Row, study: StudyRunner) -> None:
-        self.row = row
-        self.bundle = study.bundles / row.name
-        self.inputs = study.inputs.of(row)
-        self.lock = study.lock
-        self.study = study
-        self._make_room()
-        copy_bundle(row.bundle, self.bundle, **study.plan.image)
-        where = study.bundles, study.dataset
-        if row.role == ENSEMBLE:
-            first = ("joining", commands.joining(row, study.bundles))
-        else:
-            first = ("training", commands.training(row, *where, study.inputs.datalist(row)))
-        scored = commands.evaluating(row, *where, study.inputs.all_cases(row), study.plan.scored_on)
-        self.steps = [first, ("evaluating", scored)]
-        self._next()
-
-    @property
-    def what(self) -> str:
-        epochs = f"epoch {epochs_done(self.bundle)}/{self.row.settings[EPOCHS]}"
-        return epochs if self.step == "training" else self.step
-
-    def advance(self) -> bool:
-        """Check the process and start the next one if it has ended; return False when the row is done."""
-        code = self.process.poll()
-        if code is None:
-            return True
-        if code:
-            lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-            reason = next((line.removeprefix("error: ") for line in lines[::-1] if line.startswith("error: ")), None)
-            raise InputError(f"{self.row.name}: {self.step} failed: {reason or f'exit code {code}'} (log: {self.log})")
-        if not self.steps:
-            write_json(self.bundle / "output" / "done.json", self.inputs)
-            return False
-        self._next()
-        return True
-
-    def wait(self) -> None:
-        """Wait for the end of the interrupted process, and kill it if it does not end."""
-        try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def _next(self) -> None:
-        self.step, line = self.steps.pop(0)
-        self.log = self.bundle / "output" / f"{self.step}.log"
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("a", encoding="utf-8") as log:
-            log.write(f"$ {shlex.join(line)}\n")
-            log.flush()
-            self.process = ForkedPython(line, stdout=log, env=self._environment(), pass_fds=[self.lock])
-
-    def _environment(self) -> dict[str, str]:
-        threads = self.study.threads_each({*self.study.running, self.row.name})
-        share = {"OMP_NUM_THREADS": str(threads), THREADS_FILE: str(self.study.threads.absolute())}
-        return {**os.environ, **share, "TQDM_DISABLE": "1"}
-
-    def _make_room(self) -> None:
-        """Remove the files of a training with other inputs.
-
-        If only the cases for scoring have changed, the training's files stay.
-        """
-        started = self.bundle / "output" / "started.json"
-        former = read_json(started) if started.is_file() else self.inputs
-        if changed := what_changed(former, self.inputs, kinds=["trained"]):
-            tqdm.write(f"{self.row.name}: starts afresh, since it was begun with other {changed}")
-            for stale in (self.bundle / "output").glob("*"):
-                if stale.is_file():
-                    stale.unlink()
-        write_json(started, self.inputs)
 
 
 def epochs_done(bundle: Path) -> int:

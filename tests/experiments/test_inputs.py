@@ -146,21 +146,21 @@ def test_what_another_version_recorded_is_not_taken_for_the_same(dataset, out, f
 
 def test_a_stale_result_is_none_even_where_its_row_is_not_asked_for(dataset, out, capsys):
     keep_description(PLAN, dataset, out)
-    study = StudyRunner(replace(PLAN, rows=ROWS[:1]), dataset, out, lock=0)
+    study = StudyRunner(replace(PLAN, rows=ROWS[:1]), dataset, out)
     done = {row.name: out / "bundles" / row.name / "output" / "done.json" for row in ROWS}
     for row in ROWS:
         write_json(done[row.name], study.inputs.of(row))
     study._forget_stale_results()
     assert all(file.is_file() for file in done.values())
     case = correct_mask(dataset, out, "training", site="HK")
-    study = StudyRunner(replace(PLAN, rows=ROWS[:1]), dataset, out, lock=0)
+    study = StudyRunner(replace(PLAN, rows=ROWS[:1]), dataset, out)
     study._forget_stale_results()
     assert not any(file.is_file() for file in done.values())
     assert f"alone: no longer done, since it was made with other mask of {case} (was " in capsys.readouterr().out
 
 
 def test_a_student_is_not_done_while_its_teacher_is_not(dataset, out):
-    study = StudyRunner(PLAN, dataset, out, lock=0)
+    study = StudyRunner(PLAN, dataset, out)
     for name in ("big", "distilled"):
         write_json(out / "bundles" / name / "output" / "done.json", study.inputs.of(study.rows[name]))
     assert study._done(ROWS[2])

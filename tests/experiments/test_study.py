@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import time
 from types import SimpleNamespace
 
@@ -11,6 +12,9 @@ import nibabel
 import numpy as np
 import pytest
 
+from custom_components.forked_python import ForkedPython
+from custom_components.jobs.job import read_attempts
+from custom_components.jobs.standing import is_alive
 from experiments.__main__ import main
 from experiments.lock import lock_study
 from experiments.runner import StudyRunner, epochs_done
@@ -141,8 +145,11 @@ def test_a_budget_that_ends_within_a_training_leaves_a_checkpoint_and_no_process
     assert "the time is over" in capsys.readouterr().out
     assert (bundle / "output" / "last.pt").is_file()
     assert 0 < epochs_done(bundle) < 500
-    with lock_study(tmp_path / "out"):  # a training that still ran would hold the lock
-        assert main(["status", "--out", str(tmp_path / "out")]) == 0
+    (attempt,) = read_attempts(bundle / "output")
+    assert not is_alive(attempt)
+    assert "ended" in attempt
+    assert main(["status", "--out", str(tmp_path / "out")]) == 0
+    assert f"alone      epoch {epochs_done(bundle)} of 500" in capsys.readouterr().out
 
 
 def test_a_second_run_is_refused_while_one_is_at_work(study, capsys):
@@ -157,12 +164,26 @@ def test_a_plain_kill_stops_as_ctrl_c_does(study, monkeypatch, capsys):
     assert "the same command goes on from here" in capsys.readouterr().err
 
 
-def test_rows_side_by_side_share_the_cores_and_the_last_one_has_them_all(study, monkeypatch):
-    monkeypatch.setattr("experiments.runner.usable_cores", lambda: 5)
-    trained = StudyRunner(SimpleNamespace(rows=[]), study, study, lock=-1)
-    granted = []
-    for running in (["big"], ["big", "alone"], ["big", "alone", "distilled"], ["distilled"]):
-        trained.running = dict.fromkeys(running)
-        trained._share_cores()
-        granted.append(trained.threads.read_text())
-    assert granted == ["5", "2", "1", "5"]
+def test_a_killed_run_is_started_again_and_takes_over_its_training(study, tmp_path):
+    shutil.copytree(study / "dataset", tmp_path / "dataset")
+    (tmp_path / "plan.yaml").write_text(PLAN)
+    where = ["--plan", str(tmp_path / "plan.yaml"), "--dataset", str(tmp_path / "dataset"), "--groups", "HK,UCL"]
+    words = ["run", *where, "--out", str(tmp_path / "out"), "--only", "alone", "--epochs", "12"]
+    output = tmp_path / "out" / "bundles" / "alone" / "output"
+    with (tmp_path / "first.log").open("w") as log:
+        first = ForkedPython([sys.executable, "-m", "experiments", *words], stdout=log, env=os.environ)
+        while not (output / "training.csv").is_file():
+            assert first.poll() is None, (tmp_path / "first.log").read_text()
+            time.sleep(0.05)
+        first.kill()
+        first.wait(30)
+    (attempt,) = read_attempts(output)
+    assert is_alive(attempt)  # the training has outlived its program
+    with (tmp_path / "second.log").open("w") as log:
+        second = ForkedPython([sys.executable, "-m", "experiments", *words], stdout=log, env=os.environ)
+        assert second.wait(120) == 0
+    assert "alone: found its job (running)" in (tmp_path / "second.log").read_text()
+    assert (output / "done.json").is_file()
+    (attempt,) = read_attempts(output)  # nothing was started twice
+    assert attempt["code"] == 0
+    assert epochs_done(tmp_path / "out" / "bundles" / "alone") == 12
