@@ -109,10 +109,10 @@ def _become(command: list[str], log: Path, environment: Mapping[str, str]) -> No
         if sys.platform == "linux":
             # The step must not go on alone: a new attempt would meet it in the same folder.
             ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(
-            signal.SIGTERM, signal.default_int_handler
-        )  # also an end that a cluster asks for leaves no litter
+        # A cluster stops a step with SIGTERM. As after Ctrl-C, the step removes its temporary files.
+        for number in STOPS:
+            signal.signal(number, signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         # submitit's warning before the time limit is for the process of the job alone.
         signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         _, _, module, *arguments = command
