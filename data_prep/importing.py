@@ -14,9 +14,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from custom_components.foundation.errors import InputError
+from custom_components.jobs.cluster_file import read_cluster_file
+from custom_components.jobs.place import add_where, place_of
 from data_prep import parallel, sources
 from data_prep.case_import import CaseImport, ImportedCase, import_case
 from data_prep.checks import lost_finding, same_image_finding, taken_name_finding
+from data_prep.cluster_import import PARTS, import_in_jobs
 from data_prep.dataset_writer import DatasetWriter, header
 from data_prep.findings import SOME_FINDINGS, Finding
 from data_prep.import_summary import ImportSummary
@@ -35,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DATASET", help="dataset folder to make or add to")
     sources.add_arguments(parser)
     parser.add_argument("--n4", action="store_true", help="correct the bias field by N4 (slow)")
-    parallel.add_arguments(parser)
+    parallel.add_arguments(parser, f"; on a cluster, number of jobs that import cases ({PARTS})")
+    add_where(parser)
     parser.add_argument("--shard", type=_shard, default=WHOLE, metavar="I/N", help="import only the I-th of N parts")
     ids = parser.add_mutually_exclusive_group()
     ids.add_argument("--keep-ids", action="store_true", help="keep the names of cases and patients: nothing is hashed")
@@ -46,14 +50,30 @@ def run(options: argparse.Namespace) -> int:
     """Run ``import`` from the command line."""
     if not options.keep_ids and options.key_file.expanduser().resolve().is_relative_to(options.out.resolve()):
         raise InputError(f"{options.key_file}: the key must never lie in the dataset; give another --key-file")
-    folder, listing = _listing_of(options)
     pseudonyms = Pseudonyms(None if options.keep_ids else load_key(options.key_file))
+    if options.on != "local":
+        return _import_on_cluster(options)
+    if options.cluster:
+        raise InputError("--cluster is for --on slurm; add it, or leave --cluster out")
+    if options.jobs is None:
+        options.jobs = parallel.available_cores()
+    folder, listing = _listing_of(options)
     if not options.site_folders:
         pseudonyms.require_sites(listing, folder)
     quarantined = import_listing(
         listing, folder, options.out, pseudonyms, options.n4, options.jobs, options.shard, options.time_limit
     )
     return SOME_FINDINGS if quarantined else 0
+
+
+def _import_on_cluster(options: argparse.Namespace) -> int:
+    if options.shard != WHOLE or is_listing(options.folder):
+        raise InputError(f"--on {options.on}: lists the folder and makes the parts itself; give the folder, no --shard")
+    if options.jobs == 0:
+        raise InputError(f"--on {options.on} --jobs 0: give at least 1")
+    settings = read_cluster_file(options.cluster)
+    place = place_of(argparse.Namespace(on=options.on, cluster=options.cluster, jobs=None))
+    return import_in_jobs(options, place, settings.cpus, options.jobs or PARTS)
 
 
 def _listing_of(options: argparse.Namespace) -> tuple[Path, Listing]:

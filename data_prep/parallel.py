@@ -27,9 +27,9 @@ LIMIT_S = 600
 CONSTS.channel_lock_timeout = 10
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of a command that reads many cases."""
-    add_jobs(parser)
+def add_arguments(parser: argparse.ArgumentParser, jobs_help: str = "") -> None:
+    """Add the flags of a command that reads many cases; ``jobs_help`` is a further meaning of ``--jobs``."""
+    add_jobs(parser, jobs_help)
     parser.add_argument(
         "--time-limit",
         type=_seconds,
@@ -39,14 +39,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_jobs(parser: argparse.ArgumentParser) -> None:
+def add_jobs(parser: argparse.ArgumentParser, more_help: str = "") -> None:
     """Add ``--jobs``."""
     parser.add_argument(
         "--jobs",
         type=_count,
-        default=available_cores(),
+        default=None if more_help else available_cores(),
         metavar="N",
-        help="number of worker processes; 0 means this process",
+        help=f"number of worker processes; 0 means this process{more_help}",
     )
 
 
