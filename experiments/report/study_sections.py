@@ -8,6 +8,7 @@ from experiments.report.pictures import picture_grid
 from experiments.report.run_record import RunRecord
 from experiments.report.scores import score_table, site_tables
 from experiments.report.study import StudyRecord
+from experiments.report.times import times_section
 from reporting.blocks import Block, Conclusion, Facts, Heading, Note, Picture, Section
 
 
@@ -23,6 +24,7 @@ def study_sections(study: StudyRecord) -> list[Section]:
         Section("Size and speed", _complexity(study)),
         Section("Training", _training(study)),
         Section("Adaptive weights", _weights(study)),
+        times_section(study),
         Section("Settings and runs", _settings_and_runs(study)),
     ]
     return [part for part in parts if part.blocks]
