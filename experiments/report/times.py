@@ -38,10 +38,8 @@ def _blocks(study: StudyRecord) -> list[Block]:
     timed = [run for run in study.runs if run.evaluation and seconds_of(run)]
     if not timed:
         return []
-    lines = [
-        Line((run.name, _places(run), in_words(seconds_of(run)), str(len(_ended(run)))), run.role) for run in timed
-    ]
     seconds = {run.name: seconds_of(run) for run in timed}
+    cells = [(run.name, _places(run), in_words(seconds[run.name]), str(len(_ended(run)))) for run in timed]
     teachers = {run.name: [name for name in run.teachers if name in seconds] for run in timed}
     devices = "GPUs" if any(one["gpu"] for run in timed for one in _ended(run)) else "rows at the same time"
     whole = [Line((str(number), in_words(time_of_all(seconds, teachers, number)))) for number in SIDE_BY_SIDE]
@@ -51,11 +49,8 @@ def _blocks(study: StudyRecord) -> list[Block]:
         f"did here. Teachers come before their students: the longest chain of them takes {in_words(longest)}, and no "
         "number of machines makes the study shorter. A run that was stopped has several starts; the time is their sum."
     )
-    return [
-        Table(("run", "where", "time", "starts"), [*map(Line, cells)], texts=2),
-        Table((devices, "time"), whole),
-        Note(note),
-    ]
+    runs = Table(("run", "where", "time", "starts"), [*map(Line, cells)], texts=2)
+    return [runs, Table((devices, "time"), whole), Note(note)]
 
 
 def _ended(run: RunRecord) -> list[dict[str, Any]]:

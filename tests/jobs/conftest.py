@@ -29,16 +29,16 @@ sys.exit(code)
 
 @pytest.fixture
 def job(tmp_path) -> Callable[..., Job]:
-    """``job("a", [0, 1.5], codes=[0, 0])``: a job with a step for each number of seconds."""
+    """``job("a", [0, 1.5], codes=[0, 0])``: a job with a step for each number of seconds that it sleeps."""
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "sleeper.py").write_text(MODULE)
     path = os.pathsep.join([str(tmp_path / "modules"), str(Path(__file__).parents[2])])
 
-    def make(name: str, seconds: list[float], codes: list[int] | None = None, **needs) -> Job:
+    def make(name: str, sleeps: list[float], codes: list[int] | None = None, **needs) -> Job:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
         steps = []
-        for number, (long, code) in enumerate(zip(seconds, codes or [0] * len(seconds), strict=True)):
+        for number, (long, code) in enumerate(zip(sleeps, codes or [0] * len(sleeps), strict=True)):
             words = [sys.executable, "-m", "sleeper", str(folder / "starts"), str(long), str(code)]
             steps.append(Step(f"step{number}", words, folder / f"step{number}.log"))
         return Job(name, folder, steps, environment={"PYTHONPATH": path, "WORD": "two words"}, **needs)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+# The nodes say that they are larger than this machine, so that they take the jobs of the documentation.
 CONFIG = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
@@ -34,9 +35,11 @@ ReturnToService=2
 MpiDefault=none
 SchedulerParameters=sched_interval=2,bf_interval=2
 KillWait=10
-NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=2 RealMemory=4000
-NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=2 RealMemory=4000
-PartitionName=main Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
+SlurmdParameters=config_overrides
+GresTypes=gpu
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[1]} CPUs=16 RealMemory=64000 Gres=gpu:4
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={ports[2]} CPUs=16 RealMemory=64000 Gres=gpu:4
+PartitionName=gpu Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
 """
 
 
@@ -50,6 +53,7 @@ class Cluster:
         host = socket.gethostname().partition(".")[0]
         config = folder / "slurm.conf"
         config.write_text(CONFIG.format(host=host, folder=folder, ports=_free_ports(3)))
+        (folder / "gres.conf").write_text("Name=gpu Count=4\n")
         self.environment = {**os.environ, "SLURM_CONF": str(config), "OMP_NUM_THREADS": "1"}
         self.environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         self.daemons: dict[str, subprocess.Popen] = {}

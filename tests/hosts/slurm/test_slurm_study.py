@@ -31,7 +31,7 @@ rows:
     settings: {cache_teachers: true, augmentation_views: 2, train::trainer::max_epochs: 6}
 """
 CLUSTER = """
-partition: main
+partition: gpu
 time: 30m
 memory: 1500MB
 cpus: 1
