@@ -21,7 +21,7 @@ from data_prep.listing import read_listing
 STUDIES = (250, 1000)
 QUICK_STUDIES = (4, 8)
 ROUNDS = 3
-SAMPLE_S = 0.05
+SAMPLE_S = 0.2
 FORMER = """
 import sys
 from pathlib import Path
