@@ -12,7 +12,7 @@ from custom_components.foundation.files import write_json
 from custom_components.jobs import State, run_jobs
 from custom_components.jobs.job import read_attempts, read_submission
 from custom_components.jobs.local import LocalPlace
-from custom_components.jobs.standing import standings
+from custom_components.jobs.standing import is_alive, standings
 
 
 def wait_for(place, job, state, step=""):
@@ -21,6 +21,13 @@ def wait_for(place, job, state, step=""):
         assert time.monotonic() < end, found
         time.sleep(0.05)
     return found
+
+
+def wait_until_it_prints(job):
+    end = time.monotonic() + 60
+    while "WORD=" not in job.steps[0].log.read_text():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_steps_run_one_after_the_other_with_their_own_logs(job):
@@ -37,11 +44,11 @@ def test_steps_run_one_after_the_other_with_their_own_logs(job):
 
 
 def test_a_step_that_fails_ends_its_job_and_cancels_the_others(job):
-    bad, long = job("bad", [0, 0], codes=[4, 0]), job("long", [60])
+    bad, long = job("bad", [1, 0], codes=[4, 0]), job("long", [60])
     with pytest.raises(InputError, match=rf"\Abad: step0 failed: refused \(log: {bad.folder}/step0.log\)\Z"):
         run_jobs(LocalPlace(2), [bad, long])
     assert not bad.steps[1].log.exists()
-    assert "interrupted" in long.steps[0].log.read_text()
+    assert not is_alive(read_attempts(long.folder)[0])
     assert standings([bad.folder])[0].state == State.FAILED
     assert standings([long.folder])[0].state == State.LOST
 
@@ -109,6 +116,7 @@ def test_a_job_outlives_its_program_and_is_found_by_the_next(job):
     other = job("other", [0])
     second.submit([other])
     assert second.look([one, other])[1].state == State.WAITING  # the found job counts
+    wait_until_it_prints(one)
     second.cancel([one])
     assert "interrupted" in one.steps[0].log.read_text()
     wait_for(second, other, State.DONE)
@@ -120,6 +128,7 @@ def test_a_killed_job_is_lost_and_leaves_no_step_behind(job, victim):
     place = LocalPlace(1)
     place.submit([one])
     wait_for(place, one, State.RUNNING, step="step0")
+    wait_until_it_prints(one)
     process = psutil.Process(read_attempts(one.folder)[0]["pid"])
     (step,) = process.children()
     (process if victim == "job" else step).send_signal(signal.SIGKILL)

@@ -43,6 +43,10 @@ PartitionName=gpu Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
 """
 
 
+# Slurm wants a file for each GPU; jobs do not open these.
+FOUR_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random")
+
+
 class Cluster:
     """The daemons of a cluster; each can be killed and started again."""
 
@@ -53,16 +57,17 @@ class Cluster:
         host = socket.gethostname().partition(".")[0]
         config = folder / "slurm.conf"
         config.write_text(CONFIG.format(host=host, folder=folder, ports=_free_ports(3)))
-        (folder / "gres.conf").write_text("Name=gpu Count=4\n")
+        (folder / "gres.conf").write_text("".join(f"Name=gpu File={file}\n" for file in FOUR_DEVICES))
         self.environment = {**os.environ, "SLURM_CONF": str(config), "OMP_NUM_THREADS": "1"}
         self.environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         self.daemons: dict[str, subprocess.Popen] = {}
+
+    def start_all(self) -> None:
+        """Start all daemons and wait until the nodes take jobs."""
         self._start_munge()
         for name in ("slurmctld", "n1", "n2"):
             self.start(name)
-        self.wait_for(
-            lambda: self.run("sinfo", "--noheader", "--format=%t %D").stdout.strip() == "idle 2", "idle nodes"
-        )
+        self.wait_for(self._has_idle_nodes, "two idle nodes")
 
     def start(self, name: str) -> None:
         """Start ``slurmctld``, or the daemon of the node ``n1`` or ``n2``, without a change of its state."""
@@ -80,7 +85,7 @@ class Cluster:
         return subprocess.run(command, **options)
 
     @staticmethod
-    def wait_for(condition: Callable[[], object], what: str, seconds: float = 300) -> None:
+    def wait_for(condition: Callable[[], object], what: str, seconds: float = 200) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"waited {seconds} s for: {what}"
@@ -126,7 +131,10 @@ def _free_ports(number: int) -> list[int]:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     folder = Path("/var/tmp" if os.access("/var/tmp", os.W_OK) else "/tmp") / f"test-slurm-{os.getpid()}"
-    started = Cluster(folder)
-    yield started
-    started.stop()
-    shutil.rmtree(folder)
+    made = Cluster(folder)
+    try:
+        made.start_all()
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(folder)

@@ -93,12 +93,14 @@ def test_ten_kills_do_not_change_the_table(cluster, folder):
         attempts = read_attempts(bundles / row / "output")
         return attempts[-1] if attempts and "ended" not in attempts[-1] else None
 
+    def is_at_work(row: str) -> bool:
+        attempt = running(row)
+        return attempt is not None and psutil.pid_exists(attempt["pid"])
+
     def wait_for(row: str, step: str, epochs: int = 0) -> int:
         def reached() -> bool:
             assert driver.process.poll() in (None, -9), driver.log.read_text()
-            attempt = running(row)
-            at_work = attempt and attempt["step"] == step and psutil.pid_exists(attempt["pid"])
-            return bool(at_work) and epochs_done(bundles / row) >= epochs
+            return is_at_work(row) and running(row)["step"] == step and epochs_done(bundles / row) >= epochs
 
         cluster.wait_for(reached, f"{row}: {step} after {epochs} epochs; {driver.log.read_text()[-2000:]}")
         return running(row)["pid"]
@@ -121,13 +123,15 @@ def test_ten_kills_do_not_change_the_table(cluster, folder):
     psutil.Process(wait_for("alone", "training", epochs=1)).kill()  # 5: the process of a job
     wait_for("alone", "training")
     cluster.run("scancel", running("alone")["id"])  # 6: a job, by an administrator
-    wait_for("distilled", "training")
+    wait_for("distilled", "training", epochs=1)
     driver.kill()  # 7: the driver, while the student is trained
-    cluster.kill("slurmctld")  # 8: the controller, which the driver asks in vain for a while
+    student = running("distilled")["id"]
+    cluster.run("scontrol", "requeue", student)  # 8: the student's job, which Slurm queues again
+    cluster.wait_for(lambda: not is_at_work("distilled"), "the end of the student's first attempt")
+    cluster.run("scontrol", "update", f"JobId={student}", "StartTime=now")  # Slurm would wait for two minutes
+    cluster.kill("slurmctld")  # 9: the controller, which the driver asks in vain for a while
     time.sleep(5)
     cluster.start("slurmctld")
-    wait_for("distilled", "training", epochs=2)
-    cluster.run("scontrol", "requeue", running("distilled")["id"])  # 9: the student's job, which Slurm queues again
     wait_for("distilled", "evaluating")
     driver.kill()  # 10: the driver, while the student is scored
     assert driver.process.wait(120) == 0, driver.log.read_text()
