@@ -22,6 +22,7 @@ BENCHMARKS = (
     "slices",
     "importing",
     "listing",
+    "preparing",
 )
 
 
