@@ -148,9 +148,10 @@ def test_worker_processes_prepare_the_same_volumes(cases, preprocessing, tmp_pat
     assert [(case.info, case.key, case.sha256) for case in found] == [
         (case.info, case.key, case.sha256) for case in expected
     ]
-    for file in (tmp_path / "threads").iterdir():
+    for file in (tmp_path / "threads").glob("*.nii"):
         assert (tmp_path / "processes" / file.name).read_bytes() == file.read_bytes()
     assert len(list((tmp_path / "processes").iterdir())) == 2 * len(cases) + 1
+    assert read_json(tmp_path / "processes" / "hashes.json") == read_json(tmp_path / "threads" / "hashes.json")
     before = stamps(tmp_path / "processes")
     assert prepare_cases(cases, preprocessing, tmp_path / "processes", jobs=jobs) == found
     assert stamps(tmp_path / "processes") == before
