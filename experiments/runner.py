@@ -8,7 +8,7 @@ import math
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from custom_components.bundle import copy_bundle
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json
 from custom_components.jobs import Job, Place, Standing, State
-from custom_components.jobs.job import forget, last_words
+from custom_components.jobs.job import JOB_FILE, forget, last_words
 from custom_components.jobs.standing import standings
 from experiments.describe import former_rows
 from experiments.inputs import Inputs, what_changed
@@ -69,8 +69,7 @@ class StudyRunner:
                         return False
                     for row in [row for row in waiting if all(self._done(self.rows[name]) for name in row.teachers)]:
                         waiting.remove(row)
-                        self.running[row.name] = self.jobs.make(row, urgency[row.name])
-                        place.submit([self.running[row.name]])
+                        self._submit(row, place, urgency)
                     found = dict(zip(self.running, place.look(list(self.running.values())), strict=True))
                     for name, standing in found.items():
                         if standing.state == State.DONE:
@@ -78,7 +77,7 @@ class StudyRunner:
                         elif standing.state == State.LOST and lost[name] + 1 < place.attempts:
                             lost[name] += 1
                             tqdm.write(f"{name}: its job {standing.id} was lost, and is queued again")
-                            place.submit([self.running[name]])
+                            self._submit(self.rows[name], place, urgency)
                         elif standing.state.has_ended:
                             job = self.running.pop(name)
                             raise InputError(f"{name}: {last_words(job.folder, standing)}")
@@ -102,13 +101,18 @@ class StudyRunner:
             if standing.place != place.name:
                 where = " ".join(filter(None, ["job", standing.id, "on", standing.place]))
                 raise InputError(
-                    f"{row.name} is at work in a {where}", advice=f"use --on {standing.place}, or stop that job first"
+                    f"{row.name} is at work in a {where}",
+                    advice=f"use --on {standing.place}, or stop that job and remove {jobs[row.name].folder / JOB_FILE}",
                 )
             if all(self._done(self.rows[name]) for name in row.teachers) and self.jobs.is_current(row):
                 tqdm.write(" ".join(filter(None, [f"{row.name}: found its job", standing.id, f"({standing.state})"])))
                 self.running[row.name] = jobs[row.name]
             else:
                 place.cancel([jobs[row.name]])
+
+    def _submit(self, row: Row, place: Place, urgency: Mapping[str, float]) -> None:
+        self.running[row.name] = self.jobs.make(row, urgency[row.name])
+        place.submit([self.running[row.name]])
 
     def _finish(self, name: str, job: Job) -> None:
         self.jobs.finish(self.rows[name])

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from custom_components.forked_python import ForkedPython
-from custom_components.jobs.job import read_attempts
-from custom_components.jobs.standing import is_alive
+from custom_components.jobs import Standing, State
+from custom_components.jobs.job import read_attempts, record_submission
+from custom_components.jobs.standing import identity, is_alive
 from experiments.__main__ import main
 from experiments.lock import lock_study
 from experiments.runner import StudyRunner, epochs_done
@@ -187,3 +188,49 @@ def test_a_killed_run_is_started_again_and_takes_over_its_training(study, tmp_pa
     (attempt,) = read_attempts(output)  # nothing was started twice
     assert attempt["code"] == 0
     assert epochs_done(tmp_path / "out" / "bundles" / "alone") == 12
+
+
+class LosingPlace:
+    """A cluster that loses every job."""
+
+    name = "local"
+    pause = 0
+    attempts = 3
+
+    def __init__(self) -> None:
+        self.submitted = []
+
+    def submit(self, jobs, after=()) -> None:
+        self.submitted += jobs
+
+    def look(self, jobs):
+        return [Standing(State.LOST, self.name, "7") for _ in jobs]
+
+    def cancel(self, jobs) -> None:
+        pass
+
+
+def test_a_lost_job_is_submitted_whole_and_three_times_at_most(study, tmp_path, monkeypatch, capsys):
+    shutil.copytree(study / "dataset", tmp_path / "dataset")
+    (tmp_path / "plan.yaml").write_text(PLAN)
+    place = LosingPlace()
+    monkeypatch.setattr("experiments.__main__.place_of", lambda options: place)
+    assert run(tmp_path, "--only", "alone") == 1
+    told = capsys.readouterr()
+    assert told.out.count("alone: its job 7 was lost, and is queued again") == 2
+    assert "error: alone: its start failed: it was killed (log: " in told.err
+    assert len(place.submitted) == 3
+    # A job of a killed run, too, that is lost after it was taken over.
+    (job, *_) = place.submitted
+    record_submission(job, "local", "token", owner=identity())
+    place.submitted.clear()
+    assert run(tmp_path, "--only", "alone") == 1
+    assert "alone: found its job (waiting)" in capsys.readouterr().out
+    assert [[step.name for step in one.steps] for one in place.submitted] == [["training", "evaluating"]] * 2
+    # At another place, the run does not start it a second time.
+    record_submission(job, "local", "token", owner=identity())
+    place.name = "slurm"
+    assert run(tmp_path, "--only", "alone") == 1
+    assert f"alone is at work in a job on local; use --on local, or stop that job and remove {job.folder}" in (
+        capsys.readouterr().err
+    )

@@ -1,0 +1,143 @@
+"""The choice of a place, and the states of jobs that a cluster's queue tells."""
+
+import argparse
+import sys
+import types
+
+import pytest
+
+from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import write_json
+from custom_components.jobs import Standing, State, add_place_options, place_of
+from custom_components.jobs.job import last_words, record_submission
+from custom_components.jobs.local import LocalPlace
+from custom_components.jobs.slurm import SlurmPlace
+from custom_components.jobs.standing import standings
+
+
+def chosen(*words: str):
+    parser = argparse.ArgumentParser()
+    add_place_options(parser, work="trainings", jobs=2)
+    return place_of(parser.parse_args(words))
+
+
+def test_this_machine_is_the_default():
+    place = chosen()
+    assert isinstance(place, LocalPlace)
+    assert place.limit == 2
+    assert chosen("--on", "local", "--jobs", "7").limit == 7
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--jobs", "0"], "--jobs 0: give at least 1"),
+        (["--jobs", "-3", "--on", "slurm"], "--jobs -3: give at least 1"),
+        (["--cluster", "c.yaml"], "--cluster is for --on slurm; add it, or leave --cluster out"),
+        (["--on", "slurm", "--cluster", "none.yaml"], "none.yaml: no such file; give"),
+    ],
+)
+def test_options_that_do_not_fit_are_told(words, told):
+    with pytest.raises(InputError, match=rf"\A{told}"):
+        chosen(*words)
+
+
+def test_slurm_without_submitit_or_away_from_a_cluster_is_one_line(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "submitit", None)
+    with pytest.raises(InputError, match=r"\A--on slurm needs submitit: pip install -r integrations/slurm/require"):
+        chosen("--on", "slurm")
+    monkeypatch.setitem(sys.modules, "submitit", types.ModuleType("submitit"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match=r"\A--on slurm: there is no sbatch here; start this command on a "):
+        chosen("--on", "slurm")
+
+
+@pytest.fixture
+def queue(tmp_path, monkeypatch):
+    """``queue(lines)`` makes ``squeue`` print these lines; without lines it fails as without a controller."""
+
+    def say(*lines: str) -> None:
+        text = "\n".join(lines)
+        script = tmp_path / "bin" / "squeue"
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n" if lines else "#!/bin/sh\nexit 1\n")
+        script.chmod(0o755)
+
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    return say
+
+
+@pytest.fixture
+def submitted(job):
+    """Two jobs of an array, as they are after the submission."""
+    jobs = [job("a", [0]), job("b", [0])]
+    for index, one in enumerate(jobs):
+        record_submission(one, "slurm", "77aa01bc", job_name="a.77aa01bc", index=index)
+    return jobs
+
+
+def attempt(one, **details):
+    start = {"token": "77aa01bc", "id": "9_0", "step": "step0"}
+    write_json(one.folder / "attempts.json", {"attempts": [start | details]})
+
+
+def test_jobs_are_found_in_the_queue_by_the_name_of_their_submission(submitted, queue):
+    folders = [one.folder for one in submitted]
+    queue("8|other|RUNNING|None", "9_0|a.77aa01bc|RUNNING|None", "9_1|a.77aa01bc|PENDING|Resources")
+    attempt(submitted[0])
+    assert standings(folders) == [
+        Standing(State.RUNNING, "slurm", "9_0", "step0"),
+        Standing(State.WAITING, "slurm", "9_1", reason="Resources"),
+    ]
+    queue("8|other|RUNNING|None")
+    assert [one.state for one in standings(folders)] == [State.LOST, State.LOST]
+    queue()
+    assert [(one.state, one.reason) for one in standings(folders)] == [(State.WAITING, "Slurm does not answer")] * 2
+
+
+@pytest.mark.parametrize(
+    ("end", "state"),
+    [
+        ({"ended": 1, "code": 0}, State.DONE),
+        ({"ended": 1, "code": 2}, State.FAILED),
+        ({"ended": 1, "code": -9}, State.LOST),
+        ({"ended": 1, "code": None}, State.LOST),
+    ],
+)
+def test_the_files_of_a_job_tell_how_it_ended_while_slurm_still_lists_it(submitted, queue, end, state):
+    queue("9_0|a.77aa01bc|COMPLETING|None")
+    attempt(submitted[0], **end)
+    assert standings([submitted[0].folder])[0].state == state
+
+
+def test_an_attempt_of_a_former_submission_does_not_count(submitted, queue):
+    queue("9_0|a.77aa01bc|PENDING|Priority")
+    write_json(submitted[0].folder / "attempts.json", {"attempts": [{"token": "former", "ended": 1, "code": 0}]})
+    assert standings([submitted[0].folder]) == [Standing(State.WAITING, "slurm", "9_0", reason="Priority")]
+
+
+def test_a_job_that_was_not_submitted_has_no_state(tmp_path):
+    assert standings([tmp_path]) == [Standing(State.UNKNOWN)]
+
+
+def test_a_job_that_could_not_start_names_the_log_of_the_cluster(submitted):
+    log = submitted[0].folder / "slurm" / "9_0_0_log.out"
+    log.parent.mkdir()
+    log.write_text("module: command not found\n")
+    told = last_words(submitted[0].folder, Standing(State.LOST, "slurm"))
+    assert told == f"its start failed: it was killed (log: {log})"
+
+
+def test_a_job_that_has_left_the_queue_runs_until_its_files_can_have_arrived(submitted, queue, monkeypatch):
+    monkeypatch.setattr("custom_components.jobs.slurm.shutil.which", lambda command: command)
+    monkeypatch.setitem(sys.modules, "submitit", types.ModuleType("submitit"))
+    clock = types.SimpleNamespace(now=100.0)
+    monkeypatch.setattr("custom_components.jobs.slurm.time", types.SimpleNamespace(monotonic=lambda: clock.now))
+    place = chosen("--on", "slurm")
+    assert isinstance(place, SlurmPlace)
+    queue("8|other|RUNNING|None")
+    assert place.look(submitted[:1])[0].state == State.RUNNING
+    clock.now += 9
+    assert place.look(submitted[:1])[0].state == State.RUNNING
+    clock.now += 2
+    assert place.look(submitted[:1])[0].state == State.LOST
