@@ -13,7 +13,17 @@ from benchmarks.measure import Figure
 from custom_components.foundation.files import write_json, write_text
 from experiments.complexity import describe_machine
 
-BENCHMARKS = ("distillation_step", "augmentation", "neighbour", "lovasz", "loss_memory", "slices", "importing")
+BENCHMARKS = (
+    "distillation_step",
+    "augmentation",
+    "neighbour",
+    "lovasz",
+    "loss_memory",
+    "slices",
+    "importing",
+    "listing",
+    "preparing",
+)
 
 
 def main(arguments: list[str] | None = None) -> None:

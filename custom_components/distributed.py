@@ -8,10 +8,10 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
 import ignite.distributed as idist
 import torch
@@ -20,6 +20,8 @@ from tqdm import tqdm
 
 from custom_components.foundation.errors import InputError
 from custom_components.networks.sync_batch_norm import CpuSyncBatchNorm
+
+Item = TypeVar("Item")
 
 # One process may wait long for the others, while they prepare the volumes of a large dataset or run the teachers.
 TIMEOUT = timedelta(hours=2)
@@ -88,6 +90,28 @@ def mean_over_processes(values: Mapping[str, float]) -> dict[str, float]:
     gathered = idist.all_gather(dict(values))
     names = dict.fromkeys(name for own in gathered for name in own)
     return {name: fmean(own[name] for own in gathered if name in own) for name in names}
+
+
+def share_out(
+    items: Sequence[Item], work: Callable[[Sequence[Item]], object], exchange: Callable[[], object] = lambda: None
+) -> None:
+    """Let all processes do work whose results lie on disk, and wait for its end; one process alone does nothing here.
+
+    First each process takes its share of all items. What is then still missing on a machine's disk was made by another
+    machine on a disk of that machine, so the processes of each machine share all items once more.
+
+    Args:
+        items: the items, the same in every process.
+        work: does the work for some items, and skips an item whose result is on disk.
+        exchange: lets the processes tell each other what they learnt from their shares of all items.
+    """
+    if idist.get_world_size() == 1:
+        return
+    work(items[idist.get_rank() :: idist.get_world_size()])
+    exchange()
+    idist.barrier()
+    work(items[idist.get_local_rank() :: idist.get_nproc_per_node()])
+    idist.barrier()
 
 
 def progress_bar(items: Iterable, what: str, unit: str, total: int | None = None) -> Iterable:

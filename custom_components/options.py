@@ -30,6 +30,7 @@ TEXT = frozenset(
         "bundles_dir",
         "cache_dir",
         "ckpt_path",
+        "cluster",
         "datalist",
         "dataset_dir",
         "experiment_name",
@@ -45,6 +46,7 @@ TEXT = frozenset(
         "predictions_dir",
         "pretrained",
         "run_name",
+        "shard",
         "student",
         "tracking_uri",
     ]
@@ -73,6 +75,7 @@ WHOLE_NUMBERS = frozenset(
         "augmentation_views",
         "batch_size",
         "image_size",
+        "jobs",
         "max_epochs",
         "num_workers",
         "seed",

@@ -1,4 +1,4 @@
-"""``python -m data_prep import | merge | series | split | validate | fingerprint | phantom``.
+"""``python -m data_prep import | list | merge | series | split | validate | fingerprint | phantom``.
 
 Exit codes: 0 done; 1 not done, the lines on stderr say why; 2 wrong usage; 3 done, with findings (import, series,
 validate).
@@ -8,13 +8,14 @@ import argparse
 import sys
 
 from custom_components.foundation.errors import OneLineError
-from data_prep import importing, merging, splitting, validating
+from data_prep import importing, listing, merging, splitting, validating
 from data_prep.dicom import command as series
 from data_prep.fingerprint import command as fingerprint
 from data_prep.phantom import command as phantom
 
 COMMANDS = {
     "import": importing,
+    "list": listing,
     "merge": merging,
     "series": series,
     "split": splitting,

@@ -5,6 +5,7 @@ its own name and not under a link's name, so that a cycle of links ends. A file 
 finding.
 """
 
+import itertools
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -16,49 +17,61 @@ from data_prep.findings import Finding, FindingsError
 from data_prep.no_study import is_no_study, is_unfinished
 
 RIGHTS = "get the right to read it, or take it out"
+SEPARATOR = "/"  # no name holds it
 
 
 @dataclass
 class FolderTree:
     """A folder with all files and folders below it, except those that cannot be part of a study.
 
+    An archive has millions of files, so the tree keeps their names alone, as one text for each folder, and makes the
+    paths when they are asked for.
+
     Attributes:
         root: the folder.
-        files: regular files. A folder's own files are sorted by name and precede those of its sub-folders. Linked
-            folders come last.
-        folders: all folders except the root, in the same order.
         unfinished: files and folders of unfinished downloads.
         findings: faults of folders that could not be read, and of links without a target.
         notes: one line for each kind of ignored files.
     """
 
     root: Path
-    files: list[Path] = field(default_factory=list)
-    folders: list[Path] = field(default_factory=list)
     unfinished: list[Path] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    _children: dict[Path, list[Path]] = field(default_factory=dict, repr=False)
+    _files: dict[str, str] = field(default_factory=dict, repr=False)
+    _folders: dict[str, list[str]] = field(default_factory=dict, repr=False)
+
+    @property
+    def files(self) -> Iterator[Path]:
+        """Regular files. A folder's own files are sorted by name and precede those of its sub-folders.
+
+        Linked folders come last.
+        """
+        return (Path(folder, name) for folder in self._files for name in self._names(folder))
+
+    @property
+    def folders(self) -> list[Path]:
+        """All folders except the root, in the order of :attr:`files`."""
+        return [Path(folder) for folder in itertools.islice(self._files, 1, None)]
 
     def children(self, folder: Path) -> list[Path]:
         """The files and folders in ``folder`` itself, sorted by name."""
-        return sorted(self._children.get(folder, []))
+        key = str(folder)
+        return sorted([*(folder / name for name in self._names(key)), *map(Path, self._folders.get(key, ()))])
 
     def is_folder(self, path: Path) -> bool:
         """Whether a path of the tree is a folder."""
-        return path in self._children
-
-    def add_file(self, folder: Path, path: Path) -> None:
-        """Add a file of ``folder``."""
-        self.files.append(path)
-        self._children[folder].append(path)
+        return str(path) in self._files
 
     def add_folder(self, path: Path) -> None:
         """Add a folder. The root must be added first, and it is not listed in ``folders``."""
-        if self._children:
-            self.folders.append(path)
-            self._children[path.parent].append(path)
-        self._children[path] = []
+        if self._files:
+            self._folders.setdefault(str(path.parent), []).append(str(path))
+        self._files[str(path)] = ""
+
+    def add_files(self, folder: Path, names: Iterable[str]) -> None:
+        """Add the files of ``folder``, all at once."""
+        self._files[str(folder)] = SEPARATOR.join(names)
 
     def files_below(self, folders: Iterable[Path]) -> dict[Path, tuple[Path, ...]]:
         """The files at any depth below each of ``folders``, sorted by name."""
@@ -68,6 +81,10 @@ class FolderTree:
                 if parent in below:
                     below[parent].append(path)
         return {folder: tuple(files) for folder, files in below.items()}
+
+    def _names(self, folder: str) -> list[str]:
+        names = self._files.get(folder)
+        return names.split(SEPARATOR) if names else []
 
 
 def read_tree(root: Path) -> FolderTree:
@@ -96,7 +113,7 @@ def unreadable(path: Path, error: OSError) -> Finding:
 class _Walk:
     """One walk: first through the folders themselves, then through links to folders that are not yet read."""
 
-    def __init__(self, tree: FolderTree, seen: set[tuple[int, int]]) -> None:
+    def __init__(self, tree: FolderTree, seen: set[int]) -> None:
         self.tree = tree
         self._seen = seen
         self._links: deque[Path] = deque()
@@ -128,6 +145,7 @@ class _Walk:
         except OSError as error:
             self.tree.findings.append(unreadable(folder, error))
             return
+        files = []
         for entry in entries:
             path = folder / entry.name
             if is_no_study(entry.name):
@@ -142,7 +160,7 @@ class _Walk:
                     else:
                         yield path
                 elif entry.is_file():
-                    self.tree.add_file(folder, path)
+                    files.append(entry.name)
                 elif entry.is_symlink():
                     entry.stat()  # raises if the link has no target; otherwise the target is a pipe or a device
             except FileNotFoundError:
@@ -150,6 +168,7 @@ class _Walk:
                 self.tree.findings.append(Finding(str(path), problem, "restore what it leads to, or take it out"))
             except OSError as error:
                 self.tree.findings.append(unreadable(path, error))
+        self.tree.add_files(folder, files)
 
     def _is_to_read(self, folder: Path, through_link: bool) -> bool:
         """Whether to read a folder. The walk remembers the folder, so that it is read only once.
@@ -173,6 +192,7 @@ class _Walk:
             self.tree.notes.append(f"left aside, {what}: {len(paths)}, such as {example}")
 
 
-def _identity(folder: Path) -> tuple[int, int]:
+def _identity(folder: Path) -> int:
+    """Device and inode of a folder, as one number, which takes less memory than two."""
     state = os.stat(folder)
-    return state.st_dev, state.st_ino
+    return state.st_dev << 64 | state.st_ino

@@ -7,17 +7,15 @@ from typing import Any
 
 from data_prep.case_import import ImportedCase
 from data_prep.findings import Finding
-
-# In an archive, a note on every series that was not picked would make thousands of lines.
-MOST_NOTES = 20
+from data_prep.sources.case import MOST_NOTES, Listing
 
 
-def print_notes(notes: list[str]) -> None:
+def print_notes(listing: Listing) -> None:
     """Print a source's notes on files and series that it did not import."""
-    for note in notes[:MOST_NOTES]:
+    for note in listing.notes[:MOST_NOTES]:
         print(note)
-    if len(notes) > MOST_NOTES:
-        print(f"and {len(notes) - MOST_NOTES} more like these")
+    if more := len(listing.notes[MOST_NOTES:]) + listing.untold:
+        print(f"and {more} more like these")
 
 
 class ImportSummary:
@@ -32,9 +30,9 @@ class ImportSummary:
         self._labels.setdefault(imported.entry["site"], []).append(imported.labels)
         self._rounded[imported.entry["site"]] += imported.is_rounded
 
-    def tell(self, notes: list[str], findings: list[Finding], dataset: Path, cases: dict[str, Any]) -> None:
+    def tell(self, listing: Listing, findings: list[Finding], dataset: Path, cases: dict[str, Any]) -> None:
         """Print findings to stderr, and everything else to stdout."""
-        print_notes(notes)
+        print_notes(listing)
         for site, labels in sorted(self._labels.items()):
             merged = [values for values in labels if values and len(values) > 1]
             if merged:

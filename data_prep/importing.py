@@ -7,34 +7,39 @@ case; 3: some cases were quarantined.
 
 import argparse
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
 
 from custom_components.foundation.errors import InputError
+from custom_components.jobs.cluster_file import read_cluster_file
+from custom_components.jobs.place import add_where, place_of
 from data_prep import parallel, sources
 from data_prep.case_import import CaseImport, ImportedCase, import_case
 from data_prep.checks import lost_finding, same_image_finding, taken_name_finding
+from data_prep.cluster_import import PARTS, import_in_jobs
 from data_prep.dataset_writer import DatasetWriter, header
 from data_prep.findings import SOME_FINDINGS, Finding
 from data_prep.import_summary import ImportSummary
+from data_prep.listing import is_listing, read_listing
 from data_prep.parallel import Late, in_processes
 from data_prep.pseudonyms import KEY_FILE, Pseudonyms, load_key
 from data_prep.quarantine import Quarantine, read_quarantine, write_quarantine
-from data_prep.sources.case import Listing
+from data_prep.sources.case import Listing, SourceOptions
 
 WHOLE = (1, 1)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command line of ``import``."""
-    parser.add_argument("folder", type=Path, help="raw folder")
+    parser.add_argument("folder", type=Path, help="raw folder, or a file of the command list")
     parser.add_argument("--out", type=Path, required=True, metavar="DATASET", help="dataset folder to make or add to")
     sources.add_arguments(parser)
     parser.add_argument("--n4", action="store_true", help="correct the bias field by N4 (slow)")
-    parallel.add_arguments(parser)
+    parallel.add_arguments(parser, f"; on a cluster, number of jobs that import cases ({PARTS})")
+    add_where(parser)
     parser.add_argument("--shard", type=_shard, default=WHOLE, metavar="I/N", help="import only the I-th of N parts")
     ids = parser.add_mutually_exclusive_group()
     ids.add_argument("--keep-ids", action="store_true", help="keep the names of cases and patients: nothing is hashed")
@@ -45,14 +50,41 @@ def run(options: argparse.Namespace) -> int:
     """Run ``import`` from the command line."""
     if not options.keep_ids and options.key_file.expanduser().resolve().is_relative_to(options.out.resolve()):
         raise InputError(f"{options.key_file}: the key must never lie in the dataset; give another --key-file")
-    listing = sources.find_cases(options.folder, options.site, options.source, sources.options_of(options))
     pseudonyms = Pseudonyms(None if options.keep_ids else load_key(options.key_file))
+    if options.on != "local":
+        return _import_on_cluster(options)
+    if options.cluster:
+        raise InputError("--cluster is for --on slurm; add it, or leave --cluster out")
+    if options.jobs is None:
+        options.jobs = parallel.available_cores()
+    folder, listing = _listing_of(options)
     if not options.site_folders:
-        pseudonyms.require_sites(listing, options.folder)
+        pseudonyms.require_sites(listing, folder)
     quarantined = import_listing(
-        listing, options.folder, options.out, pseudonyms, options.n4, options.jobs, options.shard, options.time_limit
+        listing, folder, options.out, pseudonyms, options.n4, options.jobs, options.shard, options.time_limit
     )
     return SOME_FINDINGS if quarantined else 0
+
+
+def _import_on_cluster(options: argparse.Namespace) -> int:
+    if options.shard != WHOLE or is_listing(options.folder):
+        raise InputError(f"--on {options.on}: lists the folder and makes the parts itself; give the folder, no --shard")
+    if options.jobs == 0:
+        raise InputError(f"--on {options.on} --jobs 0: give at least 1")
+    settings = read_cluster_file(options.cluster)
+    place = place_of(argparse.Namespace(on=options.on, cluster=options.cluster, jobs=None))
+    return import_in_jobs(options, place, settings.cpus, options.jobs or PARTS)
+
+
+def _listing_of(options: argparse.Namespace) -> tuple[Path, Listing]:
+    """The raw folder and its listing, made before by ``list`` or made now."""
+    of_source = sources.options_of(options)
+    if not is_listing(options.folder):
+        found = sources.find_cases(options.folder, options.site, options.source, of_source, options.jobs)
+        return options.folder, found
+    if options.site or options.source or options.site_folders or of_source != SourceOptions():
+        raise InputError("is a listing; give --site, --source and the like to the command list", options.folder)
+    return read_listing(options.folder)
 
 
 def import_dataset(folder: Path, dataset: Path, site: str | None = None, source: str | None = None) -> list[Finding]:
@@ -98,19 +130,28 @@ def import_listing(
     for finding in listing.findings:
         if _in_shard(quarantine.file_id(finding), shard):
             quarantine.add_file(finding)
-    cases = {name: case for case in listing.cases if _in_shard(name := pseudonyms.case_id(case), shard)}
+    places = {}
+    for place, case in enumerate(listing.cases):
+        if _in_shard(name := pseudonyms.case_id(case), shard):
+            places[name] = place
 
     with DatasetWriter(dataset, header(dataset.name, pseudonyms.scheme, n4)) as writer:
-        todo = []
-        for name in sorted(cases):
-            case, former = cases[name], writer.cases.get(name)
+        origins = {}
+        for name in sorted(places):
+            case, former = listing.cases[places[name]], writer.cases.get(name)
             origin = pseudonyms.origin(case, folder)
             if former and former.get("origin") == origin:
                 continue
             if former and former.get("folder") != quarantine.folder_id:
                 quarantine.add_case(case, [taken_name_finding(case.image)])
             else:
-                todo.append(CaseImport(name, pseudonyms.patient_id(case), quarantine.folder_id, origin, case))
+                origins[name] = origin
+        # A case is made when a worker is free for it, because all cases of an archive may not fit in memory.
+        todo = (
+            CaseImport(name, pseudonyms.patient_id(case), quarantine.folder_id, origin, case)
+            for name, origin in origins.items()
+            for case in [listing.cases[places[name]]]
+        )
         work = partial(import_case, staging=writer.staging, keep_source=pseudonyms.key is None, n4=n4)
         others = [
             row
@@ -118,13 +159,14 @@ def import_listing(
             if row.get("folder") != quarantine.folder_id or not _in_shard(row["case"], shard)
         ]
         results = in_processes(work, todo, jobs, limit_s)
-        summary = _take_in(writer, quarantine, tqdm(results, "importing", len(todo), unit="case", disable=None), todo)
+        results = tqdm(results, "importing", len(origins), unit="case", disable=None)
+        summary = _take_in(writer, quarantine, results, origins.keys())
         if not writer.cases and shard == WHOLE:
             lines = [*map(str, quarantine.findings), f"{folder}: no case could be imported; nothing was written"]
             raise InputError("\n".join(lines))
         write_quarantine(dataset, others + quarantine.rows)
         writer.finish()
-    summary.tell(listing.notes, quarantine.findings, dataset, writer.cases)
+    summary.tell(listing, quarantine.findings, dataset, writer.cases)
     return quarantine.findings
 
 
@@ -132,15 +174,14 @@ def _take_in(
     writer: DatasetWriter,
     quarantine: Quarantine,
     results: Iterable[tuple[CaseImport, ImportedCase | Late | None]],
-    todo: list[CaseImport],
+    again: Collection[str],
 ) -> ImportSummary:
     """Add each case to the dataset or quarantine it, in the order of the names.
 
-    If a case of the dataset has become faulty, its former version stays, unless this import has added the same image
-    under another name.
+    ``again`` holds the names of the cases to import. If a case of the dataset has become faulty, its former version
+    stays, unless this import has added the same image under another name.
     """
     summary = ImportSummary()
-    again = {task.name for task in todo}
     images = {entry["voxel_sha256"]: name for name, entry in writer.cases.items() if name not in again}
     for task, imported in results:
         if not isinstance(imported, ImportedCase):

@@ -61,6 +61,7 @@ def merge_datasets(datasets: list[Path], out: Path) -> list[dict[str, Any]]:
     quarantined = [row for dataset in datasets for row in read_quarantine(dataset)]
     first: dict[str, str] = {}
     kept = []
+    renamed = {}
     for name in sorted(entries):
         twin = first.setdefault(entries[name]["voxel_sha256"], name)
         if twin == name:
@@ -69,6 +70,9 @@ def merge_datasets(datasets: list[Path], out: Path) -> list[dict[str, Any]]:
             finding = same_image_finding(Path(name), twin)
             row = {"case": name, "folder": entries[name].get("folder")}
             quarantined.append({**row, "problem": finding.problem, "advice": finding.advice})
+            renamed[same_image_finding(Path(name), name).problem] = finding.problem
+    # A part may hold a third case with this image, which names the case that is quarantined here.
+    quarantined = [{**row, "problem": renamed.get(row["problem"], row["problem"])} for row in quarantined]
 
     with new_folder(out) as partial:
         for kind in ("images", "labels"):

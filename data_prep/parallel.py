@@ -27,21 +27,26 @@ LIMIT_S = 600
 CONSTS.channel_lock_timeout = 10
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the flags of a command that reads many cases."""
-    parser.add_argument(
-        "--jobs",
-        type=_count,
-        default=available_cores(),
-        metavar="N",
-        help="number of worker processes; 0 means this process",
-    )
+def add_arguments(parser: argparse.ArgumentParser, jobs_help: str = "") -> None:
+    """Add the flags of a command that reads many cases; ``jobs_help`` is a further meaning of ``--jobs``."""
+    add_jobs(parser, jobs_help)
     parser.add_argument(
         "--time-limit",
         type=_seconds,
         default=LIMIT_S,
         metavar="SECONDS",
         help=f"for one case in a worker process; one that takes longer is quarantined ({LIMIT_S})",
+    )
+
+
+def add_jobs(parser: argparse.ArgumentParser, more_help: str = "") -> None:
+    """Add ``--jobs``."""
+    parser.add_argument(
+        "--jobs",
+        type=_count,
+        default=None if more_help else available_cores(),
+        metavar="N",
+        help=f"number of worker processes; 0 means this process{more_help}",
     )
 
 

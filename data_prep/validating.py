@@ -7,6 +7,7 @@ splits, any other folder as raw studies.
 import argparse
 import json
 import os
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -38,14 +39,14 @@ def run(options: argparse.Namespace) -> int:
     """Run ``validate`` from the command line."""
     jobs, limit_s = options.jobs, options.time_limit
     if is_dataset(options.folder):
-        findings, notes = validate_dataset(options.folder, jobs, limit_s), []
+        listing, findings = Listing(), validate_dataset(options.folder, jobs, limit_s)
     else:
-        listing = sources.find_cases(options.folder, options.site, options.source, sources.options_of(options))
-        findings, notes = validate_raw(listing, jobs, limit_s), listing.notes
+        listing = sources.find_cases(options.folder, options.site, options.source, sources.options_of(options), jobs)
+        findings = validate_raw(listing, jobs, limit_s)
     if options.json:
         print(json.dumps([finding.as_dict() for finding in findings], indent=1))
     else:
-        print_notes(notes)
+        print_notes(listing)
         for finding in findings:
             print(finding)
         print(f"{options.folder}: {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}")
@@ -111,7 +112,7 @@ def _file_finding(path: Path, sha256: str | None) -> Finding | None:
     return None
 
 
-def _case_findings(cases: list[SourceCase], jobs: int, limit_s: float | None) -> list[Finding]:
+def _case_findings(cases: Sequence[SourceCase], jobs: int, limit_s: float | None) -> list[Finding]:
     findings: list[Finding] = []
     same: list[Finding] = []
     first: dict[str, SourceCase] = {}

@@ -1,7 +1,9 @@
 """File hashes that are kept between runs, so that an unchanged file is not read again."""
 
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import ignite.distributed as idist
 
@@ -38,8 +40,17 @@ class FileHashes:
             self._changed = True
         return known
 
+    def of(self, files: Iterable[str | Path]) -> dict[str, list[Any]]:
+        """What is known about files, for :meth:`add` in another process."""
+        return {file: self._known[file] for file in map(os.path.abspath, files)}
+
+    def add(self, known: Mapping[str, list[Any]]) -> None:
+        """Add what :meth:`of` gave in another process."""
+        self._changed |= any(self._known.get(file) != entry for file, entry in known.items())
+        self._known |= known
+
     def share(self) -> None:
-        """Exchange the new hashes between all processes."""
+        """Exchange the new hashes between all processes of a training."""
         for known in idist.all_gather({"known": self._known, "changed": self._changed}):
             self._known |= known["known"]
             self._changed |= known["changed"]
@@ -48,5 +59,7 @@ class FileHashes:
     def save(self) -> None:
         """Write the new hashes into the JSON file."""
         if self._changed:
+            # Jobs of a cluster that prepare parts of one dataset save at different times.
+            self._known = FileHashes(self.path)._known | self._known
             write_json(self.path, self._known)
             self._changed = False

@@ -7,12 +7,12 @@ import copy
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ignite.distributed as idist
 import nibabel as nib
 import numpy as np
 import torch
@@ -21,7 +21,8 @@ from monai.transforms import Compose
 from custom_components.data.datalist import case_name
 from custom_components.data.describe import describe
 from custom_components.data.file_hashes import FileHashes
-from custom_components.distributed import progress_bar
+from custom_components.distributed import progress_bar, share_out
+from custom_components.forked_python import SERVER
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import replace_file, sha256_of
 from custom_components.foundation.threads import usable_cores
@@ -91,6 +92,7 @@ def prepare_cases(
     cache_dir: str | Path,
     progress: str = "preparing",
     masks: bool = True,
+    jobs: int | None = None,
 ) -> list[PreparedCase]:
     """Prepare every case that is not in the cache yet, on all cores. Under torchrun all processes share the work.
 
@@ -101,27 +103,90 @@ def prepare_cases(
             preprocessing.
         progress: text of the progress bar.
         masks: whether the cases have masks. If not, the images are prepared alone.
+        jobs: number of worker processes. None takes threads of this process, which start at once, but wait for each
+            other in Python's code.
 
     Raises:
         InputError: if a file is missing or cannot be prepared; the message names the file.
     """
-    cache_dir = Path(cache_dir)
-    recipe = sha256_of(describe(preprocessing.transforms))
     cases = list(data)
-    hashes = FileHashes(cache_dir / "hashes.json")
-    keys = ("image", "label") if masks else ("image",)
+    preparer = Preparer(preprocessing, Path(cache_dir), ("image", "label") if masks else ("image",))
 
     def prepare(some: Sequence[Mapping[str, Any]]) -> list[PreparedCase]:
-        return in_threads(lambda case: _prepare(case, keys, preprocessing, recipe, hashes), some, progress)
+        if jobs is None:
+            return in_threads(preparer.prepare, some, progress)
+        return preparer.in_processes(some, jobs, progress)
 
-    if idist.get_world_size() > 1:
-        prepare(cases[idist.get_rank() :: idist.get_world_size()])
-        hashes.share()
-    # If a volume is still missing here, another machine has made it and written it to that machine's own disk.
-    with idist.one_rank_first():
-        prepared = prepare(cases)
-        hashes.save()
+    share_out(cases, prepare, preparer.hashes.share)
+    prepared = prepare(cases)
+    preparer.hashes.save()
     return prepared
+
+
+class Preparer:
+    """Prepares cases one by one.
+
+    Args:
+        preprocessing: see :func:`prepare_cases`.
+        cache_dir: see :func:`prepare_cases`.
+        keys: ``image`` and, for cases with masks, ``label``.
+    """
+
+    def __init__(self, preprocessing: Compose, cache_dir: Path, keys: Sequence[str]) -> None:
+        self.preprocessing = preprocessing
+        self.keys = keys
+        self.hashes = FileHashes(cache_dir / "hashes.json")
+        self._recipe = sha256_of(describe(preprocessing.transforms))
+
+    def prepare(self, case: Mapping[str, Any]) -> PreparedCase:
+        """Prepare a case, unless it is in the cache."""
+        for key in self.keys:
+            if not os.path.isfile(case.get(key, "")):
+                raise InputError(
+                    f"{case.get(key)}: no such file (the {key} of case {case.get('case', case)}); check dataset_dir"
+                )
+        sha256 = {key: self.hashes.sha256(case[key]) for key in self.keys}
+        stem = hashlib.sha256("".join([*sha256.values(), self._recipe]).encode()).hexdigest()[:32]
+        files = {key: self.hashes.path.parent / f"{stem}_{key}.nii" for key in self.keys}
+        if not all(file.is_file() for file in files.values()):
+            _write_prepared(case, self.preprocessing, files)
+        arrays = {key: PreparedArray.open(file) for key, file in files.items()}
+        return PreparedCase(dict(case), arrays["image"], arrays.get("label"), sha256)
+
+    def in_processes(self, cases: Sequence[Mapping[str, Any]], jobs: int, progress: str) -> list[PreparedCase]:
+        """Prepare cases in worker processes, in the order of the cases.
+
+        Raises:
+            InputError: as :func:`prepare_cases`; if a process ends before its time; or if ``jobs`` is less than 1.
+        """
+        if jobs < 1:
+            raise InputError(f"--jobs {jobs}: give at least 1")
+        prepared = []
+        with ProcessPoolExecutor(min(jobs, len(cases)) or 1, SERVER, _begin_worker, (self,)) as pool:
+            results = pool.map(_prepare_in_worker, cases)
+            try:
+                for case, known in progress_bar(results, progress, unit="case", total=len(cases)):
+                    self.hashes.add(known)
+                    prepared.append(case)
+            except BrokenProcessPool:
+                raise InputError(
+                    f"{cases[len(prepared)]['image']}: a process that prepared it or a case near it has ended (too "
+                    "little memory?); give fewer --jobs"
+                ) from None
+            finally:
+                pool.shutdown(cancel_futures=True)
+        return prepared
+
+
+def _begin_worker(preparer: Preparer) -> None:
+    global _of_worker
+    _of_worker = preparer
+    torch.set_num_threads(1)
+
+
+def _prepare_in_worker(case: Mapping[str, Any]) -> tuple[PreparedCase, dict[str, list[Any]]]:
+    prepared = _of_worker.prepare(case)
+    return prepared, _of_worker.hashes.of(case[key] for key in _of_worker.keys)
 
 
 def in_threads(prepare: Callable[[Any], Any], cases: Sequence[Any], progress: str) -> list[Any]:
@@ -137,23 +202,6 @@ def in_threads(prepare: Callable[[Any], Any], cases: Sequence[Any], progress: st
             return list(progress_bar(pool.map(prepare, cases), progress, unit="case", total=len(cases)))
     finally:
         torch.set_num_threads(torch_threads)  # the setting in the threads has also changed it in this thread
-
-
-def _prepare(
-    case: Mapping[str, Any], keys: Sequence[str], preprocessing: Compose, recipe: str, hashes: FileHashes
-) -> PreparedCase:
-    for key in keys:
-        if not os.path.isfile(case.get(key, "")):
-            raise InputError(
-                f"{case.get(key)}: no such file (the {key} of case {case.get('case', case)}); check dataset_dir"
-            )
-    sha256 = {key: hashes.sha256(case[key]) for key in keys}
-    stem = hashlib.sha256("".join([*sha256.values(), recipe]).encode()).hexdigest()[:32]
-    files = {key: hashes.path.parent / f"{stem}_{key}.nii" for key in keys}
-    if not all(file.is_file() for file in files.values()):
-        _write_prepared(case, preprocessing, files)
-    arrays = {key: PreparedArray.open(file) for key, file in files.items()}
-    return PreparedCase(dict(case), arrays["image"], arrays.get("label"), sha256)
 
 
 def _write_prepared(case: Mapping[str, Any], preprocessing: Compose, files: Mapping[str, Path]) -> None:

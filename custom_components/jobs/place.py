@@ -55,14 +55,19 @@ def add_place_options(parser: argparse.ArgumentParser, work: str, jobs: int = 1)
         work: one part of the work in the plural, such as ``trainings``.
         jobs: the default of ``--jobs`` on this machine.
     """
-    parser.add_argument("--on", choices=PLACES, default="local", help="this machine (default), or a Slurm cluster")
-    parser.add_argument("--cluster", type=Path, metavar="FILE.yaml", help="partition, time, memory, GPUs for Slurm")
+    add_where(parser)
     parser.add_argument(
         "--jobs",
         type=int,
         help=f"number of {work} at the same time (default: {jobs} on this machine, no limit on a cluster)",
     )
     parser.set_defaults(default_jobs=jobs)
+
+
+def add_where(parser: argparse.ArgumentParser) -> None:
+    """Add ``--on`` and ``--cluster`` to a command that has a ``--jobs`` of its own."""
+    parser.add_argument("--on", choices=PLACES, default="local", help="this machine (default), or a Slurm cluster")
+    parser.add_argument("--cluster", type=Path, metavar="FILE.yaml", help="partition, time, memory, GPUs for Slurm")
 
 
 def place_of(options: argparse.Namespace) -> Place:

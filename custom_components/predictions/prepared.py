@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import ignite.distributed as idist
 import nibabel
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from torch import Tensor
 from custom_components.data.describe import describe
 from custom_components.data.file_hashes import FileHashes
 from custom_components.data.prepared import PreparedCase, in_threads
+from custom_components.distributed import share_out
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import replace_file, sha256_of
 from custom_components.foundation.grids import grid_difference
@@ -95,13 +95,9 @@ def prepare_predictions(
             _write(path, _prepared(folder, case, spatial))
         return PreparedPrediction.open(path)
 
-    if idist.get_world_size() > 1:
-        in_threads(prepare, cases[idist.get_rank() :: idist.get_world_size()], progress)
-        hashes.share()
-    # If a prediction is still missing here, another machine has prepared it and written it to that machine's own disk.
-    with idist.one_rank_first():
-        prepared = in_threads(prepare, cases, progress)
-        hashes.save()
+    share_out(cases, lambda share: in_threads(prepare, share, progress), hashes.share)
+    prepared = in_threads(prepare, cases, progress)
+    hashes.save()
     return {case.name: prediction for case, prediction in zip(cases, prepared, strict=True)}
 
 

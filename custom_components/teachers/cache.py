@@ -3,7 +3,7 @@
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import ignite.distributed as idist
@@ -11,7 +11,7 @@ import torch
 
 from custom_components.data import SliceDataset
 from custom_components.data.prepared import PreparedCase
-from custom_components.distributed import progress_bar
+from custom_components.distributed import progress_bar, share_out
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import sha256_of
 from custom_components.losses import DistillationLoss
@@ -76,12 +76,17 @@ class CachedTeachers(Teachers):
             _Answering(teachers, place, dataset, loss, device, Path(cache_dir)) for place in range(len(self.names))
         ]
         self.stored = {name: own.files for name, own in zip(self.names, answering, strict=True)}
-        with idist.one_rank_first():
-            missing = [(own, case) for case in dataset.cases for own in answering if not own.files.has(case)]
-            if missing:
-                _require_disk(sum(own.files.size(case) for own, case in missing), Path(cache_dir))
-            for own, case in progress_bar(missing, "teachers", unit="volume"):
+        volumes = [(own, case) for case in dataset.cases for own in answering]
+        if needed := sum(own.files.size(case) for own, case in _missing(volumes)):
+            _require_disk(needed, Path(cache_dir))
+
+        def answer(share: Sequence[tuple[_Answering, PreparedCase]]) -> None:
+            for own, case in progress_bar(_missing(share), "teachers", unit="volume"):
                 own.files.write(case, own.answers(case, batch_size))
+
+        idist.barrier()  # no process writes before all have looked at the disk
+        share_out(volumes, answer)
+        answer(volumes)
         teachers.cpu()  # not used after this point
 
     def answer(self, batch: Batch, summarise: Summarise) -> list[Answer]:
@@ -127,6 +132,10 @@ class _Answering:
     def _answer(self, case: PreparedCase, views: list[tuple[int, int]]) -> Answer:
         images, labels = self._dataset.views_of(case, views, self._device)
         return self._loss.answer(Output(*self._teachers.run(self._place, images)), labels)
+
+
+def _missing(volumes: Sequence[tuple[_Answering, PreparedCase]]) -> list[tuple[_Answering, PreparedCase]]:
+    return [(own, case) for own, case in volumes if not own.files.has(case)]
 
 
 def _require_disk(needed: int, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Finding of the series in a folder tree; only headers are read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -79,12 +79,35 @@ def scan_folder(folder: Path) -> Scan:
 
 def scan_tree(tree: FolderTree) -> Scan:
     """Read the header of every DICOM file of a tree, whatever the file's name is; a DICOMDIR is skipped."""
-    scan = Scan(findings=list(tree.findings))
-    for path in filter(begins_as_dicom, tree.unfinished):
-        problem = "is an unfinished download of a DICOM file"
-        scan.findings.append(Finding(str(path), problem, "finish it, or remove it"))
-    slices: dict[str, list[Slice]] = {}
-    for path in tqdm(tree.files, "reading headers", unit="file", disable=None, leave=False):
+    scan = Scan(findings=tree.findings + unfinished_findings(tree))
+    headers = read_headers(tqdm(tree.files, "reading headers", unit="file", disable=None, leave=False))
+    scan.studies = [study_of(pieces) for pieces in headers.slices.values()]
+    scan.mask_files, scan.others = headers.mask_files, headers.others
+    scan.findings += headers.findings
+    return scan
+
+
+@dataclass
+class Headers:
+    """The headers of some files.
+
+    Attributes:
+        slices: the slices of each study, in the order of the files; by the UID of the study.
+        mask_files: as in :class:`Scan`.
+        findings: the DICOM files that could not be read, and empty files.
+        others: as in :class:`Scan`.
+    """
+
+    slices: dict[str, list[Slice]] = field(default_factory=dict)
+    mask_files: list[Path] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
+
+
+def read_headers(files: Iterable[Path]) -> Headers:
+    """Read the headers of files, DICOM or not; a DICOMDIR is skipped."""
+    headers = Headers()
+    for path in files:
         try:
             header = read_dataset(path, tags=TAGS)
             with parsing(path):
@@ -93,20 +116,29 @@ def scan_tree(tree: FolderTree) -> Scan:
             if is_index:
                 continue
             if is_mask:
-                scan.mask_files.append(path)
+                headers.mask_files.append(path)
             else:
                 for piece in slices_of(header, path):
-                    slices.setdefault(piece.study_uid, []).append(piece)
+                    headers.slices.setdefault(piece.study_uid, []).append(piece)
         except NotDicomError as error:
             if path.suffix.lower() in DICOM_SUFFIXES or path.stat().st_size == 0:
-                scan.findings += findings_of(error, path)
+                headers.findings += findings_of(error, path)
             else:
-                scan.others.append(path)
+                headers.others.append(path)
         except InputError as error:
-            scan.findings += findings_of(error, path)
-    for uid, pieces in slices.items():
-        scan.studies.append(Study(uid, pieces[0].patient_id, tuple(group_series(pieces))))
-    return scan
+            headers.findings += findings_of(error, path)
+    return headers
+
+
+def unfinished_findings(tree: FolderTree) -> list[Finding]:
+    """The findings for the unfinished downloads of a tree that are DICOM."""
+    problem = "is an unfinished download of a DICOM file"
+    return [Finding(str(path), problem, "finish it, or remove it") for path in tree.unfinished if begins_as_dicom(path)]
+
+
+def study_of(slices: Sequence[Slice]) -> Study:
+    """The study of these slices, which are all its slices."""
+    return Study(slices[0].study_uid, slices[0].patient_id, tuple(group_series(slices)))
 
 
 def find_series(folder: Path) -> list[Series]:

@@ -17,6 +17,7 @@ from data_prep.findings import Finding
 from data_prep.folder_tree import FolderTree, read_tree
 from data_prep.sources import bids, decathlon, dicom, i2cvb, multi_site, nci_isbi, promise12
 from data_prep.sources.case import Listing, SourceCase, SourceOptions
+from data_prep.sources.stored_cases import Chosen
 
 # A site's name becomes part of file names.
 SITE_NAME = re.compile(r"[\w-][\w.-]*")
@@ -46,7 +47,11 @@ def options_of(arguments: argparse.Namespace) -> SourceOptions:
 
 
 def find_cases(
-    folder: Path, site: str | None = None, source: str | None = None, options: SourceOptions | None = None
+    folder: Path,
+    site: str | None = None,
+    source: str | None = None,
+    options: SourceOptions | None = None,
+    jobs: int = 0,
 ) -> Listing:
     """Find the cases of a raw folder. If two cases have the same name, both are left out and become findings.
 
@@ -55,6 +60,7 @@ def find_cases(
         site: the site's name, for layouts that do not contain it.
         source: the NAME of a source; by default the source that recognises the folder.
         options: options for the source.
+        jobs: number of worker processes that read the headers of DICOM files; 0 means this process.
 
     Raises:
         InputError: if the folder is missing, unreadable, not recognised, or holds no case; if ``options`` are for
@@ -64,18 +70,22 @@ def find_cases(
     module, options = _source(tree, source), options or SourceOptions()
     if module is not dicom and options != SourceOptions():
         raise InputError(f"{folder}: is read as {module.NAME}; --series, --tie and --masks are for DICOM")
-    listing = module.find_cases(tree, site, options)
+    listing = module.find_cases(tree, site, options, **({"jobs": jobs} if module is dicom else {}))
     _tell_unreadable(listing, tree, hold_back=module is not dicom)
     if not listing.cases and not listing.findings:
         raise InputError(f"{folder}: holds no case in the layout {module.NAME}; try another --source")
-    _require_plain_names(folder, {case.site for case in listing.cases})
-    names = Counter(_full_name(case) for case in listing.cases)
+    names, site_names = [], set()
     for case in listing.cases:
-        if names[name := _full_name(case)] > 1:
-            listing.findings.append(
-                Finding(str(case.image), "would be named like another case", "rename one of the two", name)
-            )
-    listing.cases = [case for case in listing.cases if names[_full_name(case)] == 1]
+        names.append(_full_name(case))
+        site_names.add(case.site)
+    _require_plain_names(folder, site_names)
+    count = Counter(names)
+    for place, name in enumerate(names):
+        if count[name] > 1:
+            problem = "would be named like another case"
+            listing.findings.append(Finding(str(listing.cases[place].image), problem, "rename one of the two", name))
+    if len(count) < len(names):
+        listing.cases = Chosen(listing.cases, [place for place, name in enumerate(names) if count[name] == 1])
     return listing
 
 
@@ -96,7 +106,8 @@ def _tell_unreadable(listing: Listing, tree: FolderTree, hold_back: bool) -> Non
     The DICOM source decides by itself which studies a damaged file may belong to.
     """
     listing.notes += tree.notes
-    listing.findings += [finding for finding in tree.findings if finding not in listing.findings]
+    known = set(listing.findings)
+    listing.findings += [finding for finding in tree.findings if finding not in known]
     if not hold_back:
         return
     unread = [Path(finding.file) for finding in tree.findings]

@@ -1,12 +1,15 @@
 """The results of every source: cases that can be read, faults of the folder, and notes on ignored files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.nifti import Volume
 from data_prep.findings import Finding
+
+# In an archive, a note on every series that was not picked would make thousands of lines.
+MOST_NOTES = 20
 
 
 @dataclass(frozen=True)
@@ -61,16 +64,24 @@ class Listing:
     """The result of a source.
 
     Attributes:
-        cases: the cases, one for each image, in the order of their names.
+        cases: the cases, one for each image. Those of an archive are read from a file, one by one.
         findings: faults of files that make no case, such as a mask without an image.
         notes: one line for each file or series that is not imported, such as the reason why a series was not picked.
         guessed_sites: sites whose names are only names of folders, which may be names of patients.
+        untold: number of further notes, which are not kept.
     """
 
-    cases: list[SourceCase] = field(default_factory=list)
+    cases: Sequence[SourceCase] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     guessed_sites: set[str] = field(default_factory=set)
+    untold: int = 0
+
+    def tell(self, notes: list[str]) -> None:
+        """Add notes of a source that may have one for every study; only the first ones are kept."""
+        room = max(0, MOST_NOTES - len(self.notes))
+        self.notes += notes[:room]
+        self.untold += len(notes[room:])
 
 
 def require_site(folder: Path, site: str | None) -> str:

@@ -4,59 +4,149 @@ Each study gives one case, its axial T2w series. ``python -m data_prep series`` 
 """
 
 import hashlib
+import itertools
 import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from custom_components.foundation.errors import InputError
-from data_prep.dicom import Scan, Series, SeriesChoice, Study, read_series, scan_folder, scan_tree, select_series
+from data_prep.dicom import Scan, Series, SeriesChoice, Study, read_series, scan_folder, select_series
 from data_prep.dicom.headers import begins_as_dicom
-from data_prep.dicom.masks import MaskFile, choose_mask, read_mask, read_mask_file
+from data_prep.dicom.masks import MaskFile, choose_mask, read_mask
+from data_prep.dicom.series import study_of, unfinished_findings
 from data_prep.findings import Finding, findings_of
 from data_prep.folder_tree import FolderTree
+from data_prep.parallel import in_processes
+from data_prep.sources.archive_headers import ArchiveHeaders, StudyReader, in_parts
 from data_prep.sources.case import Listing, SourceCase, SourceOptions, require_site
+from data_prep.sources.stored_cases import StoredCases, pack
 
 NAME = "dicom"
 FILES_TO_TRY = 20
+STUDIES_AT_A_TIME = 16
 
 
 def recognises(tree: FolderTree) -> bool:
     """Whether one of the first files begins as DICOM does."""
-    return any(begins_as_dicom(path) for path in tree.files[:FILES_TO_TRY])
+    return any(begins_as_dicom(path) for path in itertools.islice(tree.files, FILES_TO_TRY))
 
 
-def find_cases(tree: FolderTree, site: str | None, options: SourceOptions) -> Listing:
-    """List one case for each study.
+def find_cases(tree: FolderTree, site: str | None, options: SourceOptions, jobs: int = 0) -> Listing:
+    """List one case for each study. The cases lie in a file, because an archive may have many.
 
     Raises:
         InputError: if no site is given, or an option is wrong, such as a folder of masks without masks.
     """
-    folder = tree.root
-    site = require_site(folder, site)
+    site = require_site(tree.root, site)
     choice = SeriesChoice(options.series, options.tie)
-    scan = scan_tree(tree)
-    listing = Listing(findings=scan.findings)
-    if scan.others:
-        listing.notes.append(f"ignored as no DICOM: {len(scan.others)}, such as {scan.others[0].relative_to(folder)}")
     apart = _scan_masks(options.masks) if options.masks else Scan()
-    # The folder of masks may lie within the imported folder.
-    masks = _read_mask_files(list(dict.fromkeys(scan.mask_files + apart.mask_files)), listing)
-    picked = [series for study in scan.studies if (series := _pick(study, choice, listing))]
-    short = _folders_with_damage(scan)
-    listing.findings += [finding for finding in apart.findings if finding not in listing.findings]
-    for series in picked:
-        if any(path.parent in short for path in series.files):
-            problem = "its series may lack the damaged file beside it"
-            listing.findings.append(Finding(str(series.files[0]), problem, "restore that file"))
-            continue
+    with tempfile.TemporaryDirectory() as scratch:
+        headers = ArchiveHeaders(Path(scratch, "headers.sqlite"))
         try:
-            listing.cases.append(_case(series, masks, folder, site))
-        except InputError as error:
-            listing.findings += findings_of(error, series.files[0])
-    for file in masks:
-        if not any(file.is_of(series) for series in picked):
-            listing.notes.append(f"{file.path.name}: {file.modality} of a series that was not picked")
+            headers.read(tree.files, jobs)
+            # The folder of masks may lie within the imported folder.
+            headers.add_masks(apart.mask_files)
+            return _list(tree, site, choice, headers, apart, jobs)
+        finally:
+            headers.close()
+
+
+def _list(
+    tree: FolderTree, site: str, choice: SeriesChoice, headers: ArchiveHeaders, apart: Scan, jobs: int
+) -> Listing:
+    cases = StoredCases()
+    listing = Listing(cases, tree.findings + unfinished_findings(tree) + headers.findings)
+    if headers.others:
+        example = headers.first_other.relative_to(tree.root)
+        listing.tell([f"ignored as no DICOM: {headers.others}, such as {example}"])
+    damaged = {Path(finding.file).parent for finding in listing.findings}
+    listing.findings += headers.mask_findings
+    list_them = partial(
+        _list_studies,
+        file=headers.file,
+        choice=choice,
+        short=headers.folders_with_one_study(damaged),
+        folder=tree.root,
+        site=site,
+    )
+    of_cases: list[Finding] = []
+    used: set[int] = set()
+    for _, listed in in_processes(list_them, in_parts(headers.studies, STUDIES_AT_A_TIME), jobs):
+        if not isinstance(listed, list):
+            raise InputError(f"{tree.root}: listing its studies ended a process", advice="give fewer --jobs")
+        for study in listed:
+            if study.case is not None:
+                cases.add(study.case)
+            listing.findings += study.pick_findings
+            of_cases += study.case_findings
+            listing.tell(study.notes)
+            used |= study.masks
+    listing.findings += [finding for finding in apart.findings if finding not in listing.findings]
+    listing.findings += of_cases
+    for number, mask in headers.masks():
+        if number not in used:
+            listing.tell([f"{mask.path.name}: {mask.modality} of a series that was not picked"])
     return listing
+
+
+@dataclass
+class _ListedStudy:
+    """One study as a worker lists it.
+
+    Attributes:
+        case: the packed case; None if the study gives none.
+        pick_findings: the reason why no series was picked.
+        case_findings: the faults of the picked series.
+        notes: notes for the listing.
+        masks: numbers of the masks that were drawn on the picked series.
+    """
+
+    case: bytes | None = None
+    pick_findings: list[Finding] = field(default_factory=list)
+    case_findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    masks: set[int] = field(default_factory=set)
+
+
+def _list_studies(
+    uids: Sequence[str], file: Path, choice: SeriesChoice, short: set[Path], folder: Path, site: str
+) -> list[_ListedStudy]:
+    """List some studies.
+
+    Args:
+        uids: UIDs of the studies.
+        file: the file of :class:`ArchiveHeaders`.
+        choice: the user's choice between series.
+        short: folders with a damaged file that may be a slice of the only study there. A missing end slice leaves no
+            gap. If a folder holds several studies, the damaged file's study is unknown, and no study is held back.
+        folder: the archive.
+        site: the site's name.
+    """
+    with StudyReader(file) as reader:
+        return [_list_study(study_of(reader.slices(uid)), reader, choice, short, folder, site) for uid in uids]
+
+
+def _list_study(
+    study: Study, reader: StudyReader, choice: SeriesChoice, short: set[Path], folder: Path, site: str
+) -> _ListedStudy:
+    listed = _ListedStudy()
+    series = _pick(study, choice, listed)
+    if series is None:
+        return listed
+    masks = reader.masks_of(series)
+    listed.masks |= masks.keys()
+    if any(path.parent in short for path in series.files):
+        problem = "its series may lack the damaged file beside it"
+        listed.case_findings.append(Finding(str(series.files[0]), problem, "restore that file"))
+        return listed
+    try:
+        listed.case = pack(_case(series, list(masks.values()), folder, site))
+    except InputError as error:
+        listed.case_findings += findings_of(error, series.files[0])
+    return listed
 
 
 def _scan_masks(folder: Path) -> Scan:
@@ -69,43 +159,19 @@ def _scan_masks(folder: Path) -> Scan:
     return scan
 
 
-def _folders_with_damage(scan: Scan) -> set[Path]:
-    """Folders with a damaged file and one study: the file may be a slice of that study, and a missing end slice leaves
-    no gap.
-
-    If a folder holds several studies, the damaged file's study is unknown, and no study is held back.
-    """
-    studies: dict[Path, set[str]] = {}
-    for study in scan.studies:
-        for path in (path for series in study.series for path in series.files):
-            studies.setdefault(path.parent, set()).add(study.uid)
-    damaged = {Path(finding.file).parent for finding in scan.findings}
-    return {folder for folder in damaged if len(studies.get(folder, ())) == 1}
-
-
-def _read_mask_files(paths: list[Path], listing: Listing) -> list[MaskFile]:
-    files = []
-    for path in paths:
-        try:
-            files.append(read_mask_file(path))
-        except InputError as error:
-            listing.findings += findings_of(error, path)
-    return files
-
-
-def _pick(study: Study, choice: SeriesChoice, listing: Listing) -> Series | None:
+def _pick(study: Study, choice: SeriesChoice, listed: _ListedStudy) -> Series | None:
     if all(series.first.modality != "MR" for series in study.series):
-        listing.notes.append(f"{study.patient_id}: a study without MR")
+        listed.notes.append(f"{study.patient_id}: a study without MR")
         return None
     selection = select_series(study.series, choice)
-    listing.notes += [
+    listed.notes += [
         f"{study.patient_id}: series {series.name}: {reason}"
         for series, reason in selection.reasons
         if series is not selection.picked
     ]
     if selection.problem:
         advice = f"look with 'python -m data_prep series', then {choice.advice}"
-        listing.findings.append(Finding(str(study.series[0].files[0]), f"its study {selection.problem}", advice))
+        listed.pick_findings.append(Finding(str(study.series[0].files[0]), f"its study {selection.problem}", advice))
     return selection.picked
 
 

@@ -1,16 +1,22 @@
 """Prepared volumes equal the input of inference, are computed once, and an error names the faulty file."""
 
 import gzip
+import os
 import shutil
+import signal
+from functools import partial
 
 import ignite.distributed as idist
 import nibabel
 import numpy as np
 import pytest
 import torch
+from monai.transforms import Compose
+from two_processes import in_two_processes
 
 from custom_components.data import VolumeDataset, prepare_cases, prepared
 from custom_components.foundation.errors import InputError
+from custom_components.foundation.files import read_json
 
 
 def stamps(folder) -> dict:
@@ -103,6 +109,70 @@ def test_each_process_prepares_its_share(cases, preprocessing, tmp_path, monkeyp
         case["case"] for case in cases
     ]
     assert len(own) == 2 * len(cases[1::3])
+
+
+def files_of_two_ranks(rank: int, cases, preprocessing, cache_dirs) -> tuple[list, set]:
+    """The prepared cases in each of two processes, and the volumes that this process has written."""
+    written = set()
+    write = prepared.replace_file
+    prepared.replace_file = lambda file, save: written.add(file.name) or write(file, save)
+    found = prepare_cases(cases, preprocessing, cache_dirs[rank])
+    return found, written
+
+
+def test_two_processes_share_the_work_and_get_the_same_cases(cases, preprocessing, tmp_path):
+    expected = prepare_cases(cases, preprocessing, tmp_path / "alone")
+    work = partial(files_of_two_ranks, cases=cases, preprocessing=preprocessing, cache_dirs=[tmp_path / "both"] * 2)
+    (first, own), (second, others) = in_two_processes(work, tmp_path)
+    assert first == second
+    assert [case.key for case in first] == [case.key for case in expected]
+    assert own | others == set(stamps(tmp_path / "alone"))
+    assert not own & others
+    assert len(own) == len(others) == len(cases)
+    assert read_json(tmp_path / "both" / "hashes.json") == read_json(tmp_path / "alone" / "hashes.json")
+
+
+def test_two_processes_with_disks_of_their_own_make_all_volumes_each(cases, preprocessing, tmp_path):
+    work = partial(
+        files_of_two_ranks, cases=cases, preprocessing=preprocessing, cache_dirs=[tmp_path / "0", tmp_path / "1"]
+    )
+    found = in_two_processes(work, tmp_path)
+    assert [case.key for case in found[0][0]] == [case.key for case in found[1][0]]
+    assert stamps(tmp_path / "0").keys() == stamps(tmp_path / "1").keys() == found[0][1] == found[1][1]
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_worker_processes_prepare_the_same_volumes(cases, preprocessing, tmp_path, jobs):
+    expected = prepare_cases(cases, preprocessing, tmp_path / "threads")
+    found = prepare_cases(cases, preprocessing, tmp_path / "processes", jobs=jobs)
+    assert [(case.info, case.key, case.sha256) for case in found] == [
+        (case.info, case.key, case.sha256) for case in expected
+    ]
+    for file in (tmp_path / "threads").glob("*.nii"):
+        assert (tmp_path / "processes" / file.name).read_bytes() == file.read_bytes()
+    assert len(list((tmp_path / "processes").iterdir())) == 2 * len(cases) + 1
+    assert read_json(tmp_path / "processes" / "hashes.json") == read_json(tmp_path / "threads" / "hashes.json")
+    before = stamps(tmp_path / "processes")
+    assert prepare_cases(cases, preprocessing, tmp_path / "processes", jobs=jobs) == found
+    assert stamps(tmp_path / "processes") == before
+
+
+def test_a_broken_file_in_a_worker_process_is_one_line(own_case, cases, preprocessing, tmp_path):
+    (tmp_path / "own" / "image.nii.gz").write_bytes(b"no NIfTI at all")
+    with pytest.raises(InputError, match=r"\A[^\n]*own/image\.nii\.gz[^\n]*cannot be prepared[^\n]*\Z"):
+        prepare_cases([cases[1], own_case, cases[2]], preprocessing, tmp_path / "cache", jobs=2)
+
+
+def end_the_process(image):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed_is_one_line(own_case, preprocessing, tmp_path):
+    deadly = Compose([*preprocessing.transforms, end_the_process])
+    with pytest.raises(InputError, match=rf"\A{own_case['image']}: a process that prepared it .* give fewer --jobs\Z"):
+        prepare_cases([own_case], deadly, tmp_path / "cache", jobs=1)
+    with pytest.raises(InputError, match=r"\A--jobs 0: give at least 1\Z"):
+        prepare_cases([own_case], preprocessing, tmp_path / "cache", jobs=0)
 
 
 def test_the_cache_follows_contents_not_names(own_case, preprocessing, tmp_path):
