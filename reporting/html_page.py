@@ -1,6 +1,7 @@
 """A report as one HTML file that loads no other file.
 
-``templates/report.html.jinja`` holds the markup and ``templates/report.css`` the style. Jinja escapes every text.
+``templates/report.html.jinja`` holds the markup, ``templates/report.css`` the style and ``templates/report.js`` the
+sorting of tables. The page is complete without JavaScript. Jinja escapes every text.
 """
 
 import base64

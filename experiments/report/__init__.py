@@ -1,13 +1,18 @@
-"""The report of a study: a table for the terminal, an HTML page, a Markdown page, and a JSON file for programs."""
+"""The report of a study: a table for the terminal, an HTML page, a Markdown page, and a JSON file for programs.
+
+The HTML page answers first, and folds the sections of the Markdown page below the answers.
+"""
 
 from pathlib import Path
 
 from custom_components.foundation.files import write_json, write_text
+from experiments.report.answer_sections import answer_sections
 from experiments.report.results_json import results
 from experiments.report.run_record import RunRecord
 from experiments.report.scores import score_table
 from experiments.report.study import load_study
 from experiments.report.study_sections import study_sections, study_summary
+from reporting.blocks import Folded, Section
 from reporting.html_page import html_page
 from reporting.markdown_page import markdown_page
 
@@ -30,7 +35,8 @@ def write_report(folder: Path) -> Path:
     """
     study = load_study(folder)
     title, summary, sections = study.title, study_summary(study), study_sections(study)
-    write_text(folder / "report.html", html_page(title, summary, sections))
+    everything = Section("All results", [Folded(section.title, section.blocks) for section in sections])
+    write_text(folder / "report.html", html_page(title, summary, [*answer_sections(study), everything]))
     write_text(folder / "report.md", markdown_page(title, summary, sections))
     write_json(folder / "results.json", results(study))
     return folder / "report.html"
