@@ -6,13 +6,12 @@ The HTML page answers first, and folds the sections of the Markdown page below t
 from pathlib import Path
 
 from custom_components.foundation.files import write_json, write_text
-from experiments.report.answer_sections import answer_sections
+from experiments.report.page_sections import page_sections
 from experiments.report.results_json import results
 from experiments.report.run_record import RunRecord
 from experiments.report.scores import score_table
 from experiments.report.study import load_study
 from experiments.report.study_sections import study_sections, study_summary
-from reporting.blocks import Folded, Section
 from reporting.html_page import html_page
 from reporting.markdown_page import markdown_page
 
@@ -35,8 +34,7 @@ def write_report(folder: Path) -> Path:
     """
     study = load_study(folder)
     title, summary, sections = study.title, study_summary(study), study_sections(study)
-    everything = Section("All results", [Folded(section.title, section.blocks) for section in sections])
-    write_text(folder / "report.html", html_page(title, summary, [*answer_sections(study), everything]))
+    write_text(folder / "report.html", html_page(title, summary, page_sections(study, sections)))
     write_text(folder / "report.md", markdown_page(title, summary, sections))
     write_json(folder / "results.json", results(study))
     return folder / "report.html"

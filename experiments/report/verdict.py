@@ -18,7 +18,7 @@ MOST_NAMED = 3
 def answer(choice: Choice, study: StudyRecord) -> Answer:
     """The model to deploy with its mean Dice, and how sure the cases are of it."""
     cases = f"{len(choice.cases)} {study.settings['scored_on']} {'case' if len(choice.cases) == 1 else 'cases'}"
-    text = f"{_situation(choice.masks)} {choice.best.label}. Its mean Dice is {choice.dice.mean:.1f} on {cases}"
+    text = f"{_situation(choice.masks)} {quoted(choice.best)}. Its mean Dice is {choice.dice.mean:.1f} on {cases}"
     interval = f" (95 % interval {_span(choice.dice)})" if len(choice.cases) > 1 else ""
     return Answer(f"{text}{interval}.".strip(), " ".join(_doubts(choice)))
 
@@ -47,10 +47,15 @@ def lead(rival: Rival) -> str:
 
 
 def named(labels: Sequence[str]) -> str:
-    """``A, B and C``; further ones are counted: ``A, B, C and 2 others``."""
+    """Names in a sentence, ``A, B and C``; further ones are counted: ``A, B, C and 2 others``."""
     rest = len(labels) - MOST_NAMED
     parts = [*labels[:MOST_NAMED], f"{rest} {'other' if rest == 1 else 'others'}"] if rest > 0 else [*labels]
     return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else "".join(parts)
+
+
+def quoted(model: Model) -> str:
+    """The label of a model in a sentence; a label may hold a comma."""
+    return f"“{model.label}”"
 
 
 def _situation(masks: int | str | None) -> str:
@@ -62,43 +67,45 @@ def _situation(masks: int | str | None) -> str:
 
 
 def _doubts(choice: Choice) -> list[str]:
-    sentences = []
-    if choice.rivals:
-        sentences += _against(choice)
-    elif choice.stand_in:
-        other = choice.stand_in
-        sentences.append(f"No other candidate is scored here. Against {other.model.label}: {lead(other)} Dice points.")
-        sentences += [] if other.told_apart else [_cannot_tell(choice)]
-    else:
-        sentences.append("No other model is scored here, so there is nothing to compare it with.")
+    sentences = _against_rivals(choice) if choice.rivals else _against_stand_in(choice)
     if lost := missed(choice.best):
         sentences.append(f"It missed the prostate in {len(lost)} of {len(choice.cases)} cases.")
     return sentences
 
 
-def _against(choice: Choice) -> list[str]:
+def _against_rivals(choice: Choice) -> list[str]:
     first, *others = choice.rivals
+    sentences = [f"It leads the runner-up, {quoted(first.model)}, by {lead(first)} Dice points.", _shown(first)]
+    further = [quoted(rival.model) for rival in others if not rival.told_apart]
+    if further and len(choice.cases) >= FEWEST_CASES:
+        sentences.append(f"The cases {'do not' if first.told_apart else 'also do not'} tell it from {named(further)}.")
     close = [rival.model for rival in choice.rivals if not rival.told_apart]
-    sentences = [f"It leads the runner-up, {first.model.label}, by {lead(first)} Dice points."]
-    if not close:
-        sentences.append("The whole interval is above zero: it is the better one on cases like these.")
-        return sentences
-    if first.told_apart:
-        sentences.append(f"But it cannot be told apart from {named([model.label for model in close])}.")
-    else:
-        sentences.append(_cannot_tell(choice))
-        further = [rival.model.label for rival in others if not rival.told_apart]
-        sentences += [f"The same holds for {named(further)}."] if further else []
-    smallest = min(close, key=parameters)
+    smallest = min(close, key=parameters, default=choice.best)
     if parameters(smallest) < parameters(choice.best):
-        sentences.append(f"Of these, {smallest.label} is the smallest ({count(parameters(smallest))} parameters).")
+        sentences.append(f"Of these, {quoted(smallest)} is the smallest ({count(parameters(smallest))} parameters).")
+    if choice.best.rows[0].role == "baseline" and any(rival.model.rows[0].role == "student" for rival in choice.rivals):
+        sentences.append("It was trained alone: no distilled student has a higher mean Dice here.")
     return sentences
 
 
-def _cannot_tell(choice: Choice) -> str:
-    if len(choice.cases) < FEWEST_CASES:
+def _against_stand_in(choice: Choice) -> list[str]:
+    other = choice.stand_in
+    if not other:
+        return ["It is the only model with scores on these cases, so there is nothing to compare it with."]
+    difference = f"Its difference to {quoted(other.model)} is {lead(other)} Dice points."
+    return ["It is the only candidate.", difference, _shown(other)]
+
+
+def _shown(rival: Rival) -> str:
+    """A sentence that says what the interval of a lead shows."""
+    cases = rival.lead.cases
+    if cases < FEWEST_CASES:
         return f"Fewer than {FEWEST_CASES} cases cannot tell any two models apart."
-    return f"The interval includes zero: these {len(choice.cases)} cases cannot tell the two apart."
+    if rival.lead.high < 0:
+        return f"The whole interval is below zero: {quoted(rival.model)} is the better one on cases like these."
+    if rival.told_apart:
+        return "The whole interval is above zero: it is the better one on cases like these."
+    return f"The interval includes zero: these {cases} cases cannot tell the two apart."
 
 
 def _weights(model: Model) -> str:

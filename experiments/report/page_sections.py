@@ -1,22 +1,38 @@
-"""The first sections of the HTML page: which model to deploy, how good it is at each site, and where it fails."""
+"""The sections of the HTML page: which model to deploy, how good it is at each site, where it fails, all results."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from experiments.report.bootstrap import Estimate
 from experiments.report.deployment import Choice, candidates, choices, mean_dice, ranked_candidates
+from experiments.report.differences import student_differences
 from experiments.report.failures import case_table, worst_first, worst_pictures
 from experiments.report.network_costs import cpu_time
 from experiments.report.scores import count
 from experiments.report.study import Model, StudyRecord
-from experiments.report.verdict import answer, cost, lead, missed, named, parameters
-from reporting.blocks import Answer, Block, Conclusion, Facts, Folded, Note, Section
+from experiments.report.verdict import answer, cost, lead, missed, named, parameters, quoted
+from reporting.blocks import Answer, Block, Facts, Folded, Note, Section
 from reporting.table import NOTHING, Line, Table
 
 TENTH = 10  # with fewer cases no tenth of them is a whole case
 
 
+def page_sections(study: StudyRecord, results: Sequence[Section]) -> list[Section]:
+    """The answers, and below them the sections of results, which a reader unfolds.
+
+    Args:
+        study: the study.
+        results: the sections that the Markdown page has, too.
+    """
+    folded = [Folded(section.title, section.blocks) for section in results]
+    if differences := student_differences(study):
+        folded.insert(1, Folded("Students and their baselines", differences))
+    return [*answer_sections(study), Section("All results", folded)]
+
+
 def answer_sections(study: StudyRecord) -> list[Section]:
-    """The three sections; only the first one when no candidate has scores."""
+    """The three sections of answers; only the first one when no candidate has scores."""
     found = choices(study)
     if not found:
         return [Section("Which student should I deploy?", [_no_answer(study)])]
@@ -29,33 +45,40 @@ def answer_sections(study: StudyRecord) -> list[Section]:
 
 
 def _no_answer(study: StudyRecord) -> Answer:
-    waiting = _without_scores(study)
-    if waiting:
-        return Answer(
-            "There is no answer yet.", f"No student and no network trained alone has scores: {named(waiting)}."
-        )
+    if waiting := _without_scores(study):
+        return Answer("There is no answer yet.", f"These models have no scores so far: {named(waiting)}.")
     return Answer("This study has nothing to deploy.", "It has no student and no network trained alone.")
 
 
 def _which(found: list[Choice], models: list[Model], study: StudyRecord) -> list[Block]:
     blocks: list[Block] = [answer(choice, study) for choice in found]
     blocks.append(Facts({model.label: cost(model) for model in models}))
-    blocks.append(Folded("All candidates", [_candidate_table(found, study), Note(_rule(study))]))
+    blocks.append(Note(_rule(study)))
+    if waiting := _without_scores(study):
+        blocks.append(Note(f"Not run so far, so the answer can change: {', '.join(waiting)}."))
+    blocks.append(Folded("All candidates", [_candidate_table(found, study), Note(_how_to_read(study))]))
     return blocks
 
 
 def _rule(study: StudyRecord) -> str:
-    mean = "over the sites, each of which counts the same" if study.has_new_sites else "over the cases"
     rule = (
-        "The rule: of the distilled students and the networks trained alone, the one with the highest mean Dice is "
-        f"named (the mean {mean}, and over the seeds). Teachers are no candidates, because the students replace them. "
-        "The lead is the paired difference of the first model to a row's model, with its 95 % bootstrap interval over "
-        "the cases. The best of several models is chosen on these same cases, so expect a little less on new ones."
+        "The rule: of the distilled students and the networks trained alone, the one with the highest mean Dice "
+        f"{'over the sites' if study.has_new_sites else 'over the cases'}. The best of several models was chosen on "
+        "these same cases, so expect a little less on new ones."
     )
     if study.has_new_sites:
         rule += " A site with some masks can also use a model that needs fewer."
     if study.settings["scored_on"] == "validation":
         rule += " These are validation cases: use them to choose settings, not to promise a score."
+    return rule
+
+
+def _how_to_read(study: StudyRecord) -> str:
+    text = (
+        "Dice is the mean over the seeds. The lead is the paired difference of the first model to a row's model, with "
+        "its 95 % bootstrap interval over the cases. “a slice” is the time of one slice of 1x384x384 on a CPU. "
+        "Teachers are no candidates, because the students replace them."
+    )
     ranked = {model.label for model in ranked_candidates(study)}
     everything = max(len(model.cases) for model in candidates(study))
     partly = [
@@ -63,9 +86,7 @@ def _rule(study: StudyRecord) -> str:
         for model in candidates(study)
         if model.label not in ranked
     ]
-    rule += f" Not compared, because scored on fewer cases: {', '.join(partly)}." if partly else ""
-    waiting = _without_scores(study)
-    return rule + (f" Without scores so far: {', '.join(waiting)}." if waiting else "")
+    return text + (f" Not compared, because scored on fewer cases: {', '.join(partly)}." if partly else "")
 
 
 def _without_scores(study: StudyRecord) -> list[str]:
@@ -97,7 +118,8 @@ def _how_good(models: list[Model], study: StudyRecord) -> list[Block]:
     sites = sorted({site for model in models for site in model.cases.values()})
     blocks: list[Block] = []
     if len(sites) > 1:
-        blocks += [Conclusion(_extremes(model, sites, study)) for model in models]
+        first, *others = [_extremes(model, sites, study) for model in models]
+        blocks.append(Answer(first, " ".join(others)))
     lines = [_site_line(site, model, study) for site in sites for model in models]
     if len(sites) > 1:
         lines += [_site_line(None, model, study) for model in models]
@@ -116,8 +138,8 @@ def _how_good(models: list[Model], study: StudyRecord) -> list[Block]:
 
 def _extremes(model: Model, sites: list[str], study: StudyRecord) -> str:
     dice = {site: mean_dice(model, study, site).mean for site in sites}
-    lowest, highest = min(sites, key=dice.__getitem__), max(sites, key=dice.__getitem__)
-    return f"{model.label}: from a mean Dice of {dice[lowest]:.1f} ({lowest}) to {dice[highest]:.1f} ({highest})."
+    lowest, *_, highest = sorted(sites, key=dice.__getitem__)
+    return f"{quoted(model)}: a mean Dice of {dice[lowest]:.1f} ({lowest}) to {dice[highest]:.1f} ({highest})."
 
 
 def _site_line(site: str | None, model: Model, study: StudyRecord) -> Line:
@@ -143,17 +165,17 @@ def _where(models: list[Model], study: StudyRecord) -> list[Block]:
         "whole volume."
     )
     blocks: list[Block] = [_worst(first), worst_pictures(first, study.dataset), Note(note)]
-    blocks.append(Folded(f"All cases of {first.label}, the worst first", [case_table(first)]))
+    blocks.append(Folded(f"All cases of {quoted(first)}, the worst first", [case_table(first)]))
     for model in others:
         content = [_worst(model), worst_pictures(model, study.dataset), case_table(model)]
-        blocks.append(Folded(f"Where {model.label} fails", content))
+        blocks.append(Folded(f"Where {quoted(model)} fails", content))
     return blocks
 
 
 def _worst(model: Model) -> Answer:
     cases = worst_first(model)
     dice = 100 * model.mean_dice(cases)
-    text = f"{model.label}: the lowest Dice of {len(cases)} cases is {dice[0]:.1f}, that of {cases[0]}"
+    text = f"{quoted(model)}: the lowest Dice of {len(cases)} cases is {dice[0]:.1f}, that of {cases[0]}"
     if len(cases) >= TENTH:
         text += f", and one case in ten is below {np.quantile(dice, 0.1):.1f}"
     lost = missed(model)
