@@ -175,14 +175,13 @@ def _where(models: list[Model], study: StudyRecord) -> list[Block]:
 def _worst(model: Model) -> Answer:
     cases = worst_first(model)
     dice = 100 * model.mean_dice(cases)
-    text = f"{quoted(model)}: the lowest Dice of {len(cases)} cases is {dice[0]:.1f}, that of {cases[0]}"
+    seeds = f" (its mean over {len(model.rows)} seeds)" if len(model.rows) > 1 else ""
+    text = f"{quoted(model)}: the lowest Dice of {len(cases)} cases is {dice[0]:.1f}{seeds}, that of {cases[0]}"
     if len(cases) >= TENTH:
         text += f", and one case in ten is below {np.quantile(dice, 0.1):.1f}"
     lost = missed(model)
-    detail = (
-        f"It missed the prostate in {len(lost)} cases: {named(lost)}." if lost else "It missed the prostate in no case."
-    )
-    return Answer(f"{text}.", detail)
+    of_cases = f"{len(lost)} of {len(cases)} cases: {named(lost)}" if lost else "no case"
+    return Answer(f"{text}.", f"It missed the prostate in {of_cases}.")
 
 
 def _percent(found: Estimate) -> str:

@@ -11,6 +11,8 @@ from experiments.report.study import Model, StudyRecord
 from reporting.blocks import Answer
 from reporting.table import NOTHING
 
+# Below this Dice (%), more than two voxels are wrong for each voxel that is right.
+WORTHLESS = 50
 # A sentence that would name more models counts the rest.
 MOST_NAMED = 3
 
@@ -18,9 +20,9 @@ MOST_NAMED = 3
 def answer(choice: Choice, study: StudyRecord) -> Answer:
     """The model to deploy with its mean Dice, and how sure the cases are of it."""
     cases = f"{len(choice.cases)} {study.settings['scored_on']} {'case' if len(choice.cases) == 1 else 'cases'}"
-    text = f"{_situation(choice.masks)} {quoted(choice.best)}. Its mean Dice is {choice.dice.mean:.1f} on {cases}"
     interval = f" (95 % interval {_span(choice.dice)})" if len(choice.cases) > 1 else ""
-    return Answer(f"{text}{interval}.".strip(), " ".join(_doubts(choice)))
+    text = f"{_advice(choice)} Its mean Dice is {choice.dice.mean:.1f} on {cases}{interval}."
+    return Answer(text, " ".join(_doubts(choice)))
 
 
 def cost(model: Model) -> str:
@@ -58,12 +60,21 @@ def quoted(model: Model) -> str:
     return f"“{model.label}”"
 
 
-def _situation(masks: int | str | None) -> str:
-    if masks is None:
-        return "Deploy"
-    if isinstance(masks, str):
-        return "With masks of all cases of your site, deploy"
-    return f"With {('no mask', 'one mask')[masks] if masks < 2 else f'{masks} masks'} of your site, deploy"
+def _advice(choice: Choice) -> str:
+    """The situation of the site, and the model for it; no model if none is worth it."""
+    advice = f"deploy {quoted(choice.best)}."
+    if choice.dice.mean < WORTHLESS:
+        advice = f"deploy none of these models yet. The best one is {quoted(choice.best)}."
+    match choice.masks:
+        case None:
+            return advice[0].upper() + advice[1:]
+        case str():
+            return f"With masks of all cases of your site, {advice}"
+        case 0:
+            return f"With no mask of your site, {advice}"
+        case 1:
+            return f"With one mask of your site, {advice}"
+    return f"With {choice.masks} masks of your site, {advice}"
 
 
 def _doubts(choice: Choice) -> list[str]:
