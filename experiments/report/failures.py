@@ -6,13 +6,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.report.pictures import (
-    ROLE_COLOURS,
-    TRUTH_COLOUR,
-    case_files,
-    enclosing_view,
-    read_stack,
-)
+from custom_components.foundation.errors import InputError
+from experiments.report.pictures import ROLE_COLOURS, TRUTH_COLOUR, case_files, enclosing_view, read_stack
 from experiments.report.run_record import RunRecord
 from experiments.report.study import Model
 from reporting.blocks import Gallery, Picture
@@ -33,7 +28,8 @@ def worst_pictures(model: Model, dataset: Path) -> Gallery:
     """The worst cases, each at the slice with the most wrong voxels; of several seeds, the seed with the lowest Dice.
 
     Raises:
-        InputError: when ``dataset.json`` lacks one of the cases, or a volume cannot be read.
+        InputError: when ``dataset.json`` lacks one of the cases, a volume cannot be read, or a prediction has another
+            size than the ground truth.
     """
     shown = worst_first(model)[:SHOWN]
     return Gallery([_picture(case, model, dataset, files) for case, files in case_files(dataset, shown).items()])
@@ -55,6 +51,8 @@ def case_table(model: Model) -> Table:
 def _picture(case: str, model: Model, dataset: Path, files: Mapping[str, str]) -> Picture:
     row = min(model.rows, key=lambda row: row.cases[case]["dice"])
     truth, prediction = read_stack(dataset / files["label"]), read_stack(row.prediction(case))
+    if truth.pixels.shape != prediction.pixels.shape:
+        raise InputError(f"{row.prediction(case)}: has another size than {files['label']}; evaluate this row again")
     wrong = (truth.pixels > 0) != (prediction.pixels > 0)
     number = int(np.argmax((wrong if wrong.any() else truth.pixels).sum(axis=(0, 1))))
     figure = Figure(figsize=(SIDE, SIDE))

@@ -36,7 +36,9 @@ def answer_sections(study: StudyRecord) -> list[Section]:
     found = choices(study)
     if not found:
         return [Section("Which student should I deploy?", [_no_answer(study)])]
-    models = list({choice.best.label: choice.best for choice in found}.values())
+    models: list[Model] = []
+    for choice in found:
+        models += [] if choice.best in models else [choice.best]
     return [
         Section("Which student should I deploy?", _which(found, models, study)),
         Section("How good is it on my site?", _how_good(models, study)),
@@ -79,24 +81,24 @@ def _how_to_read(study: StudyRecord) -> str:
         "its 95 % bootstrap interval over the cases. “a slice” is the time of one slice of 1x384x384 on a CPU. "
         "Teachers are no candidates, because the students replace them."
     )
-    ranked = {model.label for model in ranked_candidates(study)}
-    everything = max(len(model.cases) for model in candidates(study))
+    if study.has_new_sites:
+        text += " The lines of a number of masks hold every model that needs at most these masks."
+    found, ranked = candidates(study), ranked_candidates(study)
+    everything = max(len(model.cases) for model in found)
     partly = [
-        f"{model.label} ({len(model.cases)} of {everything} cases)"
-        for model in candidates(study)
-        if model.label not in ranked
+        f"{quoted(model.label)} ({len(model.cases)} of {everything} cases)" for model in found if model not in ranked
     ]
     return text + (f" Not compared, because scored on fewer cases: {', '.join(partly)}." if partly else "")
 
 
 def _without_scores(study: StudyRecord) -> list[str]:
-    scored = {model.label for model in candidates(study)}
-    labels = dict.fromkeys(row.label for row in study.rows if row.role in ("student", "baseline"))
-    return [label for label in labels if label not in scored]
+    scored = {(model.network, model.label) for model in candidates(study)}
+    planned = dict.fromkeys((row.network, row.label) for row in study.rows if row.role in ("student", "baseline"))
+    return [quoted(label) for network, label in planned if (network, label) not in scored]
 
 
 def _candidate_table(found: list[Choice], study: StudyRecord) -> Table:
-    masks = ["masks"] if study.has_new_sites else []
+    masks = ["site's masks"] if study.has_new_sites else []
     lines = []
     for choice in found:
         leads = [(choice.best, NOTHING), *((rival.model, lead(rival)) for rival in choice.rivals)]
@@ -139,7 +141,7 @@ def _how_good(models: list[Model], study: StudyRecord) -> list[Block]:
 def _extremes(model: Model, sites: list[str], study: StudyRecord) -> str:
     dice = {site: mean_dice(model, study, site).mean for site in sites}
     lowest, *_, highest = sorted(sites, key=dice.__getitem__)
-    return f"{quoted(model)}: a mean Dice of {dice[lowest]:.1f} ({lowest}) to {dice[highest]:.1f} ({highest})."
+    return f"{quoted(model.label)}: a mean Dice of {dice[lowest]:.1f} ({lowest}) to {dice[highest]:.1f} ({highest})."
 
 
 def _site_line(site: str | None, model: Model, study: StudyRecord) -> Line:
@@ -165,10 +167,10 @@ def _where(models: list[Model], study: StudyRecord) -> list[Block]:
         "whole volume."
     )
     blocks: list[Block] = [_worst(first), worst_pictures(first, study.dataset), Note(note)]
-    blocks.append(Folded(f"All cases of {quoted(first)}, the worst first", [case_table(first)]))
+    blocks.append(Folded(f"All cases of {quoted(first.label)}, the worst first", [case_table(first)]))
     for model in others:
         content = [_worst(model), worst_pictures(model, study.dataset), case_table(model)]
-        blocks.append(Folded(f"Where {quoted(model)} fails", content))
+        blocks.append(Folded(f"Where {quoted(model.label)} fails", content))
     return blocks
 
 
@@ -176,7 +178,7 @@ def _worst(model: Model) -> Answer:
     cases = worst_first(model)
     dice = 100 * model.mean_dice(cases)
     seeds = f" (its mean over {len(model.rows)} seeds)" if len(model.rows) > 1 else ""
-    text = f"{quoted(model)}: the lowest Dice of {len(cases)} cases is {dice[0]:.1f}{seeds}, that of {cases[0]}"
+    text = f"{quoted(model.label)}: the lowest Dice of {len(cases)} cases is {dice[0]:.1f}{seeds}, that of {cases[0]}"
     if len(cases) >= TENTH:
         text += f", and one case in ten is below {np.quantile(dice, 0.1):.1f}"
     lost = missed(model)

@@ -55,16 +55,16 @@ def named(labels: Sequence[str]) -> str:
     return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else "".join(parts)
 
 
-def quoted(model: Model) -> str:
+def quoted(label: str) -> str:
     """The label of a model in a sentence; a label may hold a comma."""
-    return f"“{model.label}”"
+    return f"“{label}”"
 
 
 def _advice(choice: Choice) -> str:
     """The situation of the site, and the model for it; no model if none is worth it."""
-    advice = f"deploy {quoted(choice.best)}."
+    advice = f"deploy {quoted(choice.best.label)}."
     if choice.dice.mean < WORTHLESS:
-        advice = f"deploy none of these models yet. The best one is {quoted(choice.best)}."
+        advice = f"deploy none of these models yet. The best one is {quoted(choice.best.label)}."
     match choice.masks:
         case None:
             return advice[0].upper() + advice[1:]
@@ -86,14 +86,16 @@ def _doubts(choice: Choice) -> list[str]:
 
 def _against_rivals(choice: Choice) -> list[str]:
     first, *others = choice.rivals
-    sentences = [f"It leads the runner-up, {quoted(first.model)}, by {lead(first)} Dice points.", _shown(first)]
-    further = [quoted(rival.model) for rival in others if not rival.told_apart]
+    sentences = [f"It leads the runner-up, {quoted(first.model.label)}, by {lead(first)} Dice points.", _shown(first)]
+    further = [quoted(rival.model.label) for rival in others if not rival.told_apart]
     if further and len(choice.cases) >= FEWEST_CASES:
         sentences.append(f"The cases {'do not' if first.told_apart else 'also do not'} tell it from {named(further)}.")
     close = [rival.model for rival in choice.rivals if not rival.told_apart]
     smallest = min(close, key=parameters, default=choice.best)
     if parameters(smallest) < parameters(choice.best):
-        sentences.append(f"Of these, {quoted(smallest)} is the smallest ({count(parameters(smallest))} parameters).")
+        sentences.append(
+            f"Of these, {quoted(smallest.label)} is the smallest ({count(parameters(smallest))} parameters)."
+        )
     if choice.best.rows[0].role == "baseline" and any(rival.model.rows[0].role == "student" for rival in choice.rivals):
         sentences.append("It was trained alone: no distilled student has a higher mean Dice here.")
     return sentences
@@ -103,7 +105,7 @@ def _against_stand_in(choice: Choice) -> list[str]:
     other = choice.stand_in
     if not other:
         return ["It is the only model with scores on these cases, so there is nothing to compare it with."]
-    difference = f"Its difference to {quoted(other.model)} is {lead(other)} Dice points."
+    difference = f"Its difference to {quoted(other.model.label)} is {lead(other)} Dice points."
     return ["It is the only candidate.", difference, _shown(other)]
 
 
@@ -113,7 +115,7 @@ def _shown(rival: Rival) -> str:
     if cases < FEWEST_CASES:
         return f"Fewer than {FEWEST_CASES} cases cannot tell any two models apart."
     if rival.lead.high < 0:
-        return f"The whole interval is below zero: {quoted(rival.model)} is the better one on cases like these."
+        return f"The whole interval is below zero: {quoted(rival.model.label)} is the better one on cases like these."
     if rival.told_apart:
         return "The whole interval is above zero: it is the better one on cases like these."
     return f"The interval includes zero: these {cases} cases cannot tell the two apart."

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from experiments.report.comparison import compare
 from experiments.report.deployment import choices, mean_dice, ranked_candidates
 from experiments.report.study import Model
 from experiments.report.verdict import answer, cost, named
@@ -89,6 +90,9 @@ def test_the_seeds_of_a_case_are_averaged_before_the_cases_are_drawn():
     assert (choice.dice.mean, choice.dice.low, choice.dice.high) == pytest.approx((80, 80, 80))
     lead = choice.rivals[0].lead
     assert (lead.mean, lead.low, lead.high, lead.cases) == pytest.approx((3, 3, 3, 8))
+    found = compare(choice.best, choice.rivals[0].model)
+    assert (found.difference, found.low, found.high, found.spread) == pytest.approx((3, 3, 3, 0), abs=1e-9)
+    assert (found.cases, found.seeds) == (8, 2)
 
 
 def test_a_candidate_of_fewer_cases_is_not_ranked():

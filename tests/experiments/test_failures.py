@@ -99,3 +99,12 @@ def test_a_case_that_the_dataset_lacks_is_named(dataset):
     write_json(dataset / "dataset.json", {"cases": []})
     with pytest.raises(InputError, match=r"\A\S+dataset\.json: has no case Case00, which a row of this study was"):
         worst_pictures(Model([run(dataset, {"Case00": 0.5})]), dataset)
+
+
+def test_a_mask_of_another_size_is_named(dataset):
+    model = Model([run(dataset, {"Case00": 0.5})])
+    save(np.zeros((6, 6, 5)), model.rows[0].prediction("Case00"))
+    with pytest.raises(
+        InputError, match=r"\A\S+Case00\.nii: has another size than Case00_mask\.nii; evaluate this row"
+    ):
+        worst_pictures(model, dataset)

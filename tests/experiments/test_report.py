@@ -124,7 +124,9 @@ def test_the_folds_of_a_model_are_one_row_of_all_cases(small):
         assert ours == [{"voxels": 4 * before[0]["voxels"], "probability": 0.1, "frequency": 0.2}]
     assert study.rows[1].prediction("HK_Case02").parts[-4] == "enet_fold2"
     assert len(run_table(study).lines) == 4
-    assert "pspnet" in write_report(small).read_text()
+    page = write_report(small).read_text()
+    assert "pspnet" in page
+    assert "every fold has weights of its own, so train it once on all cases before you deploy it" in page
     # A fold that is scored on the cases of another one is refused.
     change(small / "study.json", split={**split, "folds": {**hashes, "fold2": "d" * 64}})
     with pytest.raises(InputError, match=r"\A\S*evaluation\.json: evaluated on another split than the study's"):

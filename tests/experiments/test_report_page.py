@@ -60,7 +60,7 @@ def test_a_student_under_way_may_change_the_answer(small):
     assert lines[lines.index("Which student should I deploy?") + 1].startswith(
         "Deploy “ENet alone”. Its mean Dice is 58.4"
     )
-    assert "Not run so far, so the answer can change: ENet <distilled>." in lines
+    assert "Not run so far, so the answer can change: “ENet <distilled>”." in lines
     assert "It missed the prostate in 1 of 4 cases: HK_Case02." in lines
 
 
@@ -70,7 +70,7 @@ def test_a_study_without_scores_or_without_a_student_has_no_answer(small):
         (small / "bundles" / row["name"] / "output/done.json").unlink()
     lines = answers_of(small)
     assert lines[lines.index("There is no answer yet.") + 1] == (
-        "These models have no scores so far: ENet alone and ENet <distilled>."
+        "These models have no scores so far: “ENet alone” and “ENet <distilled>”."
     )
     assert "Where does it fail?" not in lines
     change(small / "study.json", rows=rows[:1])
