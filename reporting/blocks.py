@@ -17,7 +17,7 @@ class Conclusion:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Headline:
     """The answer to a question that the section asks, with a text that says how sure it is."""
 
     text: str
@@ -76,7 +76,7 @@ class Folded:
     blocks: "Sequence[Block]"
 
 
-Block = Conclusion | Answer | Note | Heading | Picture | Gallery | Facts | Folded | Table
+Block = Conclusion | Headline | Note | Heading | Picture | Gallery | Facts | Folded | Table
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reporting.blocks import Answer, Block, Conclusion, Facts, Folded, Gallery, Heading, Note, Picture, Section
+from reporting.blocks import Block, Conclusion, Facts, Folded, Gallery, Heading, Headline, Note, Picture, Section
 from reporting.table import Table
 
 
@@ -26,7 +26,7 @@ def _block(block: Block) -> str:
     match block:
         case Conclusion(text):
             return f"**{text}**"
-        case Answer(text, detail):
+        case Headline(text, detail):
             return f"**{text}** {detail}"
         case Note(text):
             return text

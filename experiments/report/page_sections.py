@@ -12,7 +12,7 @@ from experiments.report.network_costs import cpu_time
 from experiments.report.scores import count
 from experiments.report.study import Model, StudyRecord
 from experiments.report.verdict import answer, cost, lead, missed, named, parameters, quoted
-from reporting.blocks import Answer, Block, Facts, Folded, Note, Section
+from reporting.blocks import Block, Facts, Folded, Headline, Note, Section
 from reporting.table import NOTHING, Line, Table
 
 TENTH = 10  # with fewer cases no tenth of them is a whole case
@@ -46,10 +46,10 @@ def answer_sections(study: StudyRecord) -> list[Section]:
     ]
 
 
-def _no_answer(study: StudyRecord) -> Answer:
+def _no_answer(study: StudyRecord) -> Headline:
     if waiting := _without_scores(study):
-        return Answer("There is no answer yet.", f"These models have no scores so far: {named(waiting)}.")
-    return Answer("This study has nothing to deploy.", "It has no student and no network trained alone.")
+        return Headline("There is no answer yet.", f"These models have no scores so far: {named(waiting)}.")
+    return Headline("This study has nothing to deploy.", "It has no student and no network trained alone.")
 
 
 def _which(found: list[Choice], models: list[Model], study: StudyRecord) -> list[Block]:
@@ -121,7 +121,7 @@ def _how_good(models: list[Model], study: StudyRecord) -> list[Block]:
     blocks: list[Block] = []
     if len(sites) > 1:
         first, *others = [_extremes(model, sites, study) for model in models]
-        blocks.append(Answer(first, " ".join(others)))
+        blocks.append(Headline(first, " ".join(others)))
     lines = [_site_line(site, model, study) for site in sites for model in models]
     if len(sites) > 1:
         lines += [_site_line(None, model, study) for model in models]
@@ -174,7 +174,7 @@ def _where(models: list[Model], study: StudyRecord) -> list[Block]:
     return blocks
 
 
-def _worst(model: Model) -> Answer:
+def _worst(model: Model) -> Headline:
     cases = worst_first(model)
     dice = 100 * model.mean_dice(cases)
     seeds = f" (its mean over {len(model.rows)} seeds)" if len(model.rows) > 1 else ""
@@ -183,7 +183,7 @@ def _worst(model: Model) -> Answer:
         text += f", and one case in ten is below {np.quantile(dice, 0.1):.1f}"
     lost = missed(model)
     of_cases = f"{len(lost)} of {len(cases)} cases: {named(lost)}" if lost else "no case"
-    return Answer(f"{text}.", f"It missed the prostate in {of_cases}.")
+    return Headline(f"{text}.", f"It missed the prostate in {of_cases}.")
 
 
 def _percent(found: Estimate) -> str:

@@ -8,7 +8,7 @@ from experiments.report.folds import JoinedRun
 from experiments.report.network_costs import cpu_time
 from experiments.report.scores import count
 from experiments.report.study import Model, StudyRecord
-from reporting.blocks import Answer
+from reporting.blocks import Headline
 from reporting.table import NOTHING
 
 # Below this Dice (%), more than two voxels are wrong for each voxel that is right.
@@ -17,12 +17,12 @@ WORTHLESS = 50
 MOST_NAMED = 3
 
 
-def answer(choice: Choice, study: StudyRecord) -> Answer:
+def answer(choice: Choice, study: StudyRecord) -> Headline:
     """The model to deploy with its mean Dice, and how sure the cases are of it."""
     cases = f"{len(choice.cases)} {study.settings['scored_on']} {'case' if len(choice.cases) == 1 else 'cases'}"
     interval = f" (95 % interval {_span(choice.dice)})" if len(choice.cases) > 1 else ""
     text = f"{_advice(choice)} Its mean Dice is {choice.dice.mean:.1f} on {cases}{interval}."
-    return Answer(text, " ".join(_doubts(choice)))
+    return Headline(text, " ".join(_doubts(choice)))
 
 
 def cost(model: Model) -> str:

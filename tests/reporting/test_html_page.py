@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 from matplotlib.figure import Figure
 
-from reporting.blocks import Answer, Block, Conclusion, Facts, Folded, Gallery, Heading, Note, Picture, Section
+from reporting.blocks import Block, Conclusion, Facts, Folded, Gallery, Heading, Headline, Note, Picture, Section
 from reporting.html_page import html_page
 from reporting.table import Line, Table
 
@@ -36,7 +36,7 @@ class Page(HTMLParser):
 
 BLOCKS = {
     Conclusion: Conclusion(NAME),
-    Answer: Answer(NAME, NAME),
+    Headline: Headline(NAME, NAME),
     Note: Note(NAME),
     Heading: Heading(NAME),
     Picture: Picture(Figure(figsize=(2.5, 1)), NAME),
@@ -65,7 +65,7 @@ def test_title_summary_and_section_show_a_name_as_it_is_written():
     ("kind", "tags", "texts"),
     [
         (Conclusion, ["p"], [NAME]),
-        (Answer, ["div", "p", "strong", "p"], [NAME, NAME]),
+        (Headline, ["div", "p", "strong", "p"], [NAME, NAME]),
         (Note, ["p"], [NAME]),
         (Heading, ["h3"], [NAME]),
         (Picture, ["img"], []),
@@ -106,7 +106,7 @@ def test_a_table_that_scrolls_can_be_reached_with_the_keyboard_and_has_a_name():
 
 
 def test_an_answer_without_detail_is_one_paragraph():
-    page = Page(page_of(Answer("Yes.", "")))
+    page = Page(page_of(Headline("Yes.", "")))
     assert page.tags[page.tags.index("h2") + 1 :] == ["div", "p", "strong"]
 
 

@@ -1,6 +1,6 @@
 from matplotlib.figure import Figure
 
-from reporting.blocks import Answer, Conclusion, Facts, Folded, Gallery, Heading, Note, Picture, Section
+from reporting.blocks import Conclusion, Facts, Folded, Gallery, Heading, Headline, Note, Picture, Section
 from reporting.markdown_page import markdown_page
 from reporting.table import Line, Table
 
@@ -11,7 +11,7 @@ def test_a_page_holds_every_block_but_pictures():
     sections = [
         Section("Result", [Conclusion("Good."), PICTURE, Table(["model", "n"], [Line(["A", "1"])]), Note("Read it.")]),
         Section("Pictures", [Heading("One"), PICTURE, Gallery([PICTURE]), Note("Yellow.")]),
-        Section("Answers", [Answer("Yes.", "Surely."), Gallery([PICTURE]), Folded("More", [PICTURE, Note("Blue.")])]),
+        Section("Answers", [Headline("Yes.", "Surely."), Gallery([PICTURE]), Folded("More", [PICTURE, Note("Blue.")])]),
         Section("Settings", [Heading("All"), Facts({"image_size": 96, "sites": ["A", "B"]})]),
     ]
     assert markdown_page("Title", "summary", sections) == (

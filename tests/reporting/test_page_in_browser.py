@@ -6,7 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from benchmarks.chromium import NO_WEBGL, PROGRAM, Chromium
-from reporting.blocks import Answer, Folded, Gallery, Picture, Section
+from reporting.blocks import Folded, Gallery, Headline, Picture, Section
 from reporting.html_page import html_page
 from reporting.table import Line, Table
 
@@ -37,7 +37,7 @@ def file(tmp_path_factory):
     picture = Picture(Figure(figsize=(3, 3)), "a case", ["a case", "its score"])
     wide = Table([f"a long name of column {number}" for number in range(20)], [Line(["1.0"] * 20)])
     sections = [
-        Section("Answers", [Answer("Yes.", "Surely."), TABLE, Gallery([picture] * 4)]),
+        Section("Answers", [Headline("Yes.", "Surely."), TABLE, Gallery([picture] * 4)]),
         Section("All results", [Folded("Folded", [wide])]),
     ]
     path.write_text(html_page("title", "summary", sections), encoding="utf-8")
