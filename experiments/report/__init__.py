@@ -34,7 +34,7 @@ def write_report(folder: Path) -> Path:
     """
     study = load_study(folder)
     title, summary, sections = study.title, study_summary(study), study_sections(study)
-    write_text(folder / "report.html", html_page(title, summary, page_sections(study, sections)))
+    write_text(folder / "report.html", html_page(title, summary, page_sections(study, sections), sortable=True))
     write_text(folder / "report.md", markdown_page(title, summary, sections))
     write_json(folder / "results.json", results(study))
     return folder / "report.html"

@@ -113,11 +113,16 @@ def test_an_answer_without_detail_is_one_paragraph():
 def test_the_page_loads_no_other_file():
     text = page_of(*BLOCKS.values())
     page = Page(text)
-    assert not {"link", "iframe"} & set(page.tags)
-    assert page.of("script") == [{"type": "module"}]  # the sorting of tables, in the page itself
+    assert not {"link", "script", "iframe"} & set(page.tags)
     assert "url(" not in text
     assert "@import" not in text
     assert ".conclusion {" in text  # the style is in the page
+
+
+def test_the_script_of_a_sortable_page_is_in_the_page():
+    page = Page(html_page("title", "summary", [Section("section", [BLOCKS[Table]])], sortable=True))
+    assert page.of("script") == [{"type": "module"}]
+    assert any("function sort(" in text for text in page.texts)
 
 
 def test_values_keep_their_underscores_and_names_lose_them():

@@ -40,7 +40,7 @@ def file(tmp_path_factory):
         Section("Answers", [Headline("Yes.", "Surely."), TABLE, Gallery([picture] * 4)]),
         Section("All results", [Folded("Folded", [wide])]),
     ]
-    path.write_text(html_page("title", "summary", sections), encoding="utf-8")
+    path.write_text(html_page("title", "summary", sections, sortable=True), encoding="utf-8")
     return path
 
 
