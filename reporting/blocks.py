@@ -1,6 +1,6 @@
 """The blocks of a report, such as notes, pictures and tables, independent of the format of its file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,14 @@ class Conclusion:
     """A sentence that states a result; the HTML page highlights it."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The answer to a question that the section asks, with a text that says how sure it is."""
+
+    text: str
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -32,10 +40,18 @@ class Heading:
 
 @dataclass(frozen=True)
 class Picture:
-    """A matplotlib figure, with a description for readers who cannot see it."""
+    """A matplotlib figure, with a description for readers who cannot see it, and lines of text below it."""
 
     figure: Figure
     description: str
+    caption: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Small pictures with captions, side by side as far as the window is wide."""
+
+    pictures: Sequence[Picture]
 
 
 @dataclass(frozen=True)
@@ -52,7 +68,15 @@ class Facts:
         }
 
 
-Block = Conclusion | Note | Heading | Picture | Facts | Table
+@dataclass(frozen=True)
+class Folded:
+    """Blocks below a title, which a reader of the HTML page opens with a click or a key."""
+
+    title: str
+    blocks: "Sequence[Block]"
+
+
+Block = Conclusion | Headline | Note | Heading | Picture | Gallery | Facts | Folded | Table
 
 
 @dataclass(frozen=True)

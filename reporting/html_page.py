@@ -1,6 +1,7 @@
 """A report as one HTML file that loads no other file.
 
-``templates/report.html.jinja`` holds the markup and ``templates/report.css`` the style. Jinja escapes every text.
+``templates/report.html.jinja`` holds the markup, ``templates/report.css`` the style and ``templates/report.js`` the
+sorting of tables. The page is complete without JavaScript. Jinja escapes every text.
 """
 
 import base64
@@ -15,15 +16,17 @@ from reporting.plots import png
 CSS_PIXELS_PER_INCH = 96  # CSS defines this; it gives the letters of a picture the size in which they were drawn
 
 
-def html_page(title: str, summary: str, sections: Sequence[Section]) -> str:
+def html_page(title: str, summary: str, sections: Sequence[Section], sortable: bool = False) -> str:
     """A report as HTML that holds its pictures.
 
     Args:
         title: title of the report.
         summary: the line below the title.
         sections: the parts of the report, in their order.
+        sortable: whether a reader can sort the tables; the page then holds a script.
     """
-    return _environment().get_template("report.html.jinja").render(title=title, summary=summary, sections=sections)
+    template = _environment().get_template("report.html.jinja")
+    return template.render(title=title, summary=summary, sections=sections, sortable=sortable)
 
 
 def _environment() -> Environment:

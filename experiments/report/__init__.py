@@ -1,8 +1,12 @@
-"""The report of a study: a table for the terminal, an HTML page, a Markdown page, and a JSON file for programs."""
+"""The report of a study: a table for the terminal, an HTML page, a Markdown page, and a JSON file for programs.
+
+The HTML page answers first, and folds the sections of the Markdown page below the answers.
+"""
 
 from pathlib import Path
 
 from custom_components.foundation.files import write_json, write_text
+from experiments.report.page_sections import page_sections
 from experiments.report.results_json import results
 from experiments.report.run_record import RunRecord
 from experiments.report.scores import score_table
@@ -30,7 +34,7 @@ def write_report(folder: Path) -> Path:
     """
     study = load_study(folder)
     title, summary, sections = study.title, study_summary(study), study_sections(study)
-    write_text(folder / "report.html", html_page(title, summary, sections))
+    write_text(folder / "report.html", html_page(title, summary, page_sections(study, sections), sortable=True))
     write_text(folder / "report.md", markdown_page(title, summary, sections))
     write_json(folder / "results.json", results(study))
     return folder / "report.html"

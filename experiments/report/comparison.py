@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 from statistics import NormalDist
 
-import numpy as np
-
+from experiments.report.bootstrap import estimate
 from experiments.report.study import Model, StudyRecord
 
-RESAMPLES = 10_000
 # A report with more comparisons counts them instead of listing each.
 MOST_LISTED = 4
 
@@ -109,18 +107,17 @@ def compare(student: Model, baseline: Model) -> Comparison:
     Raises:
         ValueError: when the two models have no case in common.
     """
-    cases = sorted(set.intersection(*(set(row.cases) for row in student.rows + baseline.rows)))
+    cases = sorted(set(student.cases) & set(baseline.cases))
     if not cases:
         raise ValueError(f"{student.label} and {baseline.label} have no case in common")
     differences = 100 * (student.mean_dice(cases) - baseline.mean_dice(cases))
-    drawn = np.random.default_rng(0).choice(differences, size=(RESAMPLES, len(cases)))
-    low, high = np.percentile(drawn.mean(axis=1), (2.5, 97.5))
+    found = estimate([differences])
     return Comparison(
         student=student,
         baseline=baseline,
-        difference=float(differences.mean()),
-        low=float(low),
-        high=float(high),
+        difference=found.mean,
+        low=found.low,
+        high=found.high,
         spread=float(differences.std(ddof=1)) if len(cases) > 1 else 0.0,
         cases=len(cases),
         seeds=min(len(student.rows), len(baseline.rows)),

@@ -9,6 +9,12 @@ from reporting.table import NOTHING, Line, Table
 COLUMNS = ("network", "params", "paper", "GMACs", "GFLOPs", "paper", "one slice", "24 slices")
 
 
+def cpu_time(network: str) -> str:
+    """The time of one slice of 1x384x384 on a CPU, such as ``57 ms``; a dash for a network that was not measured."""
+    times = {row["network"]: row["slice_ms"] for row in read_json(MEASURED)["rows"]}
+    return f"{times[network]:.0f} ms" if network in times else NOTHING
+
+
 def network_costs(study: StudyRecord) -> tuple[Table, str]:
     """The cost of each network of the study for a slice of 1x384x384, and a note on how it was measured."""
     measured = read_json(MEASURED)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.report.comparison import RESAMPLES
+from experiments.report.bootstrap import estimate
 from experiments.report.study import Model, StudyRecord
 from reporting.table import NOTHING, Line, Table
 
@@ -122,9 +122,6 @@ def _difference(student: str, own: Scores, against: str, other: Scores) -> list[
     pairs = {site: values for site, values in pairs.items() if len(values)}
     if not pairs:
         return []
-    rng = np.random.default_rng(0)
-    # The sites stay, and the cases of each site are drawn: the interval is for these sites.
-    drawn = [rng.choice(values, (RESAMPLES, len(values))).mean(axis=1) for values in pairs.values()]
-    low, high = np.percentile(np.mean(drawn, axis=0), (2.5, 97.5))
+    found = estimate([*pairs.values()])
     sites = {site: float(values.mean()) for site, values in pairs.items()}
-    return [SiteDifference(student, against, sites, float(low), float(high), sum(map(len, pairs.values())))]
+    return [SiteDifference(student, against, sites, found.low, found.high, found.cases)]

@@ -1,5 +1,6 @@
 """The picture grid of a report: slices with the ground truth and the predictions of the models."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,19 @@ def chosen_cases(row: RunRecord) -> dict[str, str]:
     return chosen
 
 
+def case_files(dataset: Path, cases: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The items of cases in ``dataset.json``, with the paths of image and label below the dataset's folder.
+
+    Raises:
+        InputError: when ``dataset.json`` lacks a case.
+    """
+    file = dataset / "dataset.json"
+    items = {item["case"]: item for item in read_json(file)["cases"]}
+    if absent := [case for case in cases if case not in items]:
+        raise InputError(f"{file}: has no case {absent[0]}, which a row of this study was evaluated on")
+    return {case: items[case] for case in cases}
+
+
 def picture_grid(rows: list[RunRecord], dataset: Path) -> Figure:
     """Draws the best, the median and the worst case of the last row, each at the slice with the most prostate.
 
@@ -39,20 +53,18 @@ def picture_grid(rows: list[RunRecord], dataset: Path) -> Figure:
     Raises:
         InputError: when ``dataset.json`` lacks a case that the last row was evaluated on, or a volume cannot be read.
     """
-    files = {case["case"]: case for case in read_json(dataset / "dataset.json")["cases"]}
     cases = chosen_cases(rows[-1])
+    files = case_files(dataset, list(cases.values()))
     columns = 2 + len(rows)
     figure = Figure(figsize=(2.35 * columns, 2.35 * len(cases) + 0.25), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.02, h_pad=0.03, wspace=0, hspace=0)
     grid = figure.subplots(len(cases), columns, squeeze=False)
     for line, (rank, case) in zip(grid, cases.items(), strict=True):
-        if case not in files:
-            raise InputError(f"{dataset / 'dataset.json'}: has no case {case}, which {rows[-1].name} was evaluated on")
-        truth = _stack(dataset / files[case]["label"])
+        truth = read_stack(dataset / files[case]["label"])
         largest = int(np.argmax(truth.pixels.sum(axis=(0, 1))))
-        image, mask = _stack(dataset / files[case]["image"])[largest], truth[largest]
-        predictions = [_stack(row.prediction(case))[largest] for row in rows]
-        view = _view([mask, *predictions])
+        image, mask = read_stack(dataset / files[case]["image"])[largest], truth[largest]
+        predictions = [read_stack(row.prediction(case))[largest] for row in rows]
+        view = enclosing_view([mask, *predictions])
         for axes in line:
             show(axes, image, view)
         outline(line[1], mask, TRUTH_COLOUR)
@@ -70,12 +82,13 @@ def _score(scores: dict[str, Any]) -> str:
     return "missed" if scores["missed"] else f"Dice {100 * scores['dice']:.1f}   HD95 {scores['hd95_mm']:.1f} mm"
 
 
-def _stack(path: Path) -> Stack:
+def read_stack(path: Path) -> Stack:
+    """The axial slices of an image or mask."""
     volume = read_volume(path)
     return axial(volume.voxels, volume.affine)
 
 
-def _view(masks: list[AxialSlice]) -> tuple[float, float, float]:
+def enclosing_view(masks: list[AxialSlice]) -> tuple[float, float, float]:
     """Centre (row, column) and width, in mm, of a square that encloses all masks with a margin."""
     inside = np.argwhere(np.any([mask.pixels > 0 for mask in masks], axis=0))
     if not len(inside):

@@ -54,6 +54,16 @@ class Model:
         flags = ("loss::terms::cross_entropy::weight", "loss::cross_entropy_weight")  # the first overrides the second
         return float(next(settings[flag] for flag in flags if flag in settings)) > 0
 
+    @cached_property
+    def cases(self) -> dict[str, str]:
+        """The site of each case that all seeds were scored on, in the order of the cases' names."""
+        shared = set.intersection(*(set(row.cases) for row in self.rows))
+        return {case: self.rows[0].cases[case]["site"] for case in sorted(shared)}
+
+    def missed(self, case: str) -> bool:
+        """Whether the prediction of any seed shares no voxel with the prostate of a case."""
+        return any(row.cases[case]["missed"] for row in self.rows)
+
     def mean_dice(self, cases: Sequence[str]) -> np.ndarray:
         """The Dice of each case, averaged over the seeds; shape (cases,)."""
         return np.mean([[row.cases[case]["dice"] for case in cases] for row in self.rows], axis=0)
@@ -84,6 +94,11 @@ class StudyRecord:
     @cached_property
     def rows(self) -> list[RunRecord]:
         return join_folds(self.runs)
+
+    @property
+    def has_new_sites(self) -> bool:
+        """Whether each site in turn is new; then every site counts the same, however many cases it has."""
+        return any(row.masks is not None for row in self.rows)
 
     @property
     def evaluated(self) -> list[RunRecord]:

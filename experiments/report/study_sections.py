@@ -68,7 +68,7 @@ def _new_sites(study: StudyRecord) -> list[Block]:
 
 
 def _paper(study: StudyRecord) -> list[Block]:
-    if any(row.masks is not None for row in study.rows):
+    if study.has_new_sites:
         return []  # the paper has no new sites
     blocks: list[Block] = []
     tables = {"One teacher (table 1)": paper.table_1(study), "Several teachers (table 2)": paper.table_2(study)}

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 from matplotlib.figure import Figure
 
-from reporting.blocks import Block, Conclusion, Facts, Heading, Note, Picture, Section
+from reporting.blocks import Block, Conclusion, Facts, Folded, Gallery, Heading, Headline, Note, Picture, Section
 from reporting.html_page import html_page
 from reporting.table import Line, Table
 
@@ -36,10 +36,13 @@ class Page(HTMLParser):
 
 BLOCKS = {
     Conclusion: Conclusion(NAME),
+    Headline: Headline(NAME, NAME),
     Note: Note(NAME),
     Heading: Heading(NAME),
     Picture: Picture(Figure(figsize=(2.5, 1)), NAME),
+    Gallery: Gallery([Picture(Figure(figsize=(1, 1)), NAME, [NAME, NAME])] * 2),
     Facts: Facts({NAME: [NAME, 2]}),
+    Folded: Folded(NAME, [Heading(NAME), Note(NAME)]),
     Table: Table([NAME, "role", "n"], [Line([NAME, NAME, "1"], "student")], texts=2),
 }
 
@@ -62,9 +65,12 @@ def test_title_summary_and_section_show_a_name_as_it_is_written():
     ("kind", "tags", "texts"),
     [
         (Conclusion, ["p"], [NAME]),
+        (Headline, ["div", "p", "strong", "p"], [NAME, NAME]),
         (Note, ["p"], [NAME]),
         (Heading, ["h3"], [NAME]),
         (Picture, ["img"], []),
+        (Gallery, ["div", *["figure", "img", "figcaption", "p", "p"] * 2], [NAME] * 4),
+        (Folded, ["details", "summary", "h3", "h4", "p"], [NAME] * 3),
         (Facts, ["dl", "dt", "dd"], [NAME, f"{NAME}, 2"]),
         (Table, ["div", "table", "thead", "tr", "th", "th", "th", "tbody", "tr", "th", "td", "td"], None),
     ],
@@ -88,7 +94,20 @@ def test_words_roles_and_groups_of_lines_are_marked_for_the_style():
     page = Page(page_of(Table(["model", "site", "n"], lines, texts=2)))
     assert [row.get("class") for row in page.of("tr")] == [None, "teacher opens", "teacher", "student opens"]
     assert [cell.get("class") for cell in page.of("td")] == ["words", None] * 3
-    assert [cell.get("class", cell.get("scope")) for cell in page.of("th")[:4]] == ["words", "words", None, "row"]
+    assert [cell.get("class", cell.get("scope")) for cell in page.of("th")[:4]] == ["words", "words", "col", "row"]
+    assert [cell["scope"] for cell in page.of("th")] == ["col"] * 3 + ["row"] * 3
+
+
+def test_a_table_that_scrolls_can_be_reached_with_the_keyboard_and_has_a_name():
+    table = Table(["model"], [Line(["A"])])
+    regions = Page(page_of(table, Heading("HK"), table, Folded("All", [table]), table)).of("div")
+    assert [region["aria-label"] for region in regions] == ["Table: section", "Table: HK", "Table: All", "Table: HK"]
+    assert {(region["role"], region["tabindex"]) for region in regions} == {("region", "0")}
+
+
+def test_an_answer_without_detail_is_one_paragraph():
+    page = Page(page_of(Headline("Yes.", "")))
+    assert page.tags[page.tags.index("h2") + 1 :] == ["div", "p", "strong"]
 
 
 def test_the_page_loads_no_other_file():
@@ -98,6 +117,12 @@ def test_the_page_loads_no_other_file():
     assert "url(" not in text
     assert "@import" not in text
     assert ".conclusion {" in text  # the style is in the page
+
+
+def test_the_script_of_a_sortable_page_is_in_the_page():
+    page = Page(html_page("title", "summary", [Section("section", [BLOCKS[Table]])], sortable=True))
+    assert page.of("script") == [{"type": "module"}]
+    assert any("function sort(" in text for text in page.texts)
 
 
 def test_values_keep_their_underscores_and_names_lose_them():
