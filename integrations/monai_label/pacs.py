@@ -55,11 +55,11 @@ class Pacs(DICOMWebDatastore):
         super().__init__(client, {"Modality": "MR"}, str(cache_dir))
 
     def list_images(self) -> list[str]:
-        studies: dict[str, set[str]] = {}
-        for one in map(Dataset.from_json, self._client.search_for_series(search_filters=self._search_filter)):
-            studies.setdefault(str(one.StudyInstanceUID), set()).add(str(one.SeriesInstanceUID))
-        chosen = [self._axial_t2(study, frozenset(series)) for study, series in studies.items()]
-        return [uid for uid in chosen if uid]
+        return self._find()
+
+    def series_of(self, study: str) -> list[str]:
+        """The image of one study; empty if the study has none."""
+        return self._find(StudyInstanceUID=study)
 
     def get_labeled_images(self, label_tag=None, labels=None) -> list[str]:
         return LocalDatastore.get_labeled_images(self, label_tag, labels)
@@ -119,6 +119,13 @@ class Pacs(DICOMWebDatastore):
         """The folder in which MONAI Label expects the series: the path of its NIfTI without the suffix."""
         return Path(self._datastore.image_path(), image_id).resolve()
 
+    def _find(self, **match: str) -> list[str]:
+        studies: dict[str, set[str]] = {}
+        for one in map(Dataset.from_json, self._client.search_for_series(search_filters=self._search_filter | match)):
+            studies.setdefault(str(one.StudyInstanceUID), set()).add(str(one.SeriesInstanceUID))
+        chosen = [self._axial_t2(study, frozenset(series)) for study, series in studies.items()]
+        return [uid for uid in chosen if uid]
+
     def _axial_t2(self, study: str, series: frozenset[str]) -> str | None:
         if series not in self._chosen:
             try:
@@ -137,6 +144,10 @@ class Pacs(DICOMWebDatastore):
             piece
             for uid in sorted(series)
             for header in self._client.retrieve_series_metadata(study, uid)
-            for piece in slices_of(Dataset.from_json(header), Path(uid))
+            for piece in slices_of(Dataset.from_json(header, _no_pixels), Path(uid))
         ]
         return select_series(group_series(slices), self._choice)
+
+
+def _no_pixels(*_: object) -> None:
+    """The value of an element that the PACS keeps apart, such as the pixels. Without it, pydicom warns of each one."""
