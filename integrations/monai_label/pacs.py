@@ -74,6 +74,10 @@ class Pacs(DICOMWebDatastore):
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
         return LocalDatastore.datalist(self, full_path)
 
+    def no_image(self, image_id: str) -> NotFoundError:
+        """The error of a request for a series that is no image, or that does not exist."""
+        return NotFoundError(f"no image '{image_id}' in the studies; open the axial T2w series of a study")
+
     def get_image_uri(self, image_id: str) -> str:
         """The path of the series as a NIfTI file.
 
@@ -85,7 +89,7 @@ class Pacs(DICOMWebDatastore):
         if known and Path(known).is_file():
             return known
         if image_id not in self.list_images():
-            raise NotFoundError(f"no image '{image_id}' in the studies")
+            raise self.no_image(image_id)
         folder = self._series_dir(image_id)
         if not folder.is_dir():
             with new_folder(folder) as partial:

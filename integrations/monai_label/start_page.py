@@ -33,4 +33,5 @@ def install(app: FastAPI) -> None:
     async def back() -> RedirectResponse:
         return RedirectResponse("/")
 
-    app.router.routes[:0] = [APIRoute("/", page, include_in_schema=False), APIRoute("/docs", back, include_in_schema=False)]
+    pages = {"/": page, "/docs": back}
+    app.router.routes[:0] = [APIRoute(path, answer, include_in_schema=False) for path, answer in pages.items()]

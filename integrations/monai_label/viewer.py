@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import monailabel
 from fastapi import APIRouter, FastAPI, Request
@@ -18,16 +19,17 @@ from fastapi.staticfiles import StaticFiles
 from monailabel.config import settings
 from monailabel.endpoints import proxy
 from monailabel.interfaces.utils.app import app_instance
-from monailabel.utils.async_tasks.task import AsyncTask
 from monailabel.utils.others.generic import get_mime_type
 from starlette.routing import Mount
 
 from integrations.monai_label.http_errors import NotFoundError
+from integrations.monai_label.training_tasks import is_going_on, latest_trainings
 
 SHIPPED = Path(monailabel.__file__).parent / "endpoints" / "static" / "ohif"
 ADDED = Path(__file__).parent / "ohif"
 SCRIPTS = ("server.js", "labelmap.js", "mode.js", "app-config.js")
 
+TRAINING_ENDS = {"DONE": "trained; the next mask uses the new weights", "STOPPED": "stopped; the weights are as before"}
 REASON = "message: monaiLabelServer.reason(response)"
 # The changes of the files with such names: the text that stands there once, and the text that is served instead.
 CHANGES = {
@@ -45,7 +47,8 @@ CHANGES = {
         "@import url(https://fonts.googleapis.com/css2?family=Inter:wght@100..900&display=swap);": "",
         "@import url(https://fonts.googleapis.com/css?family=Inter:100,300,400,500,700&display=swap);": "",
     },
-    # The panel.
+    # The panel. Its percentages were white on white.
+    "3933.css": {'@import url("w3.css");*/': "*/\n.w3-container { color: black; }"},
     "3933.bundle.*.js": {
         # The choice of a strategy had no effect.
         "onChange: this.onChangeStrategy,": "onChange: event => this.setState({ strategy: event.target.value }),",
@@ -56,8 +59,8 @@ CHANGES = {
         "message: 'Failed to Connect to MONAI Label'": REASON,
         "message: 'Failed to ' + (training ? 'STOP' : 'RUN') + ' training'": REASON,
         # The panel asked once whether a training runs, with a request that answers 404 if none does.
-        "const training = await this.props.client().is_train_running();\n    this.setState({\n      training: training\n"
-        "    });": "monaiLabelServer.watchTraining(training => this.setState({ training }));",
+        "const training = await this.props.client().is_train_running();\n    this.setState({\n"
+        "      training: training\n    });": "monaiLabelServer.watchTraining(training => this.setState({ training }));",
         "this.setState({\n          training: !training\n        });": "monaiLabelServer.watchTraining(training => "
         "this.setState({ training }));",
         # If no image is left, the panel offered to open a study without a name.
@@ -77,7 +80,7 @@ def install(app: FastAPI) -> None:
     routes = APIRouter(prefix="/ohif")
     if "://" in settings.MONAI_LABEL_STUDIES:
         routes.add_api_route("/series/{study}", _series, summary="The series of a study that the server segments")
-        routes.add_api_route("/training", _training, summary="Whether a training runs, and why the last ones failed")
+        routes.add_api_route("/training", _training, summary="Whether a training runs, and how the last ones ended")
         routes.routes.append(Mount("/ohif", ViewerFiles()))
         # MONAI Label leaves out the query, so that every search of the viewer found all studies.
         proxy.proxy_dicom = partial(_proxy_with_query, proxy.proxy_dicom)
@@ -90,7 +93,7 @@ class ViewerFiles(StaticFiles):
     """The viewer's files; the addresses of its views, such as ``/ohif/monai-label``, give its page.
 
     Raises:
-        RuntimeError: if a file of :data:`CHANGES` is not the known one.
+        RuntimeError: if MONAI Label has another version of OHIF, in which :data:`CHANGES` does not find its texts.
     """
 
     def __init__(self) -> None:
@@ -118,7 +121,7 @@ def _changed_files() -> Iterator[tuple[str, str]]:
             text = file.read_text()
             for old, new in changes.items():
                 if text.count(old) != 1:
-                    raise RuntimeError(f"{file}: not the OHIF of MONAI Label 0.8.5; {old!r} stands there not once")
+                    raise RuntimeError(f"{file}: not the OHIF of MONAI Label 0.8.5, because {old!r} is not there once")
                 text = text.replace(old, new)
             yield file.name, text
     for name in SCRIPTS:
@@ -129,12 +132,20 @@ def _series(study: str) -> list[str]:
     return app_instance().datastore().series_of(study)
 
 
-def _training() -> dict[str, bool | list[str]]:
-    tasks = {task["request"]["model"]: task for task in AsyncTask.status("train", all=True)[0] or []}
+def _training() -> dict[str, Any]:
+    """Whether a training runs, and one line for each model about the end of its last training."""
+    last = latest_trainings()
     return {
-        "running": any(task["status"] in ("SUBMITTED", "RUNNING") for task in tasks.values()),
-        "problems": [f"{name}: {task['details'][-1]}" for name, task in tasks.items() if task["status"] == "ERROR"],
+        "running": any(map(is_going_on, last.values())),
+        "failed": any(training["status"] == "ERROR" for training in last.values()),
+        "ends": [f"{name}: {_end(training)}" for name, training in last.items() if not is_going_on(training)],
     }
+
+
+def _end(training: Mapping[str, Any]) -> str:
+    if training["status"] == "ERROR":
+        return training["details"][-1]
+    return TRAINING_ENDS[training["status"]]
 
 
 def _no_viewer(path: str) -> None:

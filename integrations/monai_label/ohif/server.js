@@ -3,6 +3,8 @@
 // The panel takes the server's address from this cookie. Cookies do not know ports, so it is set at every start.
 document.cookie = `MONAILABEL_SERVER_URL=${escape(location.origin + '/')}; path=/ohif`;
 
+const TRAINING_POLL_MS = 2000;
+
 const monaiLabelServer = {
   /** The series of a study that the server segments: a list with one UID, or an empty list. */
   async series(study) {
@@ -27,24 +29,21 @@ const monaiLabelServer = {
     if (data instanceof ArrayBuffer) {
       data = JSON.parse(new TextDecoder().decode(data));
     }
-    return data?.detail ?? `the server does not answer (${error.message})`;
+    return data?.detail ?? `The server does not answer (${error.message})`;
   },
 
-  /** Call show(running) now and until the training ends; notify the user of its end. */
+  /** Call show(running) now and until no training runs, and then tell the user how the trainings ended. */
   async watchTraining(show) {
-    for (let seen = false; ; seen = true) {
-      const { running, problems } = await (await fetch('/ohif/training')).json();
+    for (let waited = false; ; waited = true) {
+      const { running, failed, ends } = await (await fetch('/ohif/training')).json();
       show(running);
       if (!running) {
-        if (seen) {
-          annotatingNotify(
-            problems.length ? 'error' : 'success',
-            problems.join('; ') || 'The training has ended. The next segmentation uses the new weights.'
-          );
+        if (waited) {
+          annotatingNotify(failed ? 'error' : 'success', ends.join('; '));
         }
         return;
       }
-      await new Promise(resolve => setTimeout(resolve, 2000));
+      await new Promise(resolve => setTimeout(resolve, TRAINING_POLL_MS));
     }
   },
 };
