@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.chromium import WEBGL, Chromium
 
-LONGEST_WAIT_S = 120
+LONGEST_WAIT_S = 300
 LABELMAP = "services.segmentationService.getLabelmapVolume('1')"
 
 
@@ -79,7 +79,9 @@ class Ohif:
 
     def connect(self) -> None:
         """Press the button beside the server's address."""
+        self.forget_notes()
         self.browser.run("document.querySelector('.monaiLabelPanel button').click()")
+        assert self.note() == "success: Connected to MONAI Label - Successful"
         self.wait("!!document.querySelector('.modelSelector')")
         self.wait(f"!!services.segmentationService.getSegmentation('1') && !!{LABELMAP}")
         if not self.browser.run("document.querySelector('#tab-1').checked"):
@@ -110,12 +112,21 @@ class Ohif:
         """Press a button of the tool bar."""
         self.browser.run(f"document.querySelector('[data-cy={name}]').click()")
 
-    def stroke(self) -> None:
-        """Move the pressed mouse over the middle of the first viewport."""
+    def stroke(self) -> np.ndarray:
+        """Move the pressed mouse over the middle of the first viewport; return the labelmap after it."""
         script = "JSON.stringify(document.querySelector('.cornerstone-canvas').getBoundingClientRect())"
         box = json.loads(self.browser.run(script))
         x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        before = self.labelmap()
         self.browser.drag([(x - 40, y - 20), (x - 20, y - 10), (x, y), (x + 20, y + 10)])
+        # The viewer draws when it has time, so wait until the stroke is there and stays as it is.
+        end = time.monotonic() + LONGEST_WAIT_S
+        seen = before
+        while np.array_equal(after := self.labelmap(), before) or not np.array_equal(after, seen):
+            assert time.monotonic() < end, "the stroke has changed nothing"
+            seen = after
+            time.sleep(1)
+        return after
 
     def click(self, tag: str, text: str) -> None:
         """Click the first element with this text, if there is one."""

@@ -116,8 +116,7 @@ def test_the_labelmap_is_the_mask_of_the_server(ohif, mask):
 def test_the_corrected_label_is_stored_in_the_pacs(ohif, pacs, server):
     before = ohif.labelmap()
     ohif.tool("CircularBrush")
-    ohif.stroke()
-    corrected = ohif.labelmap()
+    corrected = ohif.stroke()
     ohif.picture("corrected")
     assert (corrected >= before).all()
     # The first viewport shows an acquired slice, so the stroke is in this slice alone.
