@@ -1,18 +1,12 @@
-"""OHIF, the viewer that comes with MONAI Label, served so that annotators can do their whole work in it.
-
-The files in the folder ``ohif`` replace the viewer's settings, and add to its mode MONAI Label. Its panel, its page and
-its styles are changed when they are served (:data:`CHANGES`); the installed files stay as they are.
-"""
+"""OHIF, the viewer that comes with MONAI Label, served so that annotators can do their whole work in it."""
 
 import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-import monailabel
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
@@ -24,55 +18,9 @@ from starlette.routing import Mount
 
 from integrations.monai_label.http_errors import NotFoundError
 from integrations.monai_label.training_tasks import is_going_on, latest_trainings
-
-SHIPPED = Path(monailabel.__file__).parent / "endpoints" / "static" / "ohif"
-ADDED = Path(__file__).parent / "ohif"
-SCRIPTS = ("server.js", "labelmap.js", "mode.js", "app-config.js")
+from integrations.monai_label.viewer_changes import SHIPPED, changed_files
 
 TRAINING_ENDS = {"DONE": "trained; the next mask uses the new weights", "STOPPED": "stopped; the weights are as before"}
-REASON = "message: monaiLabelServer.reason(response)"
-# The changes of the files with such names: the text that stands there once, and the text that is served instead.
-CHANGES = {
-    "index.html": {
-        # The list of icons of an installed app, with addresses that do not exist.
-        '<link rel="manifest" href="/ohif/manifest.json"/>': "",
-        '<link rel="preconnect" href="https://fonts.gstatic.com" crossorigin/>': "",
-        '<link href="https://fonts.googleapis.com/css?family=Inter:100,300,400,500,700&display=swap" rel="stylesheet" '
-        'rel="preload" as="style"/>': "",
-        '<script rel="preload" as="script" src="/ohif/app-config.js"></script>': "".join(
-            f'<script src="/ohif/{name}"></script>' for name in SCRIPTS
-        ),
-    },
-    "app.bundle.css": {
-        "@import url(https://fonts.googleapis.com/css2?family=Inter:wght@100..900&display=swap);": "",
-        "@import url(https://fonts.googleapis.com/css?family=Inter:100,300,400,500,700&display=swap);": "",
-    },
-    # The panel. Its percentages were white on white.
-    "3933.css": {'@import url("w3.css");*/': "*/\n.w3-container { color: black; }"},
-    "3933.bundle.*.js": {
-        # The choice of a strategy had no effect.
-        "onChange: this.onChangeStrategy,": "onChange: event => this.setState({ strategy: event.target.value }),",
-        # The panel did not say why a request failed.
-        "message: 'Failed to Run Segmentation'": REASON,
-        "message: 'Failed to Run Class Based Inference'": REASON,
-        "message: 'Failed to Fetch Next Sample'": REASON,
-        "message: 'Failed to Connect to MONAI Label'": REASON,
-        "message: 'Failed to ' + (training ? 'STOP' : 'RUN') + ' training'": REASON,
-        # The panel asked once whether a training runs, with a request that answers 404 if none does.
-        "const training = await this.props.client().is_train_running();\n    this.setState({\n"
-        "      training: training\n    });": "monaiLabelServer.watchTraining(training => this.setState({ training }));",
-        "this.setState({\n          training: !training\n        });": "monaiLabelServer.watchTraining(training => "
-        "this.setState({ training }));",
-        # If no image is left, the panel offered to open a study without a name.
-        "} else {\n        this.uiModelService.show({\n          content: NextSampleForm,": "} else if "
-        "(!response.data.id) {\n        annotatingNotify('success', 'Every image has a label.');\n      } else {\n"
-        "        this.uiModelService.show({\n          content: NextSampleForm,",
-        # The panel wrote a mask into a labelmap of any other series.
-        "const data = new Uint8Array(ret.image);": "const data = new Uint8Array(ret.image);\n"
-        "      if (!labelmap.fits(ret.header, "
-        "this.props.servicesManager.services.segmentationService.getLabelmapVolume('1'))) return;",
-    },
-}
 
 
 def install(app: FastAPI) -> None:
@@ -93,12 +41,12 @@ class ViewerFiles(StaticFiles):
     """The viewer's files; the addresses of its views, such as ``/ohif/monai-label``, give its page.
 
     Raises:
-        RuntimeError: if MONAI Label has another version of OHIF, in which :data:`CHANGES` does not find its texts.
+        InputError: as :func:`changed_files`.
     """
 
     def __init__(self) -> None:
         super().__init__(directory=SHIPPED)
-        self._changed = {name: text.encode() for name, text in _changed_files()}
+        self._changed = {name: text.encode() for name, text in changed_files()}
 
     async def get_response(self, path: str, scope: Mapping) -> Response:
         if not (SHIPPED / path).suffix:
@@ -113,19 +61,6 @@ def inline_scripts() -> Iterator[str]:
     """The scripts inside the viewer's page, as sources of a Content-Security-Policy."""
     for script in re.findall(r"<script>(.*?)</script>", (SHIPPED / "index.html").read_text(), re.DOTALL):
         yield f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-
-
-def _changed_files() -> Iterator[tuple[str, str]]:
-    for pattern, changes in CHANGES.items():
-        for file in SHIPPED.glob(pattern):
-            text = file.read_text()
-            for old, new in changes.items():
-                if text.count(old) != 1:
-                    raise RuntimeError(f"{file}: not the OHIF of MONAI Label 0.8.5, because {old!r} is not there once")
-                text = text.replace(old, new)
-            yield file.name, text
-    for name in SCRIPTS:
-        yield name, (ADDED / name).read_text()
 
 
 def _series(study: str) -> list[str]:
@@ -144,7 +79,7 @@ def _training() -> dict[str, Any]:
 
 def _end(training: Mapping[str, Any]) -> str:
     if training["status"] == "ERROR":
-        return training["details"][-1]
+        return training["details"][-1] if training["details"] else "failed without a reason"
     return TRAINING_ENDS[training["status"]]
 
 
