@@ -1,6 +1,6 @@
 // The labelmap of the panel, with its place in space.
 
-const GRID_TOLERANCE_MM = 0.1;
+const GRID_TOLERANCE = 0.2; // of the smallest spacing, as the server allows for a label
 const NIFTI_HEADER_BYTES = 352;
 
 const labelmap = {
@@ -13,11 +13,13 @@ const labelmap = {
   /** Whether the mask in an NRRD lies on the grid of a labelmap. Otherwise its voxels would land in another place. */
   fits(header, volume) {
     const mask = [...header.spaceDirections, header.spaceOrigin];
+    const limit = volume && GRID_TOLERANCE * Math.min(...volume.spacing);
     const same =
+      volume &&
       header.sizes.every((size, axis) => size === volume.dimensions[axis]) &&
       this.columns(volume).every((column, i) =>
         // A step moves the farthest voxel by its error times the number of voxels.
-        column.every((mm, at) => Math.abs(mm - mask[i][at]) * (volume.dimensions[i] ?? 1) < GRID_TOLERANCE_MM)
+        column.every((mm, at) => Math.abs(mm - mask[i][at]) * (volume.dimensions[i] ?? 1) < limit)
       );
     if (!same) {
       annotatingNotify('error', 'The segmentation was begun on another series. Reload the page, and run again.');
