@@ -1,7 +1,7 @@
 # The hosts that use the bundles, each in an environment of its own. The Makefile above includes this file.
-.PHONY: test-hosts test-slurm test-runner web student-given npm-given test-web node node-config-given test-node test-node-slow label label-given test-label deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
+.PHONY: test-hosts test-slurm test-runner web student-given npm-given test-web node node-config-given test-node test-node-slow label label-given test-label test-ohif deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
 
-test-hosts: test-label test-deploy test-flare test-runner test-node test-web  ## run the tests of the hosts, each in its own environment
+test-hosts: test-label test-ohif test-deploy test-flare test-runner test-node test-web  ## run the tests of the hosts, each in its own environment
 
 test-runner: $(READY)  ## the tests of the runner, installed into a new environment (1 minute)
 	OMP_NUM_THREADS=1 $(PY) -m pytest --confcutdir=tests/hosts/runner tests/hosts/runner
@@ -72,6 +72,7 @@ test-node-slow: $(READY)  ## the tests that the DICOM node loses nothing: kill -
 LABEL_VENV := .venv-label
 LABEL_PY := $(LABEL_VENV)/bin/python
 LABEL_READY := $(LABEL_VENV)/ready
+OHIF_TEST := tests/hosts/label/test_ohif.py
 
 # SERIES=<description or UID> or TIE=finest|last chooses between several axial T2w series of a study, for both hosts.
 # The hosts read them as environment variables.
@@ -93,7 +94,12 @@ label-given:
 		{ echo 'error: give studies and bundles, for example STUDIES=/data/t2 MODELS="enet espnet"' >&2; exit 1; }
 
 test-label: $(LABEL_READY)  ## run the tests of the MONAI Label server (3 minutes)
-	OMP_NUM_THREADS=1 $(LABEL_PY) -m pytest tests/hosts/label
+	OMP_NUM_THREADS=1 $(LABEL_PY) -m pytest --ignore $(OHIF_TEST) tests/hosts/label
+
+test-ohif: $(LABEL_READY)  ## run the test of OHIF in a headless Chromium, with Orthanc (3 minutes); without the two it tests nothing
+	@if { command -v Orthanc && { command -v chromium || command -v chromium-browser || command -v google-chrome; }; } >/dev/null; then \
+		OMP_NUM_THREADS=1 $(LABEL_PY) -m pytest $(OHIF_TEST); \
+	else echo "test-ohif: no Orthanc or no Chromium here, so the viewer is not tested"; fi
 
 # ---- MONAI Deploy
 

@@ -71,7 +71,7 @@ class ProstateApp(MONAILabelApp):
         self.bundle_path(request["model"])
         image = str(request["image"])
         is_study = image in datastore.list_images()
-        file = datastore.get_image_uri(image) if is_study else self._uploaded(image)
+        file = datastore.get_image_uri(image) if is_study else self._uploaded(image, datastore)
         mask, params = self._infers[request["model"]]({**request, "image": file})
         if is_study and request.get("save_label"):
             tag = request.get("label_tag") or DefaultLabelTag.ORIGINAL.value
@@ -103,10 +103,10 @@ class ProstateApp(MONAILabelApp):
             raise NotFoundError(f"no strategy '{request['strategy']}'; there are {', '.join(self._strategies)}")
         return super().next_sample(request)
 
-    def _uploaded(self, image: str) -> str:
+    def _uploaded(self, image: str, datastore: Datastore) -> str:
         folders = (Path(tempfile.gettempdir()), Path(self.sessions().store_path))
         if not any(Path(image).resolve().is_relative_to(folder.resolve()) for folder in folders):
-            raise NotFoundError(f"no image '{image}' in the studies")
+            raise datastore.no_image(image)
         if not is_nifti_name(image):
             raise InputError(f"{Path(image).name}: is no NIfTI volume; upload .nii or .nii.gz")
         return image

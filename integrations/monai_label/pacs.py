@@ -55,11 +55,11 @@ class Pacs(DICOMWebDatastore):
         super().__init__(client, {"Modality": "MR"}, str(cache_dir))
 
     def list_images(self) -> list[str]:
-        studies: dict[str, set[str]] = {}
-        for one in map(Dataset.from_json, self._client.search_for_series(search_filters=self._search_filter)):
-            studies.setdefault(str(one.StudyInstanceUID), set()).add(str(one.SeriesInstanceUID))
-        chosen = [self._axial_t2(study, frozenset(series)) for study, series in studies.items()]
-        return [uid for uid in chosen if uid]
+        return self._find()
+
+    def series_of(self, study: str) -> list[str]:
+        """The image of one study; empty if the study has none."""
+        return self._find(StudyInstanceUID=study)
 
     def get_labeled_images(self, label_tag=None, labels=None) -> list[str]:
         return LocalDatastore.get_labeled_images(self, label_tag, labels)
@@ -74,6 +74,10 @@ class Pacs(DICOMWebDatastore):
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
         return LocalDatastore.datalist(self, full_path)
 
+    def no_image(self, image_id: str) -> NotFoundError:
+        """The error of a request for a series that is no image, or that does not exist."""
+        return NotFoundError(f"no image '{image_id}' in the studies; open the axial T2w series of a study")
+
     def get_image_uri(self, image_id: str) -> str:
         """The path of the series as a NIfTI file.
 
@@ -85,7 +89,7 @@ class Pacs(DICOMWebDatastore):
         if known and Path(known).is_file():
             return known
         if image_id not in self.list_images():
-            raise NotFoundError(f"no image '{image_id}' in the studies")
+            raise self.no_image(image_id)
         folder = self._series_dir(image_id)
         if not folder.is_dir():
             with new_folder(folder) as partial:
@@ -119,6 +123,13 @@ class Pacs(DICOMWebDatastore):
         """The folder in which MONAI Label expects the series: the path of its NIfTI without the suffix."""
         return Path(self._datastore.image_path(), image_id).resolve()
 
+    def _find(self, **match: str) -> list[str]:
+        studies: dict[str, set[str]] = {}
+        for one in map(Dataset.from_json, self._client.search_for_series(search_filters=self._search_filter | match)):
+            studies.setdefault(str(one.StudyInstanceUID), set()).add(str(one.SeriesInstanceUID))
+        chosen = [self._axial_t2(study, frozenset(series)) for study, series in studies.items()]
+        return [uid for uid in chosen if uid]
+
     def _axial_t2(self, study: str, series: frozenset[str]) -> str | None:
         if series not in self._chosen:
             try:
@@ -137,6 +148,10 @@ class Pacs(DICOMWebDatastore):
             piece
             for uid in sorted(series)
             for header in self._client.retrieve_series_metadata(study, uid)
-            for piece in slices_of(Dataset.from_json(header), Path(uid))
+            for piece in slices_of(Dataset.from_json(header, _no_pixels), Path(uid))
         ]
         return select_series(group_series(slices), self._choice)
+
+
+def _no_pixels(*_: object) -> None:
+    """The value of an element that the PACS keeps apart, such as the pixels. Without it, pydicom warns of each one."""

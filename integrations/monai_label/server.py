@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from monailabel.config import settings
 from monailabel.utils.async_tasks.task import AsyncTask
 
-from integrations.monai_label import http_errors
+from integrations.monai_label import content_policy, http_errors, start_page
 from integrations.monai_label.dicom_seg import nifti_to_dicom_seg
 
 TASKS = ("train", "batch_infer")
@@ -29,8 +29,13 @@ def _make_app() -> FastAPI:
     from monailabel.app import app
     from monailabel.endpoints import infer
 
+    from integrations.monai_label import viewer
+
     infer.nifti_to_dicom_seg = nifti_to_dicom_seg
     http_errors.install(app)
+    start_page.install(app)
+    viewer.install(app)
+    content_policy.install(app, viewer.inline_scripts())
     _set_up_logging()
     return app
 

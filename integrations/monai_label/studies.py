@@ -48,6 +48,10 @@ class StudiesFolder(LocalDatastore):
             del self._datastore.objects[image]
         return removed + len(listed)
 
+    def no_image(self, image_id: str) -> NotFoundError:
+        """The error of a request for an image that does not exist."""
+        return NotFoundError(f"no image '{image_id}' in the studies")
+
     def save_label(self, image_id, label_filename, label_tag, label_info) -> str:
         """Save a label. A final label must be a prostate mask on its image.
 
@@ -56,7 +60,7 @@ class StudiesFolder(LocalDatastore):
             InputError: if the tag is not a plain word, or as :func:`read_label`; the former label is kept.
         """
         if image_id not in self.list_images():
-            raise NotFoundError(f"no image '{image_id}' in the studies")
+            raise self.no_image(image_id)
         check_tag(label_tag)
         if label_tag == DefaultLabelTag.FINAL:
             check_label(label_filename, image_id, self.get_image_uri(image_id))

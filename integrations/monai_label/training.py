@@ -3,7 +3,9 @@
 import logging
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from custom_components.foundation.files import read_json, replace_file, write_js
 from custom_components.options import flag
 from custom_components.unlabeled_options import CHOICES, unlabeled_settings
 from integrations.monai_label.labels import write_dataset
+from integrations.monai_label.training_tasks import finished_epochs, is_going_on, latest_trainings
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +44,7 @@ class BundleTraining(TrainTask):
         self._teachers = teachers
         self._dataset = work_dir / "dataset"
         self._models = work_dir / "training" / bundle.name
+        self._record = work_dir / "trained" / f"{bundle.name}.json"
 
     def config(self) -> dict[str, Any]:
         """The options that a client may set, with the defaults."""
@@ -56,9 +60,25 @@ class BundleTraining(TrainTask):
         }
 
     def stats(self) -> dict[str, Any]:
-        """The validation Dice of the served weights, if it is known, in the form that 3D Slicer shows."""
-        metrics = (recorded_provenance(self._bundle / "models") or {}).get("metrics", {})
-        return {"best_metric": metrics["val_mean_dice"]} if "val_mean_dice" in metrics else {}
+        """The state of this server's training of the bundle, in the form that 3D Slicer and OHIF show.
+
+        Returns:
+            ``epoch`` and ``total_epochs`` while a training runs; otherwise ``total_time`` of the last training, which
+            is 0:00:00 if the served weights do not come from a training on this server. ``best_metric`` is the
+            validation Dice of weights from this server, if it is known.
+        """
+        training = latest_trainings().get(self._bundle.name)
+        if training and is_going_on(training):
+            total = int(training["request"].get("max_epochs", self.config()["max_epochs"]))
+            # The clients take an epoch of 0 for a training without epochs.
+            return {"epoch": max(finished_epochs(training), 1), "total_epochs": total}
+        made = read_json(self._record) if self._record.is_file() else {}
+        served = recorded_provenance(self._bundle / "models") or {}
+        if not made or made["weights_sha256"] != served.get("weights_sha256"):
+            return {"total_time": "0:00:00"}
+        metrics = served["metrics"]
+        best = {"best_metric": metrics["val_mean_dice"]} if "val_mean_dice" in metrics else {}
+        return {"total_time": made["total_time"], **best}
 
     def __call__(self, request: dict[str, Any], datastore: Datastore) -> dict[str, Any]:
         """Train on all final labels.
@@ -78,13 +98,14 @@ class BundleTraining(TrainTask):
         options |= {name: flag(name, options[name]) for name in ("unlabeled", "adapt_teachers")}
         command = self._command(options)
         unlabeled = _without_labels(datastore) if options["unlabeled"] else []
+        began = time.monotonic()
         write_dataset(datastore.datalist(), self._dataset, float(options["val_split"]), unlabeled)
         shutil.rmtree(self._models, ignore_errors=True)
         if subprocess.run(command).returncode:
             raise InputError(f"the training of {self._bundle.name} failed, see above; its weights are as they were")
         if options["pretrained"]:
             self._remember_former_cases()
-        self._serve()
+        self._serve(timedelta(seconds=round(time.monotonic() - began)))
         return self.stats()
 
     def _command(self, options: Mapping[str, Any]) -> list[str]:
@@ -129,8 +150,8 @@ class BundleTraining(TrainTask):
         made["cases"]["training"] += [case for case in seen if case not in known]
         write_json(self._models / "provenance.json", made)
 
-    def _serve(self) -> None:
-        """Put the new weights into the bundle, and move the former weights to ``models/before``."""
+    def _serve(self, total_time: timedelta) -> None:
+        """Put the new weights into the bundle, move the former weights to ``models/before``, and note the training."""
         models = self._bundle / "models"
         for name in WEIGHTS:
             if (models / name).is_file():
@@ -138,6 +159,9 @@ class BundleTraining(TrainTask):
                 shutil.copy2(models / name, models / "before" / name)
         for name in WEIGHTS:
             replace_file(models / name, lambda partial, made=self._models / name: shutil.copyfile(made, partial))
+        weights = recorded_provenance(models)["weights_sha256"]
+        self._record.parent.mkdir(exist_ok=True)
+        write_json(self._record, {"weights_sha256": weights, "total_time": str(total_time)})
         shutil.rmtree(self._models)
 
 

@@ -1,8 +1,11 @@
 """The server lists and segments studies in a real PACS, and stores their labels there as DICOM SEG."""
 
+import base64
+import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -148,6 +151,29 @@ def test_of_two_equal_series_a_variable_takes_one(orthanc, tmp_path, monkeypatch
     finally:
         (study,) = requests.post(f"{orthanc.url}/tools/lookup", data=both[4][0].StudyInstanceUID, timeout=30).json()
         requests.delete(f"{orthanc.url}/studies/{study['ID']}", timeout=30)
+
+
+def test_the_files_of_the_viewer(server):
+    page = server.get("/ohif/")
+    assert "https:" not in page.text
+    assert server.get("/ohif/monai-label?StudyInstanceUIDs=1.2.3").text == page.text
+    assert server.get("/ohif/app.bundle.css").text.count("https://fonts") == 0
+    assert server.get("/ohif/assets/favicon.ico").content[:4] == b"\x00\x00\x01\x00"
+    for missing in ("/ohif/missing.js", "/ohif/%2e%2e/favicon.ico", "/ohif/..%2ffavicon.ico"):
+        assert server.get(missing).status_code == 404
+    policy = page.headers["Content-Security-Policy"]
+    for script in re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL):
+        assert f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" in policy
+    assert "unsafe-inline" not in policy.partition("script-src")[2].partition(";")[0]
+
+
+def test_the_viewer_finds_studies_and_their_image(server):
+    found = server.get("/proxy/dicom/qido/studies?00100020=P1").json()
+    assert [one["0020000D"]["Value"] for one in found] == [[dicom_studies.uid("P1", "S1")]]
+    assert server.get("/proxy/dicom/qido/studies?00100020=nobody").json() == []
+    assert server.get(f"/ohif/series/{dicom_studies.uid('P1', 'S1')}").json() == [T2]
+    assert server.get("/ohif/series/1.2.3").json() == []
+    assert server.get("/ohif/training").json() == {"running": False, "failed": False, "ends": []}
 
 
 def test_an_unknown_series_and_a_way_around_the_pacs_api(server):

@@ -213,3 +213,16 @@ def test_a_start_that_cannot_be_ends_with_one_line(environment, tmp_path, argume
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"error: {message}")
     assert ended.stderr.count("\n") == 1
+
+
+def test_the_start_page_has_no_scripts_and_the_viewer_wants_a_pacs(server):
+    page = server.get("/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "<td>/infer/{model}</td>" in page.text
+    assert "<script" not in page.text
+    assert "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'" in page.headers["Content-Security-Policy"]
+    assert server.get("/docs").url == f"{server.url}/"
+    for path in ("/ohif/", "/ohif/monai-label", "/ohif/training"):
+        response = server.get(path)
+        message = "OHIF shows the studies of a PACS; start the server with STUDIES=<DICOMweb URL>"
+        assert (response.status_code, response.json()["detail"]) == (404, message)

@@ -1,12 +1,13 @@
 """Trainings from a client: alone, distilled, and refused. The served weights change only after a good training."""
 
 import json
+import re
 import time
 
 import nibabel
 import pytest
 
-from custom_components.foundation.files import file_sha256, read_json
+from custom_components.foundation.files import file_sha256, read_json, write_json
 
 QUICK = {"max_epochs": 1, "val_split": 0.25}
 
@@ -61,7 +62,14 @@ def test_a_student_learns_from_the_labels_and_is_served_at_once(server, bundles,
     record = read_json(bundle / "models" / "provenance.json")
     assert (record["pretrained"], record["weights_sha256"]) == (before, weights(bundle))
     assert {part: len(cases) for part, cases in record["cases"].items()} == {"training": 3, "validation": 1}
-    assert server.get("/info/").json()["train_stats"]["espnet"] == {"best_metric": record["metrics"]["val_mean_dice"]}
+    stats = server.get("/info/").json()["train_stats"]
+    assert re.fullmatch(r"0:0\d:\d\d", time_taken := stats["espnet"].pop("total_time"))
+    assert time_taken != "0:00:00"
+    assert stats == {"espnet": {"best_metric": record["metrics"]["val_mean_dice"]}, "enet": {"total_time": "0:00:00"}}
+    # Weights from elsewhere are not shown as trained here.
+    write_json(bundle / "models" / "provenance.json", {**record, "weights_sha256": before})
+    assert server.get("/info/").json()["train_stats"]["espnet"] == {"total_time": "0:00:00"}
+    write_json(bundle / "models" / "provenance.json", record)
 
 
 def test_a_teacher_that_the_server_was_not_started_with_is_refused(server, bundles):
