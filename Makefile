@@ -7,7 +7,7 @@ READY := $(VENV)/ready
 DATASET ?=
 SIZE ?=
 EPOCHS ?=
-# The new site of the phantom, and the sites of its teachers: two have the new site's kind of coil, one has another.
+# The new site of the phantom, and the sites of its teachers. Two have the new site's kind of coil, and BIDMC has another.
 NEW_SITE ?= $(if $(DATASET),,HK)
 SITES ?= $(if $(DATASET),,RUNMC UCL BIDMC)
 SEEDS ?=
@@ -47,7 +47,7 @@ demo: $(READY)  ## the main job on a phantom or your data: teachers of some site
 	if [ -n "$$DATASET" ]; then raw=$$($(ABSPATH) "$$DATASET"); name=$$(basename "$$raw"); fi; \
 	out=$${OUT:-runs/$$name}; raw=$${raw:-$$($(ABSPATH) "$$out/phantom")}; \
 	if [ ! -f "$$out/dataset/dataset.json" ]; then \
-		[ -n "$$DATASET" ] || [ -e "$$raw" ] || (set -x; $(PY) -m data_prep phantom "$$raw") || exit; \
+		[ -n "$$DATASET" ] || [ -e "$$raw" ] || (set -x; $(PY) -m data_prep phantom "$$raw" --cases-per-site 8) || exit; \
 		mkdir -p "$$out" && printf '%s\n' "$$raw" > "$$out/source" || exit; \
 		eval "set -- $$IMPORT"; \
 		(set -x; $(PY) -m data_prep import "$$raw" --out "$$out/dataset" "$$@") || [ $$? -eq 3 ] || exit; \

@@ -24,6 +24,7 @@ from experiments.describe import former_rows
 from experiments.inputs import Inputs, what_changed
 from experiments.plan import DISTILLATION, ENSEMBLE, EPOCHS, Plan, Row
 
+PROGRESS = "{desc}: {percentage:3.0f}%|{bar:20}| {elapsed}, {remaining} left{postfix}"
 PATIENCE = 30  # seconds that a stopped process has to end before it is killed
 
 
@@ -65,7 +66,9 @@ class StudyRunner:
         waiting = [row for row in rows if not self._done(row)]
         finished = {row.name for row in rows} - {row.name for row in waiting}
         end = time.monotonic() + seconds
-        with tqdm(total=sum(row.settings[EPOCHS] for row in rows), unit="epoch", desc="study") as bar:
+        # A training with few slices has more epochs. So every training counts the same, whatever its number of epochs.
+        done, total = self._trainings_done(rows), sum(bool(row.settings[EPOCHS]) for row in rows)
+        with tqdm(total=total, initial=done, desc="study", bar_format=PROGRESS, dynamic_ncols=True) as bar:
             try:
                 while waiting or self.running:
                     if time.monotonic() > end:
@@ -103,12 +106,17 @@ class StudyRunner:
         return max(1, usable_cores() // max(1, len(side_by_side)))
 
     def _show(self, bar: tqdm, rows: Sequence[Row]) -> None:
-        epochs = sum(epochs_done(self.bundles / row.name) for row in rows)
+        done = self._trainings_done(rows)
         text = ", ".join(f"{name} {job.what}" for name, job in self.running.items())
         # A terminal shows the elapsed time continuously; a log file gets a line only when something has happened.
-        if sys.stderr.isatty() or (epochs, text) != (bar.n, bar.postfix):
-            bar.n = epochs
+        if sys.stderr.isatty() or (done, text) != (bar.n, bar.postfix):
+            bar.n = done
             bar.set_postfix_str(text)
+
+    def _trainings_done(self, rows: Sequence[Row]) -> float:
+        """The number of trainings that are done; a running one counts as the share of its epochs."""
+        shares = ((epochs_done(self.bundles / row.name), row.settings[EPOCHS]) for row in rows)
+        return sum(min(done / epochs, 1.0) for done, epochs in shares if epochs)
 
     def _forget_stale_results(self) -> None:
         """Remove the results of rows whose inputs have changed, also of rows that this call does not run."""
