@@ -1,16 +1,15 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+INSTALL := $(PYTHON) install.py
 READY := $(VENV)/ready
 
-# make demo [DATASET=<folder in the released layout>] [SIZE=96] [EPOCHS=10] [SITES="A B,C D"] [SEEDS="0 1 2"] [OUT=runs/mine] [JOBS=2]
-#           [IMPORT=<flags of import>]
 DATASET ?=
 SIZE ?=
 EPOCHS ?=
-# The phantom has the paper's pairs of sites.
-PAIRS := RUNMC,BMC I2CVB,UCL BIDMC,HK
-SITES ?= $(if $(DATASET),,$(PAIRS))
+# The new site of the phantom, and the sites of its teachers. Two have the new site's kind of coil, and BIDMC has another.
+NEW_SITE ?= $(if $(DATASET),,HK)
+SITES ?= $(if $(DATASET),,RUNMC UCL BIDMC)
 SEEDS ?=
 JOBS ?= 2
 # The import hashes the ids of a user's data. A user who gives SITES has said that the folders are sites and not patients.
@@ -20,38 +19,48 @@ ABSPATH := $(PY) -c 'import os, sys; print(os.path.abspath(sys.argv[1]))'
 include variables.mk
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo complexity benchmarks pictures test fuzz lint configs card package export bundle-given
+.PHONY: help venv n4 demo complexity benchmarks pictures test fuzz lint configs card package export bundle-given disk clean
 
+# The list shows each target's text, its environment (from its prerequisites) and its usage lines ("# make <target> ...").
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@echo 'make TARGET [NAME=value ...]   A variable in [] may be left out. An environment [.venv] is made when it is first needed.'
+	@awk '/^# make / { split($$0, word, " "); usage[word[3]] = usage[word[3]] "\n               " substr($$0, 3) } \
+		/^[a-z0-9-]+:.*## / { split($$0, part, /:|## /); place = ""; \
+			if (match($$0, /\$$\([A-Z_]*READY\)/)) { \
+				place = tolower(substr($$0, RSTART + 2, RLENGTH - 8)); sub(/_$$/, "", place); \
+				place = "  [.venv" (place ? "-" : "") place "]" } \
+			printf "%-14s %s%s%s\n", part[1], substr($$0, index($$0, "## ") + 3), place, usage[part[1]] }' Makefile integrations/hosts.mk
 
-venv: $(READY)  ## make .venv with all packages that the project and its tests need
+venv: $(READY)  ## make .venv with all packages that the project and its tests need: 2.3 GB, half a minute with uv
 
-# torch is pinned and installed first, so that no other package installs another build of it.
 $(READY): requirements.txt tests/requirements.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(INSTALL) $(VENV) -r requirements.txt -r tests/requirements.txt --editable .
 	@touch $@
 
-demo: $(READY)  ## run the main job: train three limited teachers and a baseline, distil a student, write one report
+n4: $(READY)  ## add the filters of itk to .venv, for import --n4: 0.7 GB
+	@$(INSTALL) $(VENV) -r requirements-n4.txt
+
+# make demo [OUT=runs/mine] [SEEDS="0 1 2"] [SIZE=96] [EPOCHS=10] [JOBS=2]
+# make demo DATASET=<folder in the released layout> [NEW_SITE=UCL] [SITES="A B,C D"] [IMPORT=<flags of import>]
+demo: $(READY)  ## the main job on a phantom or your data: teachers of some sites, and a student of a new site, alone and distilled
 	@set -f; raw=; name=demo; \
 	if [ -n "$$DATASET" ]; then raw=$$($(ABSPATH) "$$DATASET"); name=$$(basename "$$raw"); fi; \
 	out=$${OUT:-runs/$$name}; raw=$${raw:-$$($(ABSPATH) "$$out/phantom")}; \
 	if [ ! -f "$$out/dataset/dataset.json" ]; then \
-		[ -n "$$DATASET" ] || [ -e "$$raw" ] || (set -x; $(PY) -m data_prep phantom "$$raw") || exit; \
+		[ -n "$$DATASET" ] || [ -e "$$raw" ] || (set -x; $(PY) -m data_prep phantom "$$raw" --cases-per-site 8) || exit; \
 		mkdir -p "$$out" && printf '%s\n' "$$raw" > "$$out/source" || exit; \
 		eval "set -- $$IMPORT"; \
 		(set -x; $(PY) -m data_prep import "$$raw" --out "$$out/dataset" "$$@") || [ $$? -eq 3 ] || exit; \
 	fi; \
 	[ "$$(cat "$$out/source")" = "$$raw" ] || { \
 		echo "error: $$out is a study of $$(cat "$$out/source"); give another folder, OUT=runs/<name>" >&2; exit 1; }; \
-	eval "set -- $(if $(SITES),--groups $$SITES) $(if $(SEEDS),--seeds $$SEEDS)"; set -x; \
-	$(PY) -m experiments run --plan demo --dataset "$$out/dataset" --out "$$out" --jobs "$$JOBS" \
+	eval "set -- $(if $(SITES),--groups $$SITES) $(if $(SEEDS),--seeds $$SEEDS)"; \
+	[ -z "$$NEW_SITE" ] || set -- "$$@" --leave-out "$$NEW_SITE"; set -x; \
+	exec $(PY) -m experiments run --plan demo --dataset "$$out/dataset" --out "$$out" --jobs "$$JOBS" \
 		$(if $(SIZE),--size "$$SIZE") $(if $(EPOCHS),--epochs "$$EPOCHS") "$$@"
 
-# make complexity [EXPORTED=enet]: with EXPORTED, also measure the ONNX files that make export has written for this bundle
+# With EXPORTED, it also measures the ONNX files that make export has written for this bundle.
+# make complexity [EXPORTED=enet]
 complexity: $(READY)  ## count the parameters and operations and measure the CPU time of all networks (6 minutes)
 	$(PY) -m experiments complexity $(if $(EXPORTED),--exported "$$EXPORTED")
 
@@ -82,12 +91,30 @@ configs: $(READY)  ## write every bundle's configs from bundles/_base and bundle
 card: bundle-given $(READY)  ## write a trained bundle's evaluation into the model card of BUNDLE
 	$(PY) -m custom_components.bundle card "$$BUNDLE" $(if $(TRAINED),"$$TRAINED")
 
+# make package BUNDLE=enet
 package: bundle-given $(READY)  ## pack the trained BUNDLE (name or folder) into one zip that runs with MONAI alone
 	$(PY) -m custom_components.bundle package "$$BUNDLE"
 
 # make export BUNDLE=enet [CALIBRATE=<dataset> [DATALIST=<split file of the training>]]
-export: bundle-given $(READY)  ## export the trained BUNDLE to student.onnx, TorchScript, ONNX and a Triton repository; with CALIBRATE also to INT8
+export: bundle-given $(READY)  ## export the trained BUNDLE to student.onnx, TorchScript, ONNX and a Triton repository; with CALIBRATE also INT8
 	$(PY) -m custom_components.bundle export "$$BUNDLE" $(if $(CALIBRATE),--calibrate "$$CALIBRATE") $(if $(DATALIST),--datalist "$$DATALIST")
+
+# What make and git can make again. Data, studies and trained weights stay.
+REMADE := .venv .venv-* .uv web/node_modules build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+KEPT := runs bundles/*/models bundles/*/output
+
+disk:  ## say where the disk space went
+	@$(call SIZES,$(REMADE) $(KEPT))
+
+# Files that environments share with uv's cache are counted once, with the environment.
+SIZES = $(if $(wildcard $(1)),du -shc $(wildcard $(1)),echo 'nothing of $(1) is here'); \
+	cache=$${UV_CACHE_DIR:-$${XDG_CACHE_HOME:-$$HOME/.cache}/uv}; [ ! -d "$$cache" ] || \
+	printf '%s\t%s\n' "$$(du -sh "$$cache" | cut -f1)" "$$cache (uv's cache; it shares its files with the environments, so delete both)"
+
+clean:  ## remove the environments and all else that make can make again, and say what is left; data, studies and weights stay
+	@$(if $(wildcard $(REMADE)),echo 'removing:'; du -sh $(wildcard $(REMADE)); rm -rf $(wildcard $(REMADE)))
+	@find . -name __pycache__ -prune -exec rm -rf {} +
+	@echo 'left:'; $(call SIZES,$(KEPT))
 
 # This check comes before the first .venv is made, which takes minutes.
 bundle-given:

@@ -12,6 +12,13 @@ ITERATIONS_PER_LEVEL = 50
 LEVELS = 4
 
 
+def require_n4() -> None:
+    """Raise an InputError if the filters of itk are not installed; reading and writing needs no filters."""
+    if not hasattr(itk, "N4BiasFieldCorrectionImageFilter"):
+        advice = "type 'make n4', or 'pip install -r requirements-n4.txt', in the folder of the project"
+        raise InputError("needs the package itk-filtering (0.7 GB)", "--n4", advice)
+
+
 def correct_bias_field(image: Volume) -> Volume:
     """Remove the slow change of brightness across the field of view; the result is float32.
 
@@ -51,7 +58,7 @@ def _correct(image: Volume) -> Volume:
     return Volume((voxels / np.exp(itk.array_from_image(field))).T, image.affine)
 
 
-def _n4(image: itk.Image) -> itk.N4BiasFieldCorrectionImageFilter:
+def _n4(image: itk.Image) -> "itk.N4BiasFieldCorrectionImageFilter":
     kinds = (type(image), itk.Image[itk.UC, 3], type(image))
     n4 = itk.N4BiasFieldCorrectionImageFilter[kinds].New(image)
     n4.SetNumberOfFittingLevels(LEVELS)

@@ -50,6 +50,10 @@ def run(options: argparse.Namespace) -> int:
     """Run ``import`` from the command line."""
     if not options.keep_ids and options.key_file.expanduser().resolve().is_relative_to(options.out.resolve()):
         raise InputError(f"{options.key_file}: the key must never lie in the dataset; give another --key-file")
+    if options.n4:
+        from data_prep.bias_field import require_n4  # itk takes seconds to load, and few imports need it
+
+        require_n4()
     pseudonyms = Pseudonyms(None if options.keep_ids else load_key(options.key_file))
     if options.on != "local":
         return _import_on_cluster(options)

@@ -24,6 +24,7 @@ from experiments.plan import Plan
 from experiments.plan_file import PLANS, load_plan
 from experiments.report import load_study, render_table, write_report
 from experiments.report.comparison import smallest_difference
+from experiments.report.new_sites import new_site_differences
 from experiments.runner import StudyRunner
 from experiments.splits import read_splits, write_splits
 from experiments.status import render_status
@@ -87,8 +88,10 @@ def status(options: argparse.Namespace) -> None:
 
 
 def report(options: argparse.Namespace) -> None:
-    """Print the table and write the report."""
-    print(render_table(load_study(options.out).rows))
+    """Print the table and, of a study of new sites, its differences; write the report."""
+    study = load_study(options.out)
+    print(render_table(study.rows))
+    print("".join(f"{difference}\n" for difference in new_site_differences(study)), end="")
     print(f"report: {write_report(options.out)}")
 
 

@@ -27,15 +27,21 @@ def training_cases(cases: int, part: int, parts: int) -> int:
 
 
 def new_site_splits(
-    items: Sequence[Mapping[str, Any]], new_sites: Sequence[str], parts: int, masks: Sequence[int], seed: int
+    items: Sequence[Mapping[str, Any]],
+    new_sites: Sequence[str],
+    parts: int,
+    masks: Sequence[int],
+    seed: int,
+    groups: Sequence[Sequence[str]] = (),
 ) -> dict[Path, dict[str, Any]]:
     """All split files of the study, by their path below the folder of splits.
 
-    ``<site>.json`` is for the teacher of a site: all its cases are for training, and the cases of the new sites other
-    than its own are test cases. ``<site>-<part>/all.json`` is for the students at a new site: one part of its patients
-    has the test cases, the others are for training. ``masks<m>.json`` in the same folder keeps the masks of the first m
-    training cases and lists the other training cases as unlabeled. There are no validation cases: a site with one mask
-    has none to spare, so every training keeps its last epoch.
+    ``<site>.json`` is for the teacher of a site, ``<site>+<site>.json`` for the teacher of a group: all its cases are
+    for training, and the cases of the new sites other than its own are test cases. ``<site>-<part>/all.json`` is for
+    the students at a new site: one part of its patients has the test cases, the others are for training.
+    ``masks<m>.json`` in the same folder keeps the masks of the first m training cases and lists the other training
+    cases as unlabeled. There are no validation cases: a site with one mask has none to spare, so every training keeps
+    its last epoch.
 
     Args:
         items: the cases with masks, as items of a split.
@@ -43,6 +49,7 @@ def new_site_splits(
         parts: the number of parts of each site's patients.
         masks: the numbers m.
         seed: decides the order of the patients.
+        groups: the sites of each teacher; by default each site has one.
 
     Raises:
         InputError: if a new site has too few patients, or fewer training cases than a number of masks.
@@ -51,11 +58,12 @@ def new_site_splits(
     for item in items:
         by_site.setdefault(item["site"], []).append(item)
     splits = {}
-    for site, own in by_site.items():
-        others = [item for new in new_sites if new != site for item in by_site[new]]
+    for group in groups or [[site] for site in by_site]:
+        others = [item for new in new_sites if new not in group for item in by_site[new]]
         known = {item["patient"] for item in others}
-        training = [item for item in own if item["patient"] not in known]
-        splits[Path(f"{site}.json")] = _split(site, seed, training, others)
+        training = [item for site in group for item in by_site[site] if item["patient"] not in known]
+        name = "+".join(group)
+        splits[Path(f"{name}.json")] = _split(name, seed, training, others)
     for site in new_sites:
         patients = sorted({item["patient"] for item in by_site[site]})
         if len(patients) < 2 * parts:

@@ -31,10 +31,12 @@ def load_plan(
         name_or_path: a shipped plan's name or a YAML file.
         sites: the number of cases with masks at each site of the dataset.
         groups: site groups of the limited teachers; by default the sites, in order, are divided evenly between the
-            groups.
+            groups. In a plan of new sites, each group has a teacher; by default each site is a group.
         seeds: seeds of the students, instead of the plan's seeds.
         image_size: size of the images in pixels, instead of the plan's size.
-        epochs: number of epochs of every row, instead of the plan's numbers.
+        epochs: number of epochs of every row, instead of the plan's numbers. In a plan of new sites, the number of the
+            rows without a number of their own; the others change in proportion, so that rows with few masks keep
+            about as many steps as the others.
         leave_out: a site whose cases are the test cases; no row is trained on this site. In a plan of new sites, the
             only new site.
         folds: number of the parts of a cross-validation, in place of one split.
@@ -66,20 +68,22 @@ def _fit(
     leave_out: str | None,
     folds: int | None,
 ) -> Plan:
-    wanted = 1 + max((row["group"] for row in content["rows"] if "group" in row), default=-1)
-    groups = tuple(tuple(group) for group in groups) or _spread(sorted(sites), wanted)
-    if len(groups) != wanted:
-        raise InputError(f"{name} wants {wanted} groups of sites, {len(groups)} are given")
-    # A group without another site is removed together with its teacher.
-    groups = tuple(tuple(site for site in group if site != leave_out) for group in groups)
     parts, plan_folds = content.get("parts", 0), folds or content.get("folds", 0)
     if parts and plan_folds:
         raise InputError(f"{name}: each of its folds is a new site, so it cannot have --folds too")
     if parts:
-        fold_list = fold_names(_new_sites(sites, leave_out, name), parts)
+        new_sites = _new_sites(sites, leave_out, content.get("new_sites"), name)
+        leave_out = new_sites[0] if len(new_sites) == 1 else None
+        teaching = _teaching_groups(sites, groups, new_sites, name)
+        fold_list = fold_names(new_sites, parts)
     else:
+        groups = teaching = _limited_groups(content, sites, groups, name)
         fold_list = tuple(f"fold{one}" for one in range(1, plan_folds + 1))
-    reader = _Rows(content, sites, groups, tuple(seeds or content.get("seeds", [0])), epochs, fold_list, parts)
+    # A group without another site is removed together with its teacher.
+    groups, teaching = (
+        tuple(tuple(site for site in group if site != leave_out) for group in some) for some in (groups, teaching)
+    )
+    reader = _Rows(content, sites, teaching, tuple(seeds or content.get("seeds", [0])), epochs, fold_list, parts)
     rows = list(reader.rows())
     _check(rows, name)
     scored_on = content.get("scored_on", "test")
@@ -101,14 +105,40 @@ def _fit(
     )
 
 
-def _new_sites(sites: Mapping[str, int], leave_out: str | None, plan: str) -> list[str]:
-    """The sites that are new in turn: those with masks, or the one that is left out."""
+def _limited_groups(
+    content: Mapping[str, Any], sites: Mapping[str, int], groups: Sequence[Sequence[str]], plan: str
+) -> Sequence[Sequence[str]]:
+    """The sites of each limited teacher."""
+    wanted = 1 + max((row["group"] for row in content["rows"] if "group" in row), default=-1)
+    groups = groups or _spread(sorted(sites), wanted)
+    if len(groups) != wanted:
+        raise InputError(f"{plan} wants {wanted} groups of sites, {len(groups)} are given")
+    return groups
+
+
+def _teaching_groups(
+    sites: Mapping[str, int], groups: Sequence[Sequence[str]], new_sites: Sequence[str], plan: str
+) -> Sequence[Sequence[str]]:
+    """The sites of each teacher in a study of new sites: the given groups, or each site with masks."""
+    with_masks = [site for site, cases in sorted(sites.items()) if cases]
+    for site in (site for group in groups for site in group):
+        if site not in with_masks:
+            raise InputError(f"--groups {site}: no site with masks to teach; there are {', '.join(with_masks)}")
+    groups = groups or [[site] for site in with_masks]
+    if alone := [new for new in new_sites if not any({*group} - {new} for group in groups)]:
+        raise InputError(f"{plan}: the groups leave no teacher of another site for the new site {alone[0]}")
+    return groups
+
+
+def _new_sites(sites: Mapping[str, int], leave_out: str | None, count: int | None, plan: str) -> list[str]:
+    """The sites that are new in turn: those with masks, or the count with the most cases, or the one left out."""
     with_masks = [site for site, cases in sorted(sites.items()) if cases]
     if leave_out and leave_out not in with_masks:
         raise InputError(f"--leave-out {leave_out}: no site with masks to test with; there are {', '.join(with_masks)}")
     if len(with_masks) < 2:
         raise InputError(f"{plan}: a new site needs teachers of other sites, and {len(with_masks)} site has masks")
-    return [leave_out] if leave_out else with_masks
+    most = sorted(sorted(with_masks, key=lambda site: -sites[site])[:count])
+    return [leave_out] if leave_out else most
 
 
 class _Rows:
@@ -139,8 +169,8 @@ class _Rows:
 
     def rows(self) -> Iterator[Row]:
         for entry in self._entries:
-            for site in self._teaching_sites() if entry["name"] in self._of_one_site else ():
-                yield self._row(entry, f"{entry['name']}_{site}", (), "", (site,), f"{entry['label']}, {site}")
+            for group in self._teaching_groups() if entry["name"] in self._of_one_site else ():
+                yield self._row(entry, _of_group(entry["name"], group), (), "", group, _label(entry["label"], group))
         # The same row of all folds comes before the next row: if the time ends, whole lines of the table are done.
         for entry, fold in itertools.product(self._entries, self._folds or [""]):
             if entry["name"] not in self._of_one_site and self._has_cases(entry.get("masks"), fold):
@@ -167,7 +197,9 @@ class _Rows:
     ) -> Row:
         settings = {**self._content.get("settings", {}), **entry.get("settings", {})}
         if self._epochs is not None:
-            settings[EPOCHS] = self._epochs
+            usual = self._content.get("settings", {}).get(EPOCHS)
+            share = settings[EPOCHS] / usual if self._parts and usual else 1
+            settings[EPOCHS] = max(1, round(self._epochs * share))
         if entry["role"] == ENSEMBLE:
             settings = {**entry.get("settings", {}), EPOCHS: 0}
         return Row(
@@ -191,13 +223,13 @@ class _Rows:
         if name in self._gone:
             return []
         if name in self._of_one_site:
-            return [f"{name}_{site}" for site in self._teaching_sites() if site != site_of(fold)]
+            return [_of_group(name, group) for group in self._teaching_groups() if site_of(fold) not in group]
         return [_in_fold(name, fold)]
 
-    def _teaching_sites(self) -> list[str]:
-        """The sites with masks that can teach a new site."""
+    def _teaching_groups(self) -> list[tuple[str, ...]]:
+        """The groups of sites that can teach a new site."""
         new = {site_of(fold) for fold in self._folds}
-        return [site for site, cases in sorted(self._sites.items()) if cases and new - {site}]
+        return [tuple(group) for group in self._groups if group and new - {*group}]
 
     def _has_cases(self, masks: int | str | None, fold: str) -> bool:
         """Whether a new site has enough cases that some are left without a mask."""
@@ -205,6 +237,14 @@ class _Rows:
             return True
         part = int(fold.rpartition("-")[2])
         return masks < training_cases(self._sites[site_of(fold)], part, self._parts)
+
+
+def _of_group(name: str, group: Sequence[str]) -> str:
+    return f"{name}_{'+'.join(group)}"
+
+
+def _label(label: str, group: Sequence[str]) -> str:
+    return f"{label}, {' + '.join(group)}"
 
 
 def _in_fold(name: str, fold: str) -> str:

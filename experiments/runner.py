@@ -26,6 +26,8 @@ from experiments.plan import DISTILLATION, EPOCHS, Plan, Row
 from experiments.row_job import RowJobs, expected_seconds
 from experiments.schedule import path_lengths
 
+PROGRESS = "{desc}: {percentage:3.0f}%|{bar:20}| {elapsed}, {remaining} left{postfix}"
+
 
 @dataclass
 class StudyRunner:
@@ -62,7 +64,9 @@ class StudyRunner:
         urgency = self._urgency(rows)
         lost: Counter[str] = Counter()
         end = time.monotonic() + seconds
-        with tqdm(total=sum(row.settings[EPOCHS] for row in rows), unit="epoch", desc="study") as bar:
+        # A training with few slices has more epochs. So every training counts the same, whatever its number of epochs.
+        done, total = self._trainings_done(rows), sum(bool(row.settings[EPOCHS]) for row in rows)
+        with tqdm(total=total, initial=done, desc="study", bar_format=PROGRESS, dynamic_ncols=True) as bar:
             try:
                 while waiting or self.running:
                     if time.monotonic() > end:
@@ -138,19 +142,24 @@ class StudyRunner:
         return path_lengths(seconds, {row.name: [name for name in row.teachers if name in names] for row in rows})
 
     def _show(self, bar: tqdm, rows: Sequence[Row], found: dict[str, Standing]) -> None:
-        epochs = sum(epochs_done(self.bundles / row.name) for row in rows)
+        done = self._trainings_done(rows)
         states = Counter(standing.state for standing in found.values())
         told = [f"{name} {self._what(name, one)}" for name, one in found.items() if one.state == State.RUNNING]
         told += [f"{states[State.WAITING]} waiting"] if states[State.WAITING] else []
         text = ", ".join(told)
         # A terminal shows the elapsed time continuously; a log file gets a line only when something has happened.
-        if sys.stderr.isatty() or (epochs, text) != (bar.n, bar.postfix):
-            bar.n = epochs
+        if sys.stderr.isatty() or (done, text) != (bar.n, bar.postfix):
+            bar.n = done
             bar.set_postfix_str(text)
 
     def _what(self, name: str, standing: Standing) -> str:
         epochs = f"epoch {epochs_done(self.bundles / name)}/{self.rows[name].settings[EPOCHS]}"
         return epochs if standing.step in ("", "training") else standing.step
+
+    def _trainings_done(self, rows: Sequence[Row]) -> float:
+        """The number of trainings that are done; a running one counts as the share of its epochs."""
+        shares = ((epochs_done(self.bundles / row.name), row.settings[EPOCHS]) for row in rows)
+        return sum(min(done / epochs, 1.0) for done, epochs in shares if epochs)
 
     def _forget_stale_results(self) -> None:
         """Remove the results of rows whose inputs have changed, also of rows that this call does not run."""

@@ -43,7 +43,8 @@ def _split_into(folder: Path, plan: Plan, dataset: Path) -> None:
         items = items_with_masks(dataset)
         new_sites = dict.fromkeys(site_of(fold) for fold in plan.folds)
         masks = sorted({row.masks for row in plan.rows if isinstance(row.masks, int)})
-        for file, own in new_site_splits(items, [*new_sites], plan.parts, masks, plan.split_seed).items():
+        splits = new_site_splits(items, [*new_sites], plan.parts, masks, plan.split_seed, plan.groups)
+        for file, own in splits.items():
             (folder / file).parent.mkdir(exist_ok=True)
             write_json(folder / file, own)
         return

@@ -17,13 +17,13 @@ test-slurm: $(READY)  ## run a study and a training on two nodes of a real Slurm
 # ---- The browser
 
 # npm writes this file at the end of an installation.
-NPM_READY := web/node_modules/.package-lock.json
+NODE_MODULES := web/node_modules/.package-lock.json
 
 # make web STUDENT=bundles/enet/models/student.onnx OUT=<folder> [PORT=8080]
-web: student-given out-given npm-given $(NPM_READY)  ## write a page that segments in a browser, and serve it on 127.0.0.1
+web: student-given out-given npm-given $(NODE_MODULES)  ## write a page that segments in a browser, and serve it on 127.0.0.1; needs Node 20 with npm
 	@node web/build.js "$$STUDENT" "$$OUT" && exec $(PYTHON) "$$OUT/serve.py" --port "$${PORT:-8080}"
 
-$(NPM_READY): web/package-lock.json
+$(NODE_MODULES): web/package-lock.json
 	npm ci --prefix web --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
@@ -37,7 +37,7 @@ npm-given:
 
 test-web: $(READY)  ## run the tests of the page in a headless Chromium (1 minute); without Node and Chromium it runs none
 	@if command -v npm >/dev/null && { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; then \
-		$(MAKE) --no-print-directory $(NPM_READY) && \
+		$(MAKE) --no-print-directory $(NODE_MODULES) && \
 		OMP_NUM_THREADS=1 $(PY) -m pytest tests/hosts/web; \
 	else echo "test-web: no Node or no Chromium here, so the page is not tested"; fi
 
@@ -54,8 +54,7 @@ node: node-config-given $(NODE_READY)  ## receive studies by DICOM, segment them
 	@PYTHONPATH=.:runner exec $(NODE_PY) -m student_runner.node "$$CONFIG"
 
 $(NODE_READY): runner/pyproject.toml
-	$(PYTHON) -m venv $(NODE_VENV)
-	$(NODE_PY) -m pip install --quiet --disable-pip-version-check './runner[node]'
+	@$(INSTALL) $(NODE_VENV) './runner[node]'
 	@touch $@
 
 node-config-given:
@@ -83,10 +82,8 @@ label: label-given $(LABEL_READY)  ## serve bundles to 3D Slicer and OHIF throug
 	$(LABEL_PY) -m integrations.monai_label --studies "$$STUDIES" --port "$${PORT:-8000}" "$$@"
 
 $(LABEL_READY): integrations/monai_label/requirements.txt integrations/monai_label/requirements-no-deps.txt
-	$(PYTHON) -m venv $(LABEL_VENV)
-	$(LABEL_PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' $<)"
-	$(LABEL_PY) -m pip install --quiet --disable-pip-version-check -r $<
-	$(LABEL_PY) -m pip install --quiet --disable-pip-version-check --no-deps -r $(word 2,$^)
+	@$(INSTALL) $(LABEL_VENV) -r $<
+	@$(INSTALL) $(LABEL_VENV) --no-deps -r $(word 2,$^)
 	@touch $@
 
 label-given:
@@ -112,9 +109,8 @@ deploy-venv: $(DEPLOY_READY)  ## make .venv-deploy, with MONAI Deploy in it
 
 # The SDK is installed without two of its requirements: CUDA's libraries, and a Triton client for all protocols.
 $(DEPLOY_READY): integrations/monai_deploy/requirements.txt
-	$(PYTHON) -m venv $(DEPLOY_VENV)
-	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check -r $<
-	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check --no-deps $(HOLOSCAN) monai-deploy-app-sdk==4.0.0
+	@$(INSTALL) $(DEPLOY_VENV) -r $<
+	@$(INSTALL) $(DEPLOY_VENV) --no-deps $(HOLOSCAN) monai-deploy-app-sdk==4.0.0
 	@touch $@
 
 # make deploy BUNDLE=enet IN=<DICOM folder, or URL of a study> OUT=<folder> [PSA=<ng/ml>] [SERIES=] [TIE=]
@@ -147,7 +143,7 @@ deploy-app: bundle-given out-given $(DEPLOY_READY)  ## write the input of 'monai
 	cp "$$model" "$$OUT/models/model"
 
 test-deploy: $(DEPLOY_READY)  ## run the tests of the MONAI Deploy application (3 minutes)
-	$(DEPLOY_PY) -m pip install --quiet --disable-pip-version-check -r tests/hosts/deploy/requirements.txt
+	@$(INSTALL) $(DEPLOY_VENV) -r tests/hosts/deploy/requirements.txt
 	OMP_NUM_THREADS=1 HOLOSCAN_LOG_LEVEL=OFF PYTHONPATH=.:runner:integrations/monai_deploy:tests/data_prep:tests \
 		$(DEPLOY_PY) -m pytest -W 'ignore:Current stack size' --confcutdir=tests/hosts/deploy tests/hosts/deploy
 
@@ -161,21 +157,18 @@ out-given:
 
 FLARE := .venv-flare
 FLARE_PY := $(FLARE)/bin/python
+FLARE_READY := $(FLARE)/ready
 # For make flare: the output folder, two hospitals, and the distilling site. Every training there has one cycle of the
 # learning rate.
 FEDERATION := runs/flare
 HOSPITALS := RUNMC BMC
 DISTILLER := UCL
 
-$(FLARE)/ready: integrations/flare/requirements.txt requirements.txt tests/requirements.txt pyproject.toml
-	$(PYTHON) -m venv $(FLARE)
-	$(FLARE_PY) -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' requirements.txt)"
-	$(FLARE_PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r tests/requirements.txt \
-		-r integrations/flare/requirements.txt
-	$(FLARE_PY) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+$(FLARE_READY): integrations/flare/requirements.txt requirements.txt tests/requirements.txt pyproject.toml
+	@$(INSTALL) $(FLARE) -r requirements.txt -r tests/requirements.txt -r integrations/flare/requirements.txt --editable .
 	@touch $@
 
-flare: $(FLARE)/ready $(FEDERATION)/data  ## let two hospitals with phantoms train one student, then a teacher each, and distil a student from both teachers
+flare: $(FLARE_READY) $(FEDERATION)/data  ## let two hospitals with phantoms train one student, then a teacher each, and distil a student from both teachers
 	$(FLARE_PY) -m integrations.flare student --bundle enet --rounds 5 --epochs 4 --size 64 --out $(FEDERATION) \
 		--set lr_scheduler::step_size_up=90 learning_rate=0.005 \
 		--hospitals $(foreach name,$(HOSPITALS),$(name)=$(FEDERATION)/data/$(name))
@@ -192,7 +185,7 @@ flare: $(FLARE)/ready $(FEDERATION)/data  ## let two hospitals with phantoms tra
 		--config_file $(FEDERATION)/bundles/$$student/configs/evaluate.json --dataset_dir $(FEDERATION)/data/$(DISTILLER) || exit; done
 
 # Each party has a folder with its own data, as if it were a machine of its own.
-$(FEDERATION)/data: | $(FLARE)/ready
+$(FEDERATION)/data: | $(FLARE_READY)
 	rm -rf $(FEDERATION)/phantom $@.part
 	$(FLARE_PY) -m data_prep phantom $(FEDERATION)/phantom --cases-per-site 10
 	for name in $(HOSPITALS) $(DISTILLER); do \
@@ -200,5 +193,5 @@ $(FEDERATION)/data: | $(FLARE)/ready
 		$(FLARE_PY) -m data_prep split $@.part/$$name --fractions 60 20 20 || exit; done
 	mv $@.part $@
 
-test-flare: $(FLARE)/ready  ## run the tests of NVIDIA FLARE, in an environment of their own (2 minutes)
+test-flare: $(FLARE_READY)  ## run the tests of NVIDIA FLARE, in an environment of their own (2 minutes)
 	OMP_NUM_THREADS=1 $(FLARE_PY) -m pytest tests/hosts/flare

@@ -87,10 +87,15 @@ def test_a_study_is_named_after_its_data(make, tmp_path, name):
 def test_the_phantom(make, tmp_path):
     calls, _ = make("demo")
     raw = str(tmp_path / "runs" / "demo" / "phantom")
-    assert calls[0] == ["-m", "data_prep", "phantom", raw]
+    assert calls[0] == ["-m", "data_prep", "phantom", raw, "--cases-per-site", "8"]
     assert calls[1] == ["-m", "data_prep", "import", raw, "--out", "runs/demo/dataset", "--keep-ids"]
-    assert calls[2][-4:] == ["--groups", "RUNMC,BMC", "I2CVB,UCL", "BIDMC,HK"]
+    assert calls[2][-6:] == ["--groups", "RUNMC", "UCL", "BIDMC", "--leave-out", "HK"]
     assert len(make("demo")[0]) == 1  # the dataset exists already, so only the study runs
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_new_site_of_a_users_data(make, name):
+    assert make("demo", DATASET="raw", NEW_SITE=name)[0][1][-2:] == ["--leave-out", name]
 
 
 def test_a_study_of_other_data_is_refused(make):
@@ -192,3 +197,51 @@ def test_what_is_lacking_is_asked_for(make, target):
     calls, done = make(target)
     assert calls == []
     assert done.stderr.startswith("error: give ")
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "takes"),
+    [
+        ("demo", "PYTHNO", "DATASET EPOCHS IMPORT JOBS NEW_SITE OUT SEEDS SITES SIZE"),
+        ("package", "DATASET", "BUNDLE"),  # a variable of another target
+        ("label", "OHIF", "MODELS PORT SERIES STUDIES TEACHERS TIE"),
+        ("help", "BUNDLE", "none"),
+    ],
+)
+def test_a_variable_that_a_target_does_not_take_is_named(make, target, name, takes):
+    calls, done = make(target, **{name: "x"})
+    assert (calls, done.returncode) == ([], 2)
+    (line,) = done.stderr.splitlines()
+    assert f"{name}: 'make {target}' takes no such variable; it takes {takes}, and PYTHON=<program>." in line
+
+
+def test_variables_of_pip_reach_it(make):
+    assert make("package", BUNDLE="enet", PIP_FIND_LINKS="/wheels", CUDA_VISIBLE_DEVICES="")[1].returncode == 0
+
+
+def test_the_list_of_targets_says_what_each_needs(make):
+    _, done = make("help")
+    lines = done.stdout.splitlines()
+    place = next(number for number, line in enumerate(lines) if line.startswith("card "))
+    assert lines[place].endswith("[.venv]")
+    assert lines[place + 1].strip() == "make card BUNDLE=enet [TRAINED=runs/mine/bundles/enet_kd]"
+    assert next(line for line in lines if line.startswith("label ")).endswith("[.venv-label]")
+    assert next(line for line in lines if line.startswith("test-flare ")).endswith("[.venv-flare]")
+    assert not next(line for line in lines if line.startswith("clean ")).endswith("]")
+
+
+def test_clean_keeps_data_studies_and_weights(make, tmp_path):
+    gone = [".venv/lib/x", ".venv-label/x", ".uv/bin/uv", "web/node_modules/x", "a/__pycache__/x", "build/x"]
+    kept = ["runs/demo/x", "bundles/enet/models/model.pt", "bundles/enet/output/x", "dataset/x"]
+    for name in gone + kept:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    _, done = make("disk")
+    told = {line.split("\t")[1] for line in done.stdout.splitlines()}
+    assert {".venv", ".venv-label", ".uv", "runs", "bundles/enet/models", "total"} <= told
+    _, done = make("clean")
+    assert done.returncode == 0, done.stderr
+    assert [name for name in gone if (tmp_path / name).exists()] == []
+    assert [name for name in kept if not (tmp_path / name).exists()] == []
+    assert "runs" in done.stdout.split("left:")[1]
+    assert make("clean")[1].returncode == 0

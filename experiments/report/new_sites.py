@@ -43,9 +43,10 @@ class SiteDifference:
     def __str__(self) -> str:
         above = "The whole interval is above zero." if self.low > 0 else "The interval includes zero."
         verdict = "The whole interval is below zero." if self.high < 0 else above
+        sites = f"mean over {len(self.sites)} sites" if len(self.sites) > 1 else "one site"
         return (
             f"{self.student}, minus {self.against}: {self.mean:+.1f} Dice points (95 % interval {self.low:+.1f} to "
-            f"{self.high:+.1f}, mean over {len(self.sites)} sites, {self.cases} cases). {verdict}"
+            f"{self.high:+.1f}, {sites}, {self.cases} cases). {verdict}"
         )
 
 

@@ -67,6 +67,13 @@ def test_with_one_new_site_its_teachers_are_tested_there_only():
     assert names(splits[Path("HK.json")], "test") == {f"UCL{number}" for number in range(4)}
 
 
+def test_a_group_of_sites_has_one_teacher():
+    splits = new_site_splits(items(HK=4, RUNMC=3, UCL=2), ["HK"], 2, [1], 0, [["RUNMC", "UCL"]])
+    assert {str(file) for file in splits if file.parent == Path()} == {"RUNMC+UCL.json"}
+    assert names(splits[Path("RUNMC+UCL.json")], "training") == {"RUNMC0", "RUNMC1", "RUNMC2", "UCL0", "UCL1"}
+    assert names(splits[Path("RUNMC+UCL.json")], "test") == {"HK0", "HK1", "HK2", "HK3"}
+
+
 def test_a_patient_of_two_sites_teaches_nobody():
     both = items(HK=4, UCL=4)
     both[0]["patient"] = both[4]["patient"]
@@ -114,6 +121,50 @@ def test_one_new_site_needs_no_teacher_of_its_own(plan_file):
     plan = load_plan(plan_file, {"HK": 6, "UCL": 8}, leave_out="UCL")
     assert plan.folds == ("UCL-1", "UCL-2")
     assert [row.name for row in plan.rows if row.role == "teacher"] == ["own_HK"]
+
+
+def test_groups_of_sites_are_the_teachers(plan_file):
+    sites = {"BIDMC": 5, "HK": 6, "RUNMC": 6, "UCL": 8}
+    plan = load_plan(plan_file, sites, [["BIDMC", "HK"], ["UCL"]], leave_out="HK")
+    teachers = {row.name: (row.label, row.sites) for row in plan.rows if row.role == "teacher"}
+    assert teachers == {"own_BIDMC": ("ENet, BIDMC", ("BIDMC",)), "own_UCL": ("ENet, UCL", ("UCL",))}
+    # With all sites new in turn, a group never teaches one of its own sites.
+    rows = {row.name: row for row in load_plan(plan_file, sites, [["BIDMC", "HK"], ["RUNMC", "UCL"]]).rows}
+    assert rows["own_BIDMC+HK"].sites == ("BIDMC", "HK")
+    assert rows["taught_UCL-1"].teachers == ("own_BIDMC+HK",)
+    assert rows["taught_HK-1"].teachers == ("own_RUNMC+UCL",)
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ([["BMC"]], r"\A--groups BMC: no site with masks to teach; there are HK, UCL\Z"),
+        ([["HK"]], r"\Anew\.yaml: the groups leave no teacher of another site for the new site HK\Z"),
+    ],
+)
+def test_groups_that_do_not_fit_are_one_line(plan_file, groups, message):
+    with pytest.raises(InputError, match=message):
+        load_plan(plan_file, {"HK": 6, "UCL": 8}, groups, leave_out="HK")
+
+
+def test_a_number_of_new_sites_means_those_with_the_most_cases(plan_file):
+    file = Path(plan_file)
+    file.write_text(PLAN.replace("parts: 2", "parts: 2\nnew_sites: 1"))
+    sites = {"BIDMC": 5, "HK": 8, "UCL": 8}
+    plan = load_plan(plan_file, sites)
+    assert plan.folds == ("HK-1", "HK-2")
+    assert [row.name for row in plan.rows if row.role == "teacher"] == ["own_BIDMC", "own_UCL"]
+    assert load_plan(plan_file, sites, leave_out="BIDMC").folds == ("BIDMC-1", "BIDMC-2")
+
+
+def test_given_epochs_keep_the_proportion_of_the_steps(plan_file):
+    file = Path(plan_file)
+    many = "masks: 2, settings: {train::trainer::max_epochs: 7}"
+    file.write_text(PLAN.replace("masks: 2", many, 1))
+    rows = {row.name: row for row in load_plan(plan_file, {"HK": 6, "UCL": 8}, epochs=4).rows}
+    assert rows["taught_HK-1"].settings[EPOCHS] == 4
+    assert rows["alone_HK-1"].settings[EPOCHS] == 14
+    assert rows["mean_HK-1"].settings[EPOCHS] == 0
 
 
 def test_folds_of_new_sites_are_no_cross_validation(plan_file):
@@ -191,5 +242,15 @@ def test_the_differences_are_means_over_the_sites():
     ]
     assert str(last) == (
         "two, minus alone, 2: +10.0 Dice points (95 % interval +5.0 to +20.0, mean over 2 sites, 4 cases). "
+        "The whole interval is above zero."
+    )
+
+
+def test_a_single_new_site_is_no_mean_over_sites():
+    (one,) = new_site_differences(
+        study(model("baseline", "alone", 2, A1=0.5, A2=0.5), model("student", "two", 2, A1=0.6, A2=0.6))
+    )
+    assert str(one) == (
+        "two, minus alone: +10.0 Dice points (95 % interval +10.0 to +10.0, one site, 2 cases). "
         "The whole interval is above zero."
     )

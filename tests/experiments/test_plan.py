@@ -20,6 +20,25 @@ rows:
   - {name: small, label: Small, role: student, bundle: enet, teachers: [big]}
 """
 
+THREE_GROUPS = """
+title: Three limited teachers
+image_size: 32
+fractions: [50, 25, 25]
+settings: {train::trainer::max_epochs: 2}
+rows:
+  - {name: a, label: A, role: teacher, bundle: pspnet, group: 0}
+  - {name: b, label: B, role: teacher, bundle: pspnet, group: 1}
+  - {name: c, label: C, role: teacher, bundle: pspnet, group: 2}
+  - {name: small, label: Small, role: student, bundle: enet, teachers: [a, b, c]}
+"""
+
+
+@pytest.fixture
+def three_groups(tmp_path):
+    file = tmp_path / "three.yaml"
+    file.write_text(THREE_GROUPS)
+    return str(file)
+
 
 @pytest.fixture
 def plan_file(tmp_path):
@@ -97,14 +116,14 @@ def test_a_row_is_picked_with_its_teachers(plan_file):
         plan.with_teachers(["big", "tall"])
 
 
-def test_a_site_left_out_takes_a_teacher_that_has_no_other_with_it():
+def test_a_site_left_out_takes_a_teacher_that_has_no_other_with_it(three_groups):
     groups = [["RUNMC", "BMC"], ["HK"], ["UCL"]]
-    plan = load_plan("demo", SITES, groups, leave_out="HK")
+    plan = load_plan(three_groups, SITES, groups, leave_out="HK")
     assert plan.groups == (("RUNMC", "BMC"), ("UCL",))
     student = next(row for row in plan.rows if row.role == "student")
     assert student.teachers == tuple(row.name for row in plan.rows if row.role == "teacher")
     assert [row.sites for row in plan.rows if row.role == "teacher"] == list(plan.groups)
-    assert load_plan("demo", SITES, groups, leave_out="BMC").groups == (("RUNMC",), ("HK",), ("UCL",))
+    assert load_plan(three_groups, SITES, groups, leave_out="BMC").groups == (("RUNMC",), ("HK",), ("UCL",))
 
 
 def test_the_papers_plan_has_every_row_of_its_tables():
@@ -141,28 +160,38 @@ def test_the_ablations_never_look_at_a_test_case_of_the_plan_cpu():
     assert (ablations.fractions, ablations.split_seed) == (cpu.fractions, cpu.split_seed)
 
 
-def test_the_demo_spreads_six_sites_over_its_three_teachers():
-    plan = load_plan("demo", SITES)
+def test_a_plan_spreads_six_sites_over_its_three_teachers(three_groups):
+    plan = load_plan(three_groups, SITES)
     assert plan.groups == (("BIDMC", "BMC"), ("HK", "I2CVB"), ("RUNMC", "UCL"))
     assert [row.sites for row in plan.rows if row.role == "teacher"] == list(plan.groups)
     student = next(row for row in plan.rows if row.role == "student")
     assert student.teachers == tuple(row.name for row in plan.rows if row.role == "teacher")
 
 
+def test_the_demo_is_a_small_new_site_with_three_seeds():
+    """Each training has about 200 steps of a batch of 8, with 8 cases of 12 slices at each site of the phantom."""
+    plan = load_plan("demo", dict.fromkeys(SITES, 8), [["RUNMC"], ["UCL"], ["BIDMC"]], leave_out="HK")
+    assert plan.folds == ("HK-1", "HK-2")
+    names = Counter((row.role, row.masks, row.seed) for row in plan.rows)
+    students = {(role, 1, seed): 2 for role in ("baseline", "student") for seed in (0, 1, 2)}
+    assert names == {("teacher", None, 0): 3, ("ensemble", None, 0): 2, **students}
+    slices = {"teacher": 8 * 12, "baseline": 12, "student": 4 * 12}
+    for row in plan.rows:
+        if row.role in slices:
+            assert row.settings[EPOCHS] * -(-slices[row.role] // row.settings["batch_size"]) == 192
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"name_or_path": "demmo"}, "demmo: no such plan;.* demo,"),
-        ({"name_or_path": "demo", "groups": [["BMC"], ["HK"]]}, r"demo\.yaml wants 3 groups of sites, 2 are given"),
-        (
-            {"name_or_path": "demo", "sites": ["BMC", "HK"]},
-            "the plan has teachers for 3 groups of sites, the dataset has 2",
-        ),
+        ({"groups": [["BMC"], ["HK"]]}, r"three\.yaml wants 3 groups of sites, 2 are given"),
+        ({"sites": ["BMC", "HK"]}, "the plan has teachers for 3 groups of sites, the dataset has 2"),
     ],
 )
-def test_a_plan_that_does_not_fit_is_refused(arguments, message):
+def test_a_plan_that_does_not_fit_is_refused(three_groups, arguments, message):
     with pytest.raises(InputError, match=rf"\A{message}"):
-        load_plan(**{"sites": SITES, **arguments})
+        load_plan(**{"name_or_path": three_groups, "sites": SITES, **arguments})
 
 
 @pytest.mark.parametrize(
