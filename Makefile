@@ -20,7 +20,7 @@ ABSPATH := $(PY) -c 'import os, sys; print(os.path.abspath(sys.argv[1]))'
 include variables.mk
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo complexity benchmarks pictures test fuzz lint configs card package export bundle-given
+.PHONY: help venv demo complexity benchmarks pictures docs test-docs test fuzz lint configs card package export bundle-given
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -63,6 +63,18 @@ benchmarks: $(READY)  ## compare the fast parts with their alternatives and writ
 
 pictures: $(READY)  ## draw the pictures of docs/explanation again
 	$(PY) docs/explanation/pictures.py
+
+DOCS := .venv-docs
+$(DOCS)/ready: docs/site/requirements.txt
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+docs: $(DOCS)/ready  ## write all pages as a site into build/site
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet
+
+test-docs: docs  ## the tests of the site, in a headless Chromium if there is one (1 minute)
+	$(DOCS)/bin/python -m pytest --confcutdir=tests/hosts/site tests/hosts/site
 
 test: $(READY)  ## run the tests, within 8 minutes on 2 cores
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10

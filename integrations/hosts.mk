@@ -1,7 +1,7 @@
 # The hosts that use the bundles, each in an environment of its own. The Makefile above includes this file.
 .PHONY: test-hosts test-runner web student-given npm-given test-web node node-config-given test-node test-node-slow label label-given test-label deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
 
-test-hosts: test-label test-deploy test-flare test-runner test-node test-web  ## run the tests of the hosts, each in its own environment
+test-hosts: test-label test-deploy test-flare test-runner test-node test-web test-docs  ## run the tests of the hosts, each in its own environment
 
 test-runner: $(READY)  ## the tests of the runner, installed into a new environment (1 minute)
 	OMP_NUM_THREADS=1 $(PY) -m pytest --confcutdir=tests/hosts/runner tests/hosts/runner

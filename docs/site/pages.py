@@ -6,8 +6,7 @@ The places stay as they are, so that a link leads to the same page on the site a
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -16,7 +15,7 @@ from mkdocs.structure.files import File, Files
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = ("*.md", "docs/**/*.md", "integrations/*/README.md", "runner/README.md")
 # Files of other kinds that the pages show or link to.
-OTHERS = ("docs/**/*.png", "runner/Containerfile", "runner/systemd/*")
+OTHERS = ("docs/**/*.png", "docs/site/*.css", "runner/Containerfile", "runner/systemd/*")
 API = "docs/reference/api"
 
 
@@ -30,11 +29,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             site.append(File.generated(config, name, abs_src_path=str(path)))
     for package, names in sorted(targets().items()):
         site.append(File.generated(config, f"{API}/{package}.md", content=api_page(package, names)))
-    names = [file.src_uri for file in site.documentation_pages()]
-    for section in config.nav or []:
-        if isinstance(section, dict):
-            for title, patterns in section.items():
-                section[title] = [name for pattern in patterns for name in names if fnmatch(name, pattern)]
+    names = [PurePosixPath(file.src_uri) for file in site.documentation_pages()]
+    for section in filter(lambda entry: isinstance(entry, dict), config.nav):
+        for title, patterns in section.items():
+            section[title] = [str(name) for pattern in patterns for name in names if ("/" / name).match(f"/{pattern}")]
     return site
 
 
