@@ -40,9 +40,7 @@ def test_there_is_a_page_for_every_markdown_page():
 def test_a_page_loads_nothing_from_elsewhere(page):
     """A link may lead elsewhere. But what a browser loads by itself has an address on the site."""
     html = page.read_text()
-    loaded = re.findall(
-        r"<(?:script|img|iframe|source|video|embed|object)\b[^>]*?\b(?:src|data)=\"?([^\s\">]+)", html
-    )
+    loaded = re.findall(r"<(?:script|img|iframe|source|video|embed|object)\b[^>]*?\b(?:src|data)=\"?([^\s\">]+)", html)
     loaded += re.findall(r"<link\b[^>]*?\bhref=\"?([^\s\">]+)", html)
     assert loaded
     assert [address for address in loaded if re.match(r"(?:[a-z]+:)?//", address)] == []
