@@ -1,9 +1,12 @@
 """A reader of the tutorial types its commands on a phantom, with smaller sizes, and has a student in use."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel
@@ -19,8 +22,8 @@ NPM_READY = REPOSITORY / "web" / "node_modules" / ".package-lock.json"
 
 
 @pytest.fixture
-def folder(tmp_path, copy_bundles) -> Path:
-    """A folder in the place of the repository's root; its bundles are copies."""
+def folder(tmp_path, copy_bundles) -> Iterator[Path]:
+    """A folder in the place of the repository's root; its bundles are copies. The servers of a failed test end here."""
     copy_bundles("enet")
     for entry in REPOSITORY.iterdir():
         if entry.name not in ("bundles", "runs", "build") and not entry.name.startswith("."):
@@ -29,7 +32,12 @@ def folder(tmp_path, copy_bundles) -> Path:
     for name, command in {"python": PYTHON, "segment": f"{PYTHON} -m student_runner"}.items():
         (tmp_path / "bin" / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
         (tmp_path / "bin" / name).chmod(0o755)
-    return tmp_path
+    yield tmp_path
+    for file in tmp_path.glob("*.pid"):
+        process = Path("/proc", file.read_text().strip())
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if (process / "cwd").readlink() == tmp_path:
+                os.kill(int(process.name), signal.SIGTERM)
 
 
 @pytest.mark.skipif(not PYTHON.exists(), reason="no environment of make venv")
