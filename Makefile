@@ -73,7 +73,7 @@ $(DOCS)/ready: docs/site/requirements.txt
 docs: $(DOCS)/ready  ## write all pages as a site into build/site
 	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --quiet
 
-test-docs: docs  ## the tests of the site, in a headless Chromium if there is one (1 minute)
+test-docs: $(READY) docs  ## the tests of the site, in a headless Chromium if there is one, and of the demo (3 minutes)
 	$(DOCS)/bin/python -m pytest --confcutdir=tests/hosts/site tests/hosts/site
 
 test: $(READY)  ## run the tests, within 8 minutes on 2 cores

@@ -5,8 +5,6 @@ import os
 import re
 import shlex
 import struct
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -30,6 +28,7 @@ STARTED = {
     "make deploy BUNDLE=enet IN=/data/study OUT=results": ["integrations/monai_deploy"],
     "make web STUDENT=student.onnx OUT=page": ["web/build.js", "student.onnx", "page"],
 }
+# tests/hosts/site/test_demo.py runs this command, which trains.
 DEMO = "make demo"
 # The tutorials' tests run this command, with a student that they have trained.
 SEGMENT = "segment student.onnx image.nii.gz mask.nii.gz"
@@ -54,25 +53,6 @@ def test_the_page_is_short_and_shows_a_small_picture_first():
 
 def test_a_test_runs_every_command_of_the_page():
     assert commands_of_the_page() == {DEMO, SEGMENT, *STARTED}
-
-
-def test_the_demo_runs(tmp_path):
-    """The command of the page, with a small size from the environment."""
-    (tmp_path / "ready").touch()
-    environment = {
-        **os.environ,
-        "MAKEFLAGS": f"PY={sys.executable} READY={tmp_path / 'ready'}",
-        "OUT": str(tmp_path / "demo"),
-        "SIZE": "32",
-        "EPOCHS": "1",
-        "SEEDS": "0",
-        "OMP_NUM_THREADS": "1",
-    }
-    done = subprocess.run([*DEMO.split()], cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "Dice" in done.stdout
-    assert (tmp_path / "demo" / "report.html").is_file()
-    assert list((tmp_path / "demo" / "bundles").glob("*/models/model.pt"))
 
 
 @pytest.mark.parametrize("command", STARTED)
