@@ -19,7 +19,7 @@ ABSPATH := $(PY) -c 'import os, sys; print(os.path.abspath(sys.argv[1]))'
 include variables.mk
 
 .DEFAULT_GOAL := help
-.PHONY: help venv n4 demo complexity benchmarks pictures test fuzz lint configs card package export bundle-given disk clean
+.PHONY: help venv n4 demo complexity benchmarks pictures docs test-docs test fuzz lint configs card package export bundle-given disk clean
 
 # The list shows each target's text, its environment (from its prerequisites) and its usage lines ("# make <target> ...").
 help:  ## show this list
@@ -72,6 +72,18 @@ benchmarks: $(READY)  ## compare the fast parts with their alternatives and writ
 
 pictures: $(READY)  ## draw the pictures of docs/explanation again
 	$(PY) docs/explanation/pictures.py
+
+DOCS_VENV := .venv-docs
+DOCS_READY := $(DOCS_VENV)/ready
+$(DOCS_READY): docs/site/requirements.txt
+	@$(INSTALL) $(DOCS_VENV) -r $<
+	@touch $@
+
+docs: $(DOCS_READY)  ## write all pages as a site into build/site
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet
+
+test-docs: $(READY) docs  ## the tests of the site, in a headless Chromium if there is one, and of the demo (3 minutes)
+	$(DOCS_VENV)/bin/python -m pytest --confcutdir=tests/hosts/site tests/hosts/site
 
 test: $(READY)  ## run the tests, within 8 minutes on 2 cores
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10

@@ -1,7 +1,7 @@
 # The hosts that use the bundles, each in an environment of its own. The Makefile above includes this file.
 .PHONY: test-hosts test-slurm test-runner web student-given npm-given test-web node node-config-given test-node test-node-slow label label-given test-label test-ohif deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
 
-test-hosts: test-label test-ohif test-deploy test-flare test-runner test-node test-web  ## run the tests of the hosts, each in its own environment
+test-hosts: test-label test-ohif test-deploy test-flare test-runner test-node test-web test-docs  ## run the tests of the hosts, each in its own environment
 
 test-runner: $(READY)  ## the tests of the runner, installed into a new environment (1 minute)
 	OMP_NUM_THREADS=1 $(PY) -m pytest --confcutdir=tests/hosts/runner tests/hosts/runner
@@ -10,7 +10,7 @@ test-runner: $(READY)  ## the tests of the runner, installed into a new environm
 
 test-slurm: $(READY)  ## run a study and a training on two nodes of a real Slurm, and kill parts of it (4 minutes); without Slurm it tests nothing
 	@if command -v slurmctld >/dev/null && command -v munged >/dev/null && [ "$$(id -u)" = 0 ]; then \
-		$(PY) -m pip install --quiet --disable-pip-version-check -r integrations/slurm/requirements.txt && \
+		$(INSTALL) $(VENV) -r integrations/slurm/requirements.txt && \
 		OMP_NUM_THREADS=1 $(PY) -m pytest tests/hosts/slurm; \
 	else echo "test-slurm: no Slurm here, or no root, so nothing is tested (Debian: apt-get install slurm-wlm munge)"; fi
 
