@@ -82,6 +82,7 @@ def comparisons(study: StudyRecord) -> list[Comparison]:
         for student in study.models("student")
         for baseline in study.models("baseline")
         if (student.network, student.rows[0].masks) == (baseline.network, baseline.rows[0].masks)
+        and share_cases(student, baseline)
     ]
 
 
@@ -93,9 +94,15 @@ def over_teachers(study: StudyRecord) -> list[Comparison]:
 
 
 def only_teacher(student: Model, study: StudyRecord) -> list[Model]:
-    """The teacher in a list, if the student has only one teacher and it is evaluated; else an empty list."""
+    """The teacher in a list, if the student has only one and it is evaluated on a case of it; else an empty list."""
     teachers = study.teachers_of(student.rows[0])
-    return [Model(teachers)] if len(teachers) == 1 and teachers[0].evaluation else []
+    one = len(teachers) == 1 and teachers[0].evaluation and share_cases(student, Model(teachers))
+    return [Model(teachers)] if one else []
+
+
+def share_cases(one: Model, other: Model) -> bool:
+    """Whether two models can be compared; in a cross-validation under way they may have the cases of other folds."""
+    return not one.cases.keys().isdisjoint(other.cases)
 
 
 def compare(student: Model, baseline: Model) -> Comparison:

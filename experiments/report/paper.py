@@ -10,7 +10,7 @@ from custom_components.losses import DistillationLoss
 from custom_components.losses.presets import PRESETS
 from custom_components.run_identity import flat, setting_differences
 from custom_components.run_settings import may_differ
-from experiments.report.comparison import compare, only_teacher
+from experiments.report.comparison import compare, only_teacher, share_cases
 from experiments.report.run_record import RunRecord
 from experiments.report.study import Model, StudyRecord
 from reporting.table import NOTHING, Line, Table
@@ -153,6 +153,7 @@ def _dice(model: Model) -> str:
 
 def _gain(model: Model, others: list[Model]) -> str:
     """The difference to the first of the other models, or a dash without such a model."""
+    others = [other for other in others if share_cases(model, other)]
     if not others:
         return NOTHING
     found = compare(model, others[0])

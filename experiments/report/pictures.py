@@ -19,9 +19,17 @@ ROLE_COLOURS = {"baseline": "#FF7043", "student": "#4FC3F7"}
 MARGIN_MM, SMALLEST_VIEW_MM = 15.0, 70.0
 
 
-def chosen_cases(row: RunRecord) -> dict[str, str]:
-    """The cases of a row with the best, the median and the worst Dice, in this order; no case appears twice."""
-    ranked = sorted(row.cases, key=lambda case: (row.cases[case]["dice"], case), reverse=True)
+def chosen_cases(rows: Sequence[RunRecord]) -> dict[str, str]:
+    """The cases with the last row's best, median and worst Dice, in this order; no case appears twice.
+
+    Only cases that every row was evaluated on count. In a cross-validation under way, a row lacks the cases of the
+    folds to come.
+    """
+    scores = rows[-1].cases
+    shared = [case for case in scores if all(case in row.cases for row in rows)]
+    ranked = sorted(shared, key=lambda case: (scores[case]["dice"], case), reverse=True)
+    if not ranked:
+        return {}
     places = {"best": 0, "median": (len(ranked) - 1) // 2, "worst": len(ranked) - 1}
     chosen: dict[str, str] = {}
     for rank, place in places.items():
@@ -43,8 +51,8 @@ def case_files(dataset: Path, cases: Sequence[str]) -> dict[str, dict[str, str]]
     return {case: items[case] for case in cases}
 
 
-def picture_grid(rows: list[RunRecord], dataset: Path) -> Figure:
-    """Draws the best, the median and the worst case of the last row, each at the slice with the most prostate.
+def picture_grid(rows: Sequence[RunRecord], dataset: Path) -> Figure:
+    """Draws the :func:`chosen_cases` of rows that share at least one case, each at the slice with the most prostate.
 
     Args:
         rows: the evaluated rows; each gets a column, in this order.
@@ -53,7 +61,7 @@ def picture_grid(rows: list[RunRecord], dataset: Path) -> Figure:
     Raises:
         InputError: when ``dataset.json`` lacks a case that the last row was evaluated on, or a volume cannot be read.
     """
-    cases = chosen_cases(rows[-1])
+    cases = chosen_cases(rows)
     files = case_files(dataset, list(cases.values()))
     columns = 2 + len(rows)
     figure = Figure(figsize=(2.35 * columns, 2.35 * len(cases) + 0.25), layout="constrained")

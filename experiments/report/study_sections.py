@@ -4,7 +4,7 @@ from experiments.report import figures, paper, runs
 from experiments.report.comparison import conclusions
 from experiments.report.network_costs import network_costs
 from experiments.report.new_sites import difference_table, new_site_differences
-from experiments.report.pictures import picture_grid
+from experiments.report.pictures import chosen_cases, picture_grid
 from experiments.report.run_record import RunRecord
 from experiments.report.scores import score_table, site_tables
 from experiments.report.study import StudyRecord
@@ -100,7 +100,7 @@ def _pictures(study: StudyRecord) -> list[Block]:
     blocks: list[Block] = []
     for network in study.networks_of("student"):
         columns = _grid_columns(study, network)
-        if columns:
+        if columns and chosen_cases(columns):
             note = (
                 f"The cases with the best, the median and the worst Dice of {columns[-1].label}. Each picture shows "
                 "the slice with the most prostate, seen from the feet. The yellow line is the ground truth. The scores "

@@ -98,21 +98,28 @@ def test_paired_difference(small):
     assert "cannot tell" in found.verdict
 
 
-def test_the_folds_of_a_model_are_one_row_of_all_cases(small):
-    """Two folds of two cases each make one row with the scores of all four."""
-    rows, hashes = [], {"fold1": "a" * 64, "fold2": "b" * 64}
-    for row in ROWS[1:3]:
+def in_two_folds(study, rows):
+    """Make the study a cross-validation of two folds, which have two of the four cases each; return its split."""
+    runs, hashes = [], {"fold1": "a" * 64, "fold2": "b" * 64}
+    for row in rows:
         for place, fold in enumerate(hashes):
             name = f"{row['name']}_{fold}"
-            write_run(small / "bundles" / name, row)
-            file = small / "bundles" / name / "output" / "evaluation.json"
+            write_run(study / "bundles" / name, row)
+            file = study / "bundles" / name / "output" / "evaluation.json"
             cases = json.loads(file.read_text())["cases"][2 * place : 2 * place + 2]
             change(file, cases=cases, summary=summarise(cases), split={"name": "all", "sha256": hashes[fold]})
-            shared = {"seed": 0, "sites": [], "teachers": [], "settings": {}}
-            rows.append({**shared, **row, "name": name, "fold": fold})
+            shared = {"seed": 0, "sites": [], "settings": {}}
+            teachers = [f"{teacher}_{fold}" for teacher in row.get("teachers", [])]
+            runs.append({**shared, **row, "name": name, "fold": fold, "teachers": teachers})
     split = {"name": "2 folds", "sha256": "c" * 64, "counts": {"test": 4}, "folds": hashes}
+    change(study / "study.json", rows=runs, split=split)
+    return split
+
+
+def test_the_folds_of_a_model_are_one_row_of_all_cases(small):
+    """Two folds of two cases each make one row with the scores of all four."""
     whole = load_study(small)
-    change(small / "study.json", rows=rows, split=split)
+    split = in_two_folds(small, ROWS[1:3])
     study = load_study(small)
     assert [row.name for row in study.rows] == ["pspnet", "enet"]
     assert [run.name for run in study.runs] == ["pspnet_fold1", "pspnet_fold2", "enet_fold1", "enet_fold2"]
@@ -128,7 +135,7 @@ def test_the_folds_of_a_model_are_one_row_of_all_cases(small):
     assert "pspnet" in page
     assert "every fold has weights of its own, so train it once on all cases before you deploy it" in page
     # A fold that is scored on the cases of another one is refused.
-    change(small / "study.json", split={**split, "folds": {**hashes, "fold2": "d" * 64}})
+    change(small / "study.json", split={**split, "folds": {**split["folds"], "fold2": "d" * 64}})
     with pytest.raises(InputError, match=r"\A\S*evaluation\.json: evaluated on another split than the study's"):
         load_study(small)
 
@@ -330,7 +337,7 @@ def test_a_teacher_that_may_have_seen_test_cases_is_told(small):
 
 def test_best_median_and_worst_case(sample):
     student = load_study(sample).rows[3]
-    assert chosen_cases(student) == {"best": "RUNMC_Case01", "median": "RUNMC_Case02", "worst": "HK_Case02"}
+    assert chosen_cases([student]) == {"best": "RUNMC_Case01", "median": "RUNMC_Case02", "worst": "HK_Case02"}
 
 
 def test_a_study_under_way_is_reported(small):
@@ -338,6 +345,19 @@ def test_a_study_under_way_is_reported(small):
     page = write_report(small).read_text()
     assert "2 of 3 runs so far" in page
     assert 'ENet &lt;distilled&gt;</th><td class="words">student</td><td class="words">all sites</td><td>–</td>' in page
+
+
+@pytest.mark.parametrize("ready", [("enet_fold1", "enet_fold2", "enet_kd_fold2"), ("enet_fold1", "enet_kd_fold2")])
+def test_folds_under_way_show_cases_that_all_models_of_a_picture_have(small, ready):
+    in_two_folds(small, [*ROWS[1:3], {**ROWS[3], "teachers": ["pspnet"]}])
+    for row in ("enet", "enet_kd"):
+        for fold in ("fold1", "fold2"):
+            if f"{row}_{fold}" not in ready:
+                (small / "bundles" / f"{row}_{fold}" / "output/done.json").unlink()
+    _, baseline, student = load_study(small).rows
+    shared = set(baseline.cases) & set(student.cases)
+    assert set(chosen_cases([baseline, student]).values()) == shared
+    assert ("Segmentations by enet" in write_report(small).read_text()) == bool(shared)
 
 
 def test_a_study_without_any_result_is_reported(small):
