@@ -76,7 +76,8 @@ class StudyRunner:
                             self._finish(name, self.running.pop(name))
                         elif standing.state == State.LOST and lost[name] + 1 < place.attempts:
                             lost[name] += 1
-                            tqdm.write(f"{name}: its job {standing.id} was lost, and is queued again")
+                            number = f" {standing.id}" if standing.id else ""
+                            tqdm.write(f"{name}: its job{number} was lost, and is queued again")
                             self._submit(self.rows[name], place, urgency)
                         elif standing.state.has_ended:
                             job = self.running.pop(name)

@@ -45,7 +45,7 @@ def time_of_all(seconds: Mapping[str, float], teachers: Mapping[str, Sequence[st
     waiting = sorted(seconds, key=lambda row: -first[row])
     running: list[tuple[float, str]] = []
     done: set[str] = set()
-    now = 0.0
+    now: float = 0
     while waiting or running:
         for row in [row for row in waiting if set(teachers.get(row, ())) <= done][: side_by_side - len(running)]:
             waiting.remove(row)

@@ -73,6 +73,7 @@ class SlurmPlace:
             forget(job.folder)
             self._missing_since.pop(job.folder, None)
             self._held.append((job, tuple(after)))
+        self._held.sort(key=lambda entry: -entry[0].seconds)
 
     def look(self, jobs: Sequence[Job]) -> list[Standing]:
         self._submit_held(jobs)
@@ -87,9 +88,11 @@ class SlurmPlace:
         folders = [job.folder for job in jobs]
         self._held = [entry for entry in self._held if entry[0].folder not in folders]
         end = time.monotonic() + PATIENCE
+        told: set[str] = set()  # a second signal would interrupt the step while it removes its temporary files
         while active := [one for one in standings(folders) if not one.state.has_ended]:
-            if ids := [one.id for one in active if one.id]:
+            if ids := {one.id for one in active if one.id} - told:
                 subprocess.run(["scancel", *ids], capture_output=True)
+                told |= ids
             if time.monotonic() > end:
                 print(f"warning: {len(active)} jobs are still in the cluster's queue (squeue --me)", file=sys.stderr)
                 return

@@ -1,5 +1,6 @@
 """A real Slurm on this machine, as two nodes: munged, slurmctld and two slurmd, in a folder of the test."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -93,6 +94,8 @@ class Cluster:
 
     def stop(self) -> None:
         self.run("scancel", "--user=root")
+        with contextlib.suppress(AssertionError):
+            self.wait_for(lambda: not self.run("squeue", "--noheader").stdout, "the end of all jobs", seconds=20)
         for daemon in reversed(self.daemons.values()):
             daemon.send_signal(signal.SIGTERM)
         for daemon in self.daemons.values():

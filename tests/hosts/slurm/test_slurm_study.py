@@ -135,8 +135,7 @@ def test_ten_kills_do_not_change_the_table(cluster, folder):
     wait_for("distilled", "evaluating")
     driver.kill()  # 10: the driver, while the student is scored
     assert driver.process.wait(120) == 0, driver.log.read_text()
-    print(driver.log.read_text())
-    assert queue() == []
+    cluster.wait_for(lambda: not queue(), "an empty queue")  # a job is done a moment before its process ends
 
     told = driver.log.read_text()
     assert "Traceback" not in told
