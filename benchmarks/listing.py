@@ -32,7 +32,7 @@ print(sum(select_series(study.series).picked is not None for study in studies))
 
 
 @dataclass(frozen=True)
-class Run:
+class ListingRun:
     """The measurements of one listing.
 
     Args:
@@ -85,7 +85,7 @@ def measure(quick: bool = False) -> list[Figure]:
     ]
 
 
-def run_former(archive: Path, studies: int) -> Run:
+def run_former(archive: Path, studies: int) -> ListingRun:
     """List in one process that keeps every header."""
     with tempfile.TemporaryFile("w+") as output:
         run = _watch([sys.executable, "-c", FORMER, str(archive)], output)
@@ -94,7 +94,7 @@ def run_former(archive: Path, studies: int) -> Run:
     return run
 
 
-def run_now(archive: Path, studies: int, jobs: int) -> Run:
+def run_now(archive: Path, studies: int, jobs: int) -> ListingRun:
     """List with ``data_prep list``."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "listing")
@@ -109,7 +109,7 @@ def _require(archive: Path, found: int, studies: int) -> None:
         raise RuntimeError(f"{archive}: {found} of {studies} studies were listed")
 
 
-def _watch(command: Sequence[str], output: object) -> Run:
+def _watch(command: Sequence[str], output: object) -> ListingRun:
     started = time.perf_counter()
     process = psutil.Popen(command, stdout=output, stderr=subprocess.DEVNULL)
     own = together = 0
@@ -128,7 +128,7 @@ def _watch(command: Sequence[str], output: object) -> Run:
         time.sleep(SAMPLE_S)
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-    return Run(time.perf_counter() - started, own / 2**20, together / 2**20, sum(cpu.values()))
+    return ListingRun(time.perf_counter() - started, own / 2**20, together / 2**20, sum(cpu.values()))
 
 
 if __name__ == "__main__":

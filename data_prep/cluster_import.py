@@ -15,7 +15,7 @@ from tqdm import tqdm
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.locks import locked
 from custom_components.jobs import Job, Place, Standing, State, Step, run_jobs
-from custom_components.jobs.job import read_submission
+from custom_components.jobs.job import JOB_FILE, read_submission
 from data_prep.dataset_file import read_dataset
 from data_prep.files import require_new_folder
 from data_prep.findings import SOME_FINDINGS
@@ -42,19 +42,29 @@ def import_in_jobs(options: argparse.Namespace, place: Place, cores: int, parts:
     with locked(folder / "lock", f"{options.out}: another import is writing it; wait for its end"):
         require_new_folder(options.out)
         _require_same_import(folder, jobs)
-        former: Sequence[Job] = ()
-        found = dict(zip([job.folder for job in jobs], place.look(jobs), strict=True))
-        for stage in stages:
-            going = (State.WAITING, State.RUNNING, State.DONE)
-            place.submit([job for job in stage if found[job.folder].state not in going], former)
-            former = stage
-        with _progress(len(jobs)) as show:
-            run_jobs(place, jobs, show=show)
+        try:
+            _run(stages, place)
+        finally:
+            if not any((job.folder / JOB_FILE).exists() for job in jobs):
+                shutil.rmtree(folder)  # the cluster has taken no job
         cases, rows = read_dataset(options.out)["cases"], read_quarantine(options.out)
         shutil.rmtree(folder)
     print(f"{options.out}: {len(cases)} cases of {len({case['site'] for case in cases})} sites", end="")
     print(f" ({len(rows)} findings in quarantine.json)" if rows else "")
     return SOME_FINDINGS if rows else 0
+
+
+def _run(stages: Sequence[Sequence[Job]], place: Place) -> None:
+    """Submit the stages, each after the former one, and wait for their end."""
+    jobs = [job for stage in stages for job in stage]
+    found = dict(zip([job.folder for job in jobs], place.look(jobs), strict=True))
+    former: Sequence[Job] = ()
+    for stage in stages:
+        going = (State.WAITING, State.RUNNING, State.DONE)
+        place.submit([job for job in stage if found[job.folder].state not in going], former)
+        former = stage
+    with _progress(len(jobs)) as show:
+        run_jobs(place, jobs, show=show)
 
 
 def _stages(options: argparse.Namespace, folder: Path, cores: int, parts: int) -> list[list[Job]]:
@@ -92,7 +102,7 @@ def _require_same_import(folder: Path, jobs: Sequence[Job]) -> None:
     steps = [[list(step.command) for step in job.steps] for job in jobs]
     known = [read_submission(job.folder) for job in jobs]
     former = [record and [step["command"] for step in record["steps"]] for record in known]
-    begun = len(list((folder / "jobs").glob("*"))) if (folder / "jobs").is_dir() else 0
+    begun = len(list((folder / "jobs").glob(f"*/{JOB_FILE}")))
     differs = any(words and words != own for words, own in zip(former, steps, strict=True))
     if differs or begun > len(jobs):
         raise InputError("holds an import with other options; remove it, or give the same options again", folder)

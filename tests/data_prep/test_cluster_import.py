@@ -49,6 +49,17 @@ def test_a_job_that_fails_is_one_line_and_the_same_command_goes_on(raw_folder, t
         import_by_jobs(raw_folder, tmp_path / "set", *KEEP)
 
 
+def test_a_cluster_that_takes_no_job_leaves_nothing(raw_folder, tmp_path, monkeypatch):
+    def refuse(place, jobs, after=()):
+        raise InputError("Slurm refuses list: Invalid partition name specified", advice="see --cluster")
+
+    monkeypatch.setattr(LocalPlace, "submit", refuse)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(InputError, match=r"\ASlurm refuses list"):
+        import_by_jobs(raw_folder, tmp_path / "set", *KEEP)
+    assert sorted(tmp_path.iterdir()) == before
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
