@@ -114,7 +114,8 @@ def install(folder: Path, arguments: Sequence[str]) -> None:
         CalledProcessError: if pip cannot install them either.
     """
     python = folder / "bin" / "python"
-    if not (python.is_file() and (folder / "pyvenv.cfg").is_file()):
+    # pip comes last, so an environment without it is one whose making was interrupted.
+    if not (folder / "bin" / "pip").is_file():
         venv.create(folder, with_pip=True, symlinks=True)
     reason = _with_uv(python, arguments)
     if reason:

@@ -185,6 +185,19 @@ def test_torch_comes_first_and_alone_with_pip(tmp_path, monkeypatch):
     assert lines == [[*quiet, "torch==2.13.0"], [*quiet, "-r", str(tmp_path / "r.txt"), "--editable", "."]]
 
 
+def test_an_environment_whose_making_was_interrupted_is_made_again(tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(install, "_with_uv", lambda python, arguments: None)
+    install.venv.create(tmp_path / "new", with_pip=False, symlinks=True)
+    monkeypatch.setattr(
+        install.venv, "create", lambda folder, **options: made.append((folder.name, options["with_pip"]))
+    )
+    install.install(tmp_path / "new", ["x"])
+    (tmp_path / "new" / "bin" / "pip").touch()
+    install.install(tmp_path / "new", ["x"])
+    assert made == [("new", True)]
+
+
 def test_an_interruption_is_no_traceback(tmp_path, monkeypatch, capsys):
     def interrupted(folder, arguments):
         raise KeyboardInterrupt
