@@ -53,12 +53,13 @@ def test_an_nnunet_into_enet(reader, tmp_path):
     student = read_json(tmp_path / "runs" / "distilled" / "models" / "provenance.json")
     assert list(student["teachers"]) == ["predictions"]
     assert student["predicted_teachers"]["predictions"] == {"saw_test_cases": False, "by": "the user's word"}
-    assert "teachers" not in read_json(tmp_path / "runs" / "alone" / "models" / "provenance.json")
+    assert not read_json(tmp_path / "runs" / "alone" / "models" / "provenance.json")["teachers"]
     for name in ("distilled", "alone"):
         report = read_json(tmp_path / "runs" / name / "output" / "evaluation.json")
         assert report["split"]["name"] == "all"
-        assert len({case["site"] for case in report["cases"]}) > 1
-        assert "RUNMC" in output_of(printed, f"runs/{name}/configs/evaluate.json")
+        sites = {case["site"] for case in report["cases"]}
+        assert len(sites) > 1
+        assert all(site in output_of(printed, f"runs/{name}/configs/evaluate.json") for site in sites)
     images = sorted((tmp_path / "dataset" / "images").iterdir())
     masks = sorted((tmp_path / "masks").iterdir())
     assert [mask.name for mask in masks] == [image.name for image in images]
@@ -80,4 +81,4 @@ def test_a_new_site_without_masks(reader, tmp_path):
         report = read_json(tmp_path / name / "output" / "evaluation.json")
         assert len(report["cases"]) == 2
         assert "UCL" in output_of(printed, f" {name}/configs/evaluate.json")
-    assert len(list((tmp_path / "masks").iterdir())) == 3
+    assert len(list((tmp_path / "masks" / "predictions").iterdir())) == 3
