@@ -71,7 +71,7 @@ def test_a_make_command_starts_its_program(make, tmp_path, monkeypatch, command)
     (tmp_path / "ready").touch()
     _, target, *words = shlex.split(command)
     variables = dict(word.split("=", 1) for word in words)
-    others = {"NPM_READY": "ready", "PYTHON": str(stand_in), "DOCS": str(tmp_path)}
+    others = {"NODE_MODULES": "ready", "PYTHON": str(stand_in), "DOCS_VENV": str(tmp_path)}
     calls, done = make(target, **variables, **others)
     assert done.returncode == 0, done.stderr
     start = STARTED[command]

@@ -18,7 +18,7 @@ from custom_components.foundation.files import file_sha256, read_json
 
 # The environments of make venv and make web. This test runs in that of make label.
 PYTHON = Path(os.environ.get("PY", REPOSITORY / ".venv" / "bin" / "python"))
-NPM_READY = REPOSITORY / "web" / "node_modules" / ".package-lock.json"
+NODE_MODULES = REPOSITORY / "web" / "node_modules" / ".package-lock.json"
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ def folder(tmp_path, copy_bundles) -> Iterator[Path]:
 @pytest.mark.skipif(not PYTHON.exists(), reason="no environment of make venv")
 @pytest.mark.skipif(not shutil.which("npm"), reason="no npm")
 def test_from_annotation_to_a_student_in_the_reading_room(folder, free_port):
-    if not NPM_READY.exists():
-        subprocess.run(["make", NPM_READY.relative_to(REPOSITORY)], cwd=REPOSITORY, check=True)
+    if not NODE_MODULES.exists():
+        subprocess.run(["make", NODE_MODULES.relative_to(REPOSITORY)], cwd=REPOSITORY, check=True)
     made = {"PY": PYTHON, "LABEL_PY": sys.executable, "NODE_PY": PYTHON}
     for ready in ("READY", "LABEL_READY", "NODE_READY"):
         made[ready] = folder / ready.lower()
         made[ready].touch()
-    made["NPM_READY"] = NPM_READY
+    made["NODE_MODULES"] = NODE_MODULES
     shorter = {"SIZE": "32", "EPOCHS": "1", "CASES": "4"}
     shorter |= {name: str(free_port()) for name in ("PORT", "PAGE", "NODE", "HEALTH")}
     environment = {
