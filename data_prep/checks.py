@@ -12,7 +12,6 @@ from custom_components.foundation.grids import grid_difference, on_grid_of
 from custom_components.foundation.nifti import Volume
 from data_prep.findings import Finding, findings_of
 from data_prep.mask_values import in_words, whole_labels
-from data_prep.parallel import Late
 from data_prep.sources.case import SourceCase
 
 
@@ -65,13 +64,6 @@ def taken_name_finding(path: Path) -> Finding:
     """The finding for a case whose name the dataset already has from another raw folder."""
     problem = "has the name of a case that was imported from another folder"
     return Finding(str(path), problem, "give another --site, or rename it")
-
-
-def lost_finding(path: Path, lost: Late | None) -> Finding:
-    """The finding for an image that ended its reading process (``lost`` is None), or took too long to read."""
-    if lost is None:
-        return Finding(str(path), "ended the process that read it (a crash, or too little memory)", "export it again")
-    return Finding(str(path), "took too long to read", "check the file and its disk, or give a longer --time-limit")
 
 
 def _read(case: SourceCase, read: Callable[[], Volume], path: Path, findings: list[Finding]) -> Volume | None:

@@ -18,13 +18,13 @@ from custom_components.jobs.cluster_file import read_cluster_file
 from custom_components.jobs.place import add_where, place_of
 from data_prep import parallel, sources
 from data_prep.case_import import CaseImport, ImportedCase, import_case
-from data_prep.checks import lost_finding, same_image_finding, taken_name_finding
+from data_prep.checks import same_image_finding, taken_name_finding
 from data_prep.cluster_import import PARTS, import_in_jobs
 from data_prep.dataset_writer import DatasetWriter, header
 from data_prep.findings import SOME_FINDINGS, Finding
 from data_prep.import_summary import ImportSummary
 from data_prep.listing import is_listing, read_listing
-from data_prep.parallel import Late, in_processes
+from data_prep.parallel import Late, in_processes, lost_finding
 from data_prep.pseudonyms import KEY_FILE, Pseudonyms, load_key
 from data_prep.quarantine import Quarantine, read_quarantine, write_quarantine
 from data_prep.sources.case import Listing, SourceOptions

@@ -9,11 +9,13 @@ import multiprocessing
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import TypeVar
 
 from pebble import CONSTS, ProcessExpired, ProcessFuture, ProcessPool
 
 from custom_components.foundation.threads import usable_cores
+from data_prep.findings import Finding
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -70,6 +72,13 @@ class Late(enum.Enum):
     """The result of an item that took too long."""
 
     LATE = "late"
+
+
+def lost_finding(path: Path, lost: Late | None) -> Finding:
+    """The finding for an image that ended its reading process (``lost`` is None), or took too long to read."""
+    if lost is None:
+        return Finding(str(path), "ended the process that read it (a crash, or too little memory)", "export it again")
+    return Finding(str(path), "took too long to read", "check the file and its disk, or give a longer --time-limit")
 
 
 def available_cores() -> int:

@@ -15,12 +15,11 @@ from typing import Self, TypeVar
 from tqdm import tqdm
 
 from custom_components.foundation.errors import InputError
-from data_prep.checks import lost_finding
 from data_prep.dicom.headers import Slice
 from data_prep.dicom.masks import MaskFile, read_mask_file
 from data_prep.dicom.series import Series, read_headers
 from data_prep.findings import Finding, findings_of
-from data_prep.parallel import in_processes
+from data_prep.parallel import in_processes, lost_finding
 from data_prep.sources.stored_cases import pack, unpack
 
 Item = TypeVar("Item")
