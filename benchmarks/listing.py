@@ -18,7 +18,7 @@ from benchmarks.archive import make_archive
 from benchmarks.measure import Figure, ratios
 from data_prep.listing import read_listing
 
-STUDIES = (250, 1000)
+STUDIES = (1000, 4000)
 QUICK_STUDIES = (4, 8)
 ROUNDS = 3
 SAMPLE_S = 0.2
@@ -65,7 +65,7 @@ def measure(quick: bool = False) -> list[Figure]:
         Figure(
             f"listing of {many} studies, time: former way / two workers",
             ratios([run.seconds for run in former], [run.seconds for run in now]),
-            1.5,
+            1.2,
             at_least=True,
             parts={
                 "former way, images/s": images[1] / former[-1].seconds,
@@ -76,7 +76,7 @@ def measure(quick: bool = False) -> list[Figure]:
         Figure(
             "listing, memory of the command for 1000 more images: present way / former",
             [max(now[-1].own_mib - small_now.own_mib, 0.001) / max(former[-1].own_mib - small_former.own_mib, 0.001)],
-            0.2,
+            0.3,
             parts={
                 "former way, MiB per 1000 images": (former[-1].own_mib - small_former.own_mib) / thousands,
                 "present way, MiB per 1000 images": (now[-1].own_mib - small_now.own_mib) / thousands,
