@@ -14,16 +14,16 @@ from custom_components.jobs.job import read_attempts
 REPOSITORY = Path(__file__).resolve().parents[3]
 PAGE = REPOSITORY / "docs" / "how-to" / "cluster.md"
 TRAINING = REPOSITORY / "docs" / "how-to" / "training.md"
-ROWS = ("teacher", "enet_baseline", "enet_distilled")
-# The demo's rows with smaller networks.
+ROWS = ("teacher", "enet_ce", "enet_distilled")
+# Some rows of the plan on the page, with smaller networks.
 PLAN = """
-title: Demo
+title: Some rows
 image_size: 32
 fractions: [50, 25, 25]
 settings: {batch_size: 4, train::trainer::max_epochs: 1}
 rows:
   - {name: teacher, label: ESPNet, role: teacher, bundle: espnet, group: 0}
-  - {name: enet_baseline, label: ENet alone, role: baseline, bundle: enet}
+  - {name: enet_ce, label: ENet alone, role: baseline, bundle: enet}
   - {name: enet_distilled, label: ENet distilled, role: student, bundle: enet, teachers: [teacher]}
 """
 
@@ -61,7 +61,7 @@ def test_the_page_from_a_laptop_to_a_cluster(cluster, folder):
     printed = []
     for block in blocks(PAGE, "bash"):
         # Smaller networks; and the laptop's time is over before its second command has done all rows.
-        block = block.replace("--plan demo", "--plan plan.yaml --groups HK,UCL").replace("9m", "1s")
+        block = block.replace("--plan cpu", "--plan plan.yaml --groups HK,UCL").replace("9m", "1s")
         done = cluster.run("bash", "-ec", f"{block.strip()}\nwait\n", cwd=folder, timeout=600)
         assert done.returncode == 0, (block, done.stdout, done.stderr)
         printed.append(done.stdout)
@@ -73,7 +73,7 @@ def test_the_page_from_a_laptop_to_a_cluster(cluster, folder):
     assert "3 of 3 rows done\n" in status
     assert "report: " in (folder / "study.log").read_text()
     places = {row: [one["place"] for one in read_attempts(output(folder, row))] for row in ROWS}
-    assert places["enet_baseline"] == ["local"]
+    assert places["enet_ce"] == ["local"]
     assert places["enet_distilled"] == ["slurm"]
     (attempt,) = read_attempts(output(folder, "enet_distilled"))
     page = (folder / "runs" / "mine" / "report.md").read_text()
