@@ -99,7 +99,7 @@ lint: $(READY)  ## run ruff, and check that the generated configs are up to date
 configs: $(READY)  ## write every bundle's configs from bundles/_base and bundle.yaml
 	$(PY) -m custom_components.bundle build
 
-# make card BUNDLE=enet [TRAINED=runs/mine/bundles/enet_kd]
+# make card BUNDLE=enet [TRAINED=runs/mine/bundles/enet_three]
 card: bundle-given $(READY)  ## write a trained bundle's evaluation into the model card of BUNDLE
 	$(PY) -m custom_components.bundle card "$$BUNDLE" $(if $(TRAINED),"$$TRAINED")
 

@@ -224,7 +224,7 @@ def test_the_list_of_targets_says_what_each_needs(make):
     lines = done.stdout.splitlines()
     place = next(number for number, line in enumerate(lines) if line.startswith("card "))
     assert lines[place].endswith("[.venv]")
-    assert lines[place + 1].strip() == "make card BUNDLE=enet [TRAINED=runs/mine/bundles/enet_kd]"
+    assert lines[place + 1].strip() == "make card BUNDLE=enet [TRAINED=runs/mine/bundles/enet_three]"
     assert next(line for line in lines if line.startswith("label ")).endswith("[.venv-label]")
     assert next(line for line in lines if line.startswith("test-flare ")).endswith("[.venv-flare]")
     assert not next(line for line in lines if line.startswith("clean ")).endswith("]")
