@@ -31,7 +31,7 @@ help:  ## show this list
 				place = "  [.venv" (place ? "-" : "") place "]" } \
 			printf "%-14s %s%s%s\n", part[1], substr($$0, index($$0, "## ") + 3), place, usage[part[1]] }' Makefile integrations/hosts.mk
 
-venv: $(READY)  ## make .venv with all packages that the project and its tests need: 2.3 GB, half a minute with uv
+venv: $(READY)  ## make .venv with all packages that the project and its tests need: 2.3 GB with torch for the CPU alone, half a minute with uv
 
 $(READY): requirements.txt tests/requirements.txt pyproject.toml
 	@$(INSTALL) $(VENV) -r requirements.txt -r tests/requirements.txt --editable .

@@ -2,7 +2,7 @@
 #
 # make would expand a $ in a value, and the shell would interpret a value's spaces, quotes and special characters. So a
 # recipe reads every value from the environment, as "$$NAME", and no value is a part of a target's name.
-TEXTS := DATASET OUT NEW_SITE EXPORTED BUNDLE TRAINED CALIBRATE DATALIST STUDIES STUDENT CONFIG IN PSA SIZE EPOCHS JOBS PORT
+TEXTS := DATASET OUT NEW_SITE EXPORTED BUNDLE TRAINED CALIBRATE DATALIST STUDIES STUDENT CONFIG IN PSA SERIES TIE SIZE EPOCHS JOBS PORT
 # Lists of words, separated by spaces; a word that holds spaces is quoted. A recipe splits a list: eval "set -- $$NAME".
 LISTS := SITES SEEDS IMPORT MODELS TEACHERS
 

@@ -110,17 +110,24 @@ class DistillationTrainer(SupervisedTrainer):
         """Say once which terms leave out which teachers, and refuse options that have nothing to work on.
 
         Raises:
-            InputError: if the student would learn nothing from its teachers, or all slices have masks and the loss has
-                an option for slices without.
+            InputError: if the student would learn nothing from its teachers or from its slices without a mask, or all
+                slices have masks and the loss has an option for slices without.
         """
         if self.state.iteration > 1:
             return
         loss, of_features = self.distillation_loss, self.distillation_loss.terms_of_features
+        comparing = loss.parts.keys() & DISTILLING.keys()
         labels_instead = loss.pseudo_labels and not all_have_masks
         if loss.pseudo_labels_are_given and all_have_masks:
             raise InputError("all slices have a mask", "loss::pseudo_labels", "give --unlabeled True")
+        if not all_have_masks and not loss.pseudo_labels and all("mask" in loss.parts[name].needs for name in comparing):
+            raise InputError(
+                "a slice without a mask has no label, and no term compares it with the teachers",
+                "loss::pseudo_labels",
+                "give --loss::preset measured too",
+            )
         without = [name for name, answer in zip(self.teachers.names, answers, strict=True) if not answer.summaries]
-        others = loss.parts.keys() & DISTILLING.keys() - of_features.keys()
+        others = comparing - of_features.keys()
         if of_features and len(without) == len(answers) and not others and not labels_instead:
             raise InputError(
                 f"{', '.join(without)}: has no features, and no other distilling term has a weight",

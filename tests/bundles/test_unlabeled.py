@@ -132,6 +132,12 @@ def test_each_teacher_teaches_the_cases_that_it_was_not_trained_on(distil, split
         ),
         (2, {"unlabeled_share": 2}, "unlabeled_share 2: must be a number between 0 and 1"),
         (2, {"loss::pseudo_labels": "some"}, "loss option pseudo_labels='some' is unknown; choose one of 'all'"),
+        (
+            0,
+            {"loss::pseudo_labels": "none"},
+            "loss::pseudo_labels: a slice without a mask has no label, and no term compares it with the teachers; "
+            "give --loss::preset measured too",
+        ),
         (2, {"online": True}, "unlabeled: needs trained teachers; set --online False or --unlabeled False"),
         (
             0,
