@@ -120,7 +120,8 @@ class DistillationTrainer(SupervisedTrainer):
         labels_instead = loss.pseudo_labels and not all_have_masks
         if loss.pseudo_labels_are_given and all_have_masks:
             raise InputError("all slices have a mask", "loss::pseudo_labels", "give --unlabeled True")
-        if not all_have_masks and not loss.pseudo_labels and all("mask" in loss.parts[name].needs for name in comparing):
+        without_label = not all_have_masks and not loss.pseudo_labels
+        if without_label and all("mask" in loss.parts[name].needs for name in comparing):
             raise InputError(
                 "a slice without a mask has no label, and no term compares it with the teachers",
                 "loss::pseudo_labels",
