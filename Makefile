@@ -82,8 +82,9 @@ $(DOCS_READY): docs/site/requirements.txt
 docs: $(DOCS_READY)  ## write all pages as a site into build/site
 	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet
 
-test-docs: $(READY) docs  ## the tests of the site, in a headless Chromium if there is one, and of the demo (3 minutes)
+test-docs: $(READY) docs  ## the tests of the site, in a headless Chromium if there is one, of the tutorials and the demo (7 minutes)
 	$(DOCS_VENV)/bin/python -m pytest --confcutdir=tests/hosts/site tests/hosts/site
+	OMP_NUM_THREADS=1 $(PY) -m pytest tests/hosts/tutorials
 
 test: $(READY)  ## run the tests, within 8 minutes on 2 cores
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10

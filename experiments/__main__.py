@@ -155,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     run_.add_argument("--groups", nargs="*", default=[], metavar="A,B", help="site groups of the limited teachers")
     run_.add_argument("--seeds", nargs="*", type=int, default=[], help="seeds of the students")
     run_.add_argument("--size", type=int, help="image size in pixels")
-    run_.add_argument("--epochs", type=int, help="epochs of every training; for new sites, those of the first row")
+    run_.add_argument("--epochs", type=int, help="epochs of every training; rows of new sites keep their proportion")
     run_.add_argument("--leave-out", metavar="SITE", help="train on the other sites, test on this one")
     run_.add_argument("--folds", type=int, metavar="K", help="cross-validation: every case is a test case once")
     run_.add_argument("--only", nargs="*", default=[], metavar="ROW", help="these rows (enet_*) and their teachers")

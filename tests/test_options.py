@@ -168,7 +168,7 @@ def test_devices(monkeypatch):
 def test_every_option_of_the_configs_has_the_kind_of_its_default():
     """Users set the keys at the top of a config."""
     kinds = {name: kind for names, kind in ((FLAGS, bool), (WHOLE_NUMBERS, int), (NUMBERS, float)) for name in names}
-    named = TEXT | TEXTS | kinds.keys() | {"device", "precision", "schedule", "teacher_precision"}
+    named = TEXT | TEXTS | kinds.keys() | {"device", "on", "precision", "schedule", "teacher_precision"}
     for config in CONFIGS:
         if config.name == "metadata.json":
             continue

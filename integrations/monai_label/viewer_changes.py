@@ -1,6 +1,6 @@
 """What is changed in OHIF's files when they are served; the installed files stay as they are.
 
-The scripts in the folder ``ohif`` replace the viewer's settings, and add to its mode MONAI Label.
+The scripts in the folder ``ohif`` replace the viewer's settings, and extend its mode *MONAI Label*.
 """
 
 from collections.abc import Iterator

@@ -254,3 +254,9 @@ def test_a_single_new_site_is_no_mean_over_sites():
         "two, minus alone: +10.0 Dice points (95 % interval +10.0 to +10.0, one site, 2 cases). "
         "The whole interval is above zero."
     )
+
+
+def test_a_group_with_a_new_site_does_not_teach_it(plan_file):
+    message = r"\Anew\.yaml: the groups leave no teacher of another site for the new site HK\Z"
+    with pytest.raises(InputError, match=message):
+        load_plan(plan_file, {"BMC": 5, "HK": 6, "UCL": 8}, [["HK", "UCL"]])

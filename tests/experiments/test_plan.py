@@ -216,6 +216,16 @@ def test_a_faulty_plan_is_told_in_one_line(tmp_path, before, after, message):
         load_plan(str(file), SITES)
 
 
+@pytest.mark.parametrize("content", ["", "- a\n- b\n", "title\n", "rows: 3\n"])
+def test_a_file_that_holds_no_plan_is_told_in_one_line(tmp_path, content):
+    file = tmp_path / "other.yaml"
+    file.write_text(content)
+    with pytest.raises(
+        InputError, match=r"\A\S+/other\.yaml: lacks .*, or it is of another kind; compare \S+demo\.yaml\Z"
+    ):
+        load_plan(str(file), SITES)
+
+
 def test_a_teacher_may_be_trained_without_a_part_of_the_patients(plan_file, tmp_path):
     file = tmp_path / "folds.yaml"
     file.write_text(PLAN.replace("group: 0", "left_out: [2, 3]"))

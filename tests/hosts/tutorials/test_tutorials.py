@@ -6,11 +6,11 @@ from pathlib import Path
 
 import nibabel
 import pytest
-from page_commands import commands, follow
+from page_commands import follow
 
 from custom_components.foundation.files import file_sha256, read_json
 
-TUTORIALS = Path(__file__).resolve().parents[2] / "docs" / "tutorials"
+TUTORIALS = Path(__file__).resolve().parents[3] / "docs" / "tutorials"
 SHORT = {"SIZE": "32", "EPOCHS": "1", "CASES": "3"}
 
 
@@ -34,18 +34,6 @@ def reader(repository, copy_bundles, tmp_path) -> Callable[[str], dict[str, str]
 def output_of(printed: dict[str, str], part: str) -> str:
     (found,) = (text for command, text in printed.items() if part in command)
     return found
-
-
-def test_a_page_is_read_as_its_reader_types_it(tmp_path):
-    page = tmp_path / "page.md"
-    page.write_text("```bash\nSIZE=3   # pixels\n# a comment\necho $SIZE \\\n    'a  b'\n```\n```yaml\nno: 1\n```\n")
-    assert commands(page) == ["SIZE=3   # pixels", "echo $SIZE 'a  b'"]
-    assert follow(page, tmp_path, {"SIZE": "4"}, {}) == {"echo $SIZE 'a  b'": "4 a  b\n"}
-    with pytest.raises(AssertionError, match=r"does not set {'EPOCH'}"):
-        follow(page, tmp_path, {"EPOCH": "1"}, {})
-    page.write_text("```bash\nfalse | true; false\n```\n")
-    with pytest.raises(AssertionError, match=r"\Afalse \| true; false"):
-        follow(page, tmp_path, {}, {})
 
 
 def test_an_nnunet_into_enet(reader, tmp_path):
