@@ -112,11 +112,17 @@ def install(folder: Path, arguments: Sequence[str]) -> None:
 
     Raises:
         CalledProcessError: if pip cannot install them either.
+        OSError: if a file cannot be read, or the environment cannot be written.
     """
     python = folder / "bin" / "python"
     # pip comes last, so an environment without it is one whose making was interrupted.
     if not (folder / "bin" / "pip").is_file():
-        venv.create(folder, with_pip=True, symlinks=True)
+        try:
+            venv.create(folder, with_pip=True, symlinks=True)
+        except subprocess.CalledProcessError:
+            raise OSError(
+                "Python cannot put pip into a new environment (Debian: apt-get install python3-venv)"
+            ) from None
     reason = _with_uv(python, arguments)
     if reason:
         print(f"{folder}: {reason}, so pip installs, which takes minutes", file=sys.stderr)
@@ -177,6 +183,9 @@ def main(arguments: Sequence[str]) -> int:
         print(
             f"error: {folder}: pip cannot install {' '.join(arguments[1:])}; the lines above say why", file=sys.stderr
         )
+        return 1
+    except OSError as error:
+        print(f"error: {error.filename or folder}: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\n{folder}: stopped; the same command goes on from here", file=sys.stderr)

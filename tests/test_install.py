@@ -211,3 +211,19 @@ def test_an_old_python_is_refused(monkeypatch, capsys):
     monkeypatch.setattr(install.sys, "version_info", (3, 9, 2))
     assert install.main(["new", "x"]) == 1
     assert capsys.readouterr().err.startswith("error: the project needs Python 3.11 or later, and this is 3.9")
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capfd):
+    (tmp_path / "file").write_text("")
+    assert install.main([str(tmp_path / "file" / ".venv"), "packaging"]) == 1
+    assert capfd.readouterr().err == f"error: {tmp_path / 'file' / '.venv'}: Not a directory\n"
+
+
+def test_python_without_pip_says_what_to_install(tmp_path, monkeypatch, capfd):
+    def create(*arguments, **options):
+        raise subprocess.CalledProcessError(1, "ensurepip", output=b"No module named ensurepip")
+
+    monkeypatch.setattr(install.venv, "create", create)
+    assert install.main([str(tmp_path / ".venv"), "packaging"]) == 1
+    told = "Python cannot put pip into a new environment (Debian: apt-get install python3-venv)"
+    assert capfd.readouterr().err == f"error: {tmp_path / '.venv'}: {told}\n"
