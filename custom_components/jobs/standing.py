@@ -18,7 +18,7 @@ def standings(folders: Sequence[Path]) -> list[Standing]:
     records = [read_submission(folder) for folder in folders]
     attempts = [record and own_attempt(folder, record) for folder, record in zip(folders, records, strict=True)]
     both = list(zip(records, attempts, strict=True))
-    asks = any(record and record["place"] == "slurm" and "ended" not in (last or {}) for record, last in both)
+    asks = any(record and record["place"] == "slurm" and (last or {}).get("code") is None for record, last in both)
     queue = squeue.read_queue() if asks else {}
     return [_standing(record, last, queue) for record, last in both]
 
@@ -47,7 +47,9 @@ def _standing(
     place, step, code = record["place"], (attempt or {}).get("step", ""), (attempt or {}).get("code")
     if code in record["good_codes"]:
         return Standing(State.DONE, place, (attempt or {})["id"], step, code)
-    if attempt and "ended" in attempt:
+    # A cluster puts an interrupted job back into its queue if the job had to make room.
+    may_go_on = place == "slurm" and code is None
+    if attempt and "ended" in attempt and not may_go_on:
         # Nobody but a signal ends a step without a code of its own.
         state = State.LOST if code is None or code < 0 else State.FAILED
         return Standing(state, place, attempt["id"], step, code)

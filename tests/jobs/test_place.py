@@ -101,13 +101,25 @@ def test_jobs_are_found_in_the_queue_by_the_name_of_their_submission(submitted, 
         ({"ended": 1, "code": 0}, State.DONE),
         ({"ended": 1, "code": 2}, State.FAILED),
         ({"ended": 1, "code": -9}, State.LOST),
-        ({"ended": 1, "code": None}, State.LOST),
     ],
 )
 def test_the_files_of_a_job_tell_how_it_ended_while_slurm_still_lists_it(submitted, queue, end, state):
     queue("9_0|a.77aa01bc|COMPLETING|None")
     attempt(submitted[0], **end)
     assert standings([submitted[0].folder])[0].state == state
+
+
+def test_an_interrupted_job_goes_on_if_slurm_has_put_it_back_into_its_queue(submitted, queue):
+    one = submitted[0]
+    attempt(one, ended=1, code=None)
+    queue("9_0|a.77aa01bc|COMPLETING|None")
+    assert standings([one.folder]) == [Standing(State.RUNNING, "slurm", "9_0", "step0")]
+    queue("9_0|a.77aa01bc|PENDING|BeginTime")
+    assert standings([one.folder]) == [Standing(State.WAITING, "slurm", "9_0", "step0", reason="BeginTime")]
+    queue()
+    assert standings([one.folder])[0].reason == "Slurm does not answer"
+    queue("8|other|RUNNING|None")  # scancel removes it
+    assert standings([one.folder]) == [Standing(State.LOST, "slurm", step="step0")]
 
 
 def test_an_attempt_of_a_former_submission_does_not_count(submitted, queue):
