@@ -95,6 +95,16 @@ def test_jobs_are_found_in_the_queue_by_the_name_of_their_submission(submitted, 
     assert [(one.state, one.reason) for one in standings(folders)] == [(State.WAITING, "Slurm does not answer")] * 2
 
 
+def test_a_job_that_leaves_the_queue_during_a_look_is_done_and_not_lost(submitted, queue, tmp_path):
+    attempt(submitted[0], ended=1, code=0)
+    (submitted[0].folder / "attempts.json").rename(tmp_path / "ended.json")
+    attempt(submitted[0])
+    queue("8|other|RUNNING|None")
+    with (tmp_path / "bin" / "squeue").open("a") as script:
+        script.write(f"mv {tmp_path / 'ended.json'} {submitted[0].folder / 'attempts.json'}\n")
+    assert standings([submitted[0].folder])[0].state == State.DONE
+
+
 @pytest.mark.parametrize(
     ("end", "state"),
     [
