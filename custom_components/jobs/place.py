@@ -113,8 +113,8 @@ def run_jobs(
     end = time.monotonic() + seconds
     lost = dict.fromkeys(range(len(jobs)), 0)
     kept = (State.WAITING, State.RUNNING, State.DONE)
-    found = place.look(jobs)
     try:
+        found = place.look(jobs)
         place.submit([job for job, one in zip(jobs, found, strict=True) if one.state not in kept], after)
         while True:
             found = place.look(jobs)

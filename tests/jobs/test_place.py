@@ -8,7 +8,7 @@ import pytest
 
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import write_json
-from custom_components.jobs import Standing, State, add_place_options, place_of
+from custom_components.jobs import Standing, State, add_place_options, place_of, run_jobs
 from custom_components.jobs.job import last_words, record_submission
 from custom_components.jobs.local import LocalPlace
 from custom_components.jobs.slurm import SlurmPlace
@@ -50,6 +50,25 @@ def test_slurm_without_submitit_or_away_from_a_cluster_is_one_line(monkeypatch, 
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match=r"\A--on slurm: there is no sbatch here; start this command on a "):
         chosen("--on", "slurm")
+
+
+class BrokenPlace(LocalPlace):
+    """A place that is interrupted at its first look, and knows which jobs it has to cancel."""
+
+    cancelled = ()
+
+    def look(self, jobs):
+        raise KeyboardInterrupt
+
+    def cancel(self, jobs):
+        self.cancelled = jobs
+
+
+def test_an_interruption_of_the_first_look_cancels_the_jobs(job):
+    place, jobs = BrokenPlace(1), [job("a", [0])]
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(place, jobs)
+    assert place.cancelled == jobs
 
 
 @pytest.fixture
