@@ -1,6 +1,7 @@
 """The choice of a place, and the states of jobs that a cluster's queue tells."""
 
 import argparse
+import contextlib
 import sys
 import types
 
@@ -167,6 +168,56 @@ def test_a_job_that_could_not_start_names_the_log_of_the_cluster(submitted):
     log.write_text("module: command not found\n")
     told = last_words(submitted[0].folder, Standing(State.LOST, "slurm"))
     assert told == f"its start failed: it was killed (log: {log})"
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    """A place on a cluster whose submitit only keeps the parameters of the scripts, in ``cluster.scripts``."""
+    scripts = []
+
+    class Executor:
+        def __init__(self, folder, max_num_timeout):
+            self.folder = folder
+
+        def update_parameters(self, **parameters):
+            scripts.append(parameters)
+
+        def submit_array(self, functions):
+            pass
+
+    def nothing(**variables):
+        return contextlib.nullcontext()
+
+    utils = {"FailedJobError": OSError, "FailedSubmissionError": OSError, "environment_variables": nothing}
+    for name, content in {
+        "submitit": {"SlurmExecutor": Executor},
+        "submitit.core": {},
+        "submitit.core.utils": utils,
+        "submitit.helpers": {"clean_env": nothing},
+    }.items():
+        module = types.ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr("custom_components.jobs.slurm.shutil.which", lambda command: command)
+    place = chosen("--on", "slurm")
+    place.scripts = scripts
+    return place
+
+
+def test_a_job_after_others_waits_for_an_answer_of_the_queue_that_tells_their_ids(
+    cluster, submitted, queue, job, tmp_path
+):
+    merge = job("merge", [0])
+    cluster.submit([merge], after=submitted)
+    queue("9_0|a.77aa01bc|RUNNING|None", "9_1|a.77aa01bc|PENDING|Resources")
+    script = tmp_path / "bin" / "squeue"
+    script.write_text(script.read_text() + f"printf '#!/bin/sh\\nexit 1\\n' > {script}\n")  # it answers once
+    cluster.look([*submitted, merge])
+    assert cluster.scripts == []
+    assert not (merge.folder / "job.json").exists()
+    queue("9_0|a.77aa01bc|RUNNING|None", "9_1|a.77aa01bc|PENDING|Resources")
+    cluster.look([*submitted, merge])
+    assert [one["dependency"] for one in cluster.scripts] == ["afterany:9_0:9_1"]
 
 
 def test_a_job_that_has_left_the_queue_runs_until_its_files_can_have_arrived(submitted, queue, monkeypatch):
