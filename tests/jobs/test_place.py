@@ -18,14 +18,14 @@ from custom_components.jobs.standing import standings
 
 def chosen(*words: str):
     parser = argparse.ArgumentParser()
-    add_place_options(parser, work="trainings", jobs=2)
+    add_place_options(parser, work="trainings")
     return place_of(parser.parse_args(words))
 
 
 def test_this_machine_is_the_default():
     place = chosen()
     assert isinstance(place, LocalPlace)
-    assert place.limit == 2
+    assert place.limit == 1
     assert chosen("--on", "local", "--jobs", "7").limit == 7
 
 
