@@ -12,25 +12,11 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from multiprocessing import get_context
-from multiprocessing.reduction import DupFd
 from pathlib import Path
 from typing import Any
 
 SERVER = get_context("forkserver")
 SERVER.set_forkserver_preload(["monai.bundle", "monai.engines", "monai.losses", "torch._dynamo"])
-
-
-class _OpenInChild:
-    """A file descriptor that a forked process keeps open until it ends."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def __getstate__(self) -> Any:
-        return DupFd(self._descriptor)
-
-    def __setstate__(self, sent: Any) -> None:
-        self._descriptor = sent.detach()
 
 
 class ForkedPython:
@@ -44,7 +30,6 @@ class ForkedPython:
         stderr: always ``subprocess.STDOUT``.
         cwd: working directory of the command.
         env: the environment of the command.
-        pass_fds: file descriptors that stay open, such as that of a lock, as long as the command runs.
     """
 
     def __init__(
@@ -55,16 +40,14 @@ class ForkedPython:
         stderr: int = subprocess.STDOUT,
         cwd: Path | None = None,
         env: Mapping[str, str],
-        pass_fds: Sequence[int] = (),
     ) -> None:
         python, flag, module, *arguments = command
         assert [python, flag, stderr] == [sys.executable, "-m", subprocess.STDOUT], command
         self.command = command
         # The server's own check for a GPU must not start CUDA.
         os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")
-        kept = [_OpenInChild(descriptor) for descriptor in pass_fds]
         self.process = SERVER.Process(
-            target=run_module, args=(module, arguments, stdout.name, str(cwd or Path.cwd()), dict(env), kept)
+            target=run_module, args=(module, arguments, stdout.name, str(cwd or Path.cwd()), dict(env))
         )
         self.process.start()
 
@@ -98,14 +81,7 @@ def run_forked(
         return subprocess.CompletedProcess(command, code, output.read())
 
 
-def run_module(
-    module: str,
-    arguments: Sequence[str],
-    output: str,
-    cwd: str,
-    environment: Mapping[str, str],
-    kept: Sequence[_OpenInChild] = (),
-) -> None:
+def run_module(module: str, arguments: Sequence[str], output: str, cwd: str, environment: Mapping[str, str]) -> None:
     """Run a module as ``python -m`` does, in a forked process, and end the process.
 
     Args:
@@ -114,7 +90,6 @@ def run_module(
         output: the file that both streams are added to.
         cwd: working directory.
         environment: the environment.
-        kept: file descriptors that stay open.
 
     Raises:
         SystemExit: at the end, with the exit code of the module.

@@ -6,7 +6,7 @@ from pathlib import Path
 from custom_components.foundation.locks import locked
 
 
-def lock_study(folder: Path) -> AbstractContextManager[int]:
+def lock_study(folder: Path) -> AbstractContextManager[None]:
     """Hold the lock ``<folder>/.lock``. The jobs of a run do not hold it: the next run takes them over.
 
     Raises:

@@ -1,6 +1,5 @@
 """A forked command has the same exit code and the same output as a command in a new interpreter."""
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -32,19 +31,14 @@ def test_output_and_exit_code_are_those_of_the_command(tmp_path, ending):
     assert said == expected
 
 
-def test_a_lock_is_held_as_long_as_the_command_runs(tmp_path):
+def test_a_signal_ends_a_command_and_an_ended_command_is_left_alone(tmp_path):
     (tmp_path / "command.py").write_text("import time; time.sleep(60)")
-    with (tmp_path / "lock").open("w") as lock, (tmp_path / "output").open("w") as output:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with (tmp_path / "output").open("w") as output:
         line = [sys.executable, "-m", "command"]
-        command = ForkedPython(line, stdout=output, cwd=tmp_path, env=os.environ, pass_fds=[lock.fileno()])
+        command = ForkedPython(line, stdout=output, cwd=tmp_path, env=os.environ)
     try:
-        with (tmp_path / "lock").open("w") as again, pytest.raises(BlockingIOError):
-            fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
         command.send_signal(signal.SIGTERM)
         assert command.wait(timeout=30) == -signal.SIGTERM
-        with (tmp_path / "lock").open("w") as again:
-            fcntl.flock(again, fcntl.LOCK_EX | fcntl.LOCK_NB)
     finally:
         command.kill()
-    command.send_signal(signal.SIGTERM)  # an ended command is left alone
+    command.send_signal(signal.SIGTERM)

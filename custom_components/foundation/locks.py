@@ -11,10 +11,8 @@ from custom_components.foundation.errors import InputError, WriteError
 
 
 @contextmanager
-def locked(file: Path, refusal: str) -> Iterator[int]:
-    """Hold a file's lock and yield the file descriptor. A process that inherits the descriptor also holds the lock.
-
-    The system releases the lock when the last of these processes ends, in whatever way. The file itself stays.
+def locked(file: Path, refusal: str) -> Iterator[None]:
+    """Hold a file's lock. The system releases it when this process and its forks end, in whatever way. The file stays.
 
     Args:
         file: the file of the lock; it and its folder are made if missing.
@@ -33,4 +31,4 @@ def locked(file: Path, refusal: str) -> Iterator[int]:
         # The holder may have removed the file before it released the lock. Then other processes would lock a new file.
         if not lock_descriptor(stream.fileno(), blocking=False) or not os.fstat(stream.fileno()).st_nlink:
             raise InputError(refusal)
-        yield stream.fileno()
+        yield

@@ -45,7 +45,7 @@ class Job:
         steps: the commands.
         environment: environment variables of the commands, beside those of the program that submits.
         uses_gpu: whether the commands use a GPU, if there is one.
-        seconds: expected time. On one machine, long jobs start first.
+        seconds: expected time. Long jobs start first.
         good_codes: exit codes of a step after which the next step runs.
     """
 

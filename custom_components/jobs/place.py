@@ -1,7 +1,6 @@
 """The interface of the places where jobs run, and the options that choose one."""
 
 import argparse
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -47,21 +46,19 @@ class Place(Protocol):
         ...
 
 
-def add_place_options(parser: argparse.ArgumentParser, work: str, jobs: int = 1) -> None:
+def add_place_options(parser: argparse.ArgumentParser, work: str) -> None:
     """Add ``--on``, ``--cluster`` and ``--jobs`` to a command.
 
     Args:
         parser: the command's parser.
         work: one part of the work in the plural, such as ``trainings``.
-        jobs: the default of ``--jobs`` on this machine.
     """
     add_where(parser)
     parser.add_argument(
         "--jobs",
         type=int,
-        help=f"number of {work} at the same time (default: {jobs} on this machine, no limit on a cluster)",
+        help=f"number of {work} at the same time (default: 1 on this machine, no limit on a cluster)",
     )
-    parser.set_defaults(default_jobs=jobs)
 
 
 def add_where(parser: argparse.ArgumentParser) -> None:
@@ -85,16 +82,14 @@ def place_of(options: argparse.Namespace) -> Place:
     if options.on == "local":
         if options.cluster:
             raise InputError("--cluster is for --on slurm; add it, or leave --cluster out")
-        return LocalPlace(options.jobs or options.default_jobs)
+        return LocalPlace(options.jobs or 1)
     return SlurmPlace(read_cluster_file(options.cluster), options.jobs)
 
 
 def run_jobs(
     place: Place,
     jobs: Sequence[Job],
-    after: Sequence[Job] = (),
     show: Callable[[Sequence[Standing]], None] = lambda standings: None,
-    seconds: float = math.inf,
 ) -> list[Standing]:
     """Run jobs to their end and return how they ended. If this call is interrupted, or a job fails, it cancels them.
 
@@ -103,19 +98,16 @@ def run_jobs(
     Args:
         place: where they run.
         jobs: the jobs.
-        after: jobs that must have ended first.
         show: gets the states, in the order of the jobs, after each look.
-        seconds: time after which the jobs are cancelled; the returned states tell which have ended.
 
     Raises:
         InputError: if a job fails; the message names its log.
     """
-    end = time.monotonic() + seconds
     lost = dict.fromkeys(range(len(jobs)), 0)
     kept = (State.WAITING, State.RUNNING, State.DONE)
-    found = place.look(jobs)
     try:
-        place.submit([job for job, one in zip(jobs, found, strict=True) if one.state not in kept], after)
+        found = place.look(jobs)
+        place.submit([job for job, one in zip(jobs, found, strict=True) if one.state not in kept])
         while True:
             found = place.look(jobs)
             show(found)
@@ -125,7 +117,7 @@ def run_jobs(
                     place.submit([job])
                 elif one.state in (State.FAILED, State.LOST):
                     raise InputError(f"{job.name}: {last_words(job.folder, one)}")
-            if all(one.state == State.DONE for one in found) or time.monotonic() > end:
+            if all(one.state == State.DONE for one in found):
                 return found
             time.sleep(place.pause)
     finally:

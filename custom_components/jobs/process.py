@@ -79,6 +79,9 @@ class _Attempt:
         with log.open("a", encoding="utf-8") as stream:
             stream.write(f"$ {typed(step['command'])}\n")
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # until a stop would find the step's process
+        if self._stopped:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+            return 0
         self._step = os.fork()
         if not self._step:
             _become(step["command"], log, {**os.environ, **self._record["environment"]})

@@ -137,13 +137,16 @@ class SlurmPlace:
         from submitit.core.utils import FailedJobError, FailedSubmissionError, environment_variables
         from submitit.helpers import clean_env
 
+        former = standings([job.folder for job in after])
+        if any(one.reason == NO_ANSWER for one in former):
+            return False
         token = new_token()
         name = f"{re.sub(r'[^A-Za-z0-9_.+-]', '_', jobs[0].name)}.{token}"
         for number, job in enumerate(jobs):
             index = number if len(jobs) > 1 else None
             record_submission(job, self.name, token, job_name=name, index=index)
         executor = SlurmExecutor(jobs[0].folder / "slurm", max_num_timeout=TIMEOUTS)
-        executor.update_parameters(**self._parameters(name, jobs[0].uses_gpu, after))
+        executor.update_parameters(**self._parameters(name, jobs[0].uses_gpu, former))
         where = {key: os.environ[key] for key in ("SLURM_CONF",) if key in os.environ}
         try:
             # If this program itself runs in a job, its variables are not those of the new jobs.
@@ -160,10 +163,10 @@ class SlurmPlace:
             raise InputError(f"Slurm refuses {jobs[0].name}: {reason}", advice="see --cluster") from None
         return True
 
-    def _parameters(self, name: str, uses_gpu: bool, after: Sequence[Job]) -> dict[str, Any]:
+    def _parameters(self, name: str, uses_gpu: bool, former: Sequence[Standing]) -> dict[str, Any]:
         """The parameters of submitit's script."""
         asked = self._settings
-        first = [one.id for one in standings([job.folder for job in after]) if one.id and not one.state.has_ended]
+        first = [one.id for one in former if one.id and not one.state.has_ended]
         wanted = {
             "job_name": name,
             "partition": asked.partition,

@@ -31,17 +31,6 @@ def test_another_process_is_refused_until_it_ends_in_whatever_way(tmp_path, repo
         pass
 
 
-def test_a_process_that_inherits_the_descriptor_holds_the_lock(tmp_path):
-    with locked(tmp_path / "lock", "at work") as descriptor:
-        heir = subprocess.Popen(["sleep", "60"], pass_fds=[descriptor])
-    with pytest.raises(InputError, match=r"\Aat work\Z"), locked(tmp_path / "lock", "at work"):
-        pass
-    heir.kill()
-    heir.wait()
-    with locked(tmp_path / "lock", "at work"):
-        pass
-
-
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(WriteError, match=r"\A.*/file: cannot be written \(.*\)\Z"), locked(tmp_path / "file" / "x", ""):

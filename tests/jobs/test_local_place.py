@@ -10,9 +10,9 @@ import pytest
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import write_json
 from custom_components.jobs import State, run_jobs
-from custom_components.jobs.job import read_attempts, read_submission
+from custom_components.jobs.job import read_attempts, read_submission, record_submission
 from custom_components.jobs.local import LocalPlace
-from custom_components.jobs.standing import is_alive, standings
+from custom_components.jobs.standing import identity, is_alive, standings
 
 
 def wait_for(place, job, state, step=""):
@@ -136,6 +136,20 @@ def test_a_killed_job_is_lost_and_leaves_no_step_behind(job, victim):
     assert found.code == (None if victim == "job" else -9)
     psutil.wait_procs([step], timeout=10)
     assert not step.is_running() or step.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_job_that_ends_during_a_look_is_done_and_not_lost(job, monkeypatch):
+    one = job("one", [0])
+    record_submission(one, "local", "77aa01bc", owner=identity())
+    at_work = {"token": "77aa01bc", "gpu": "", "id": "", "step": "step0", **identity()}
+    write_json(one.folder / "attempts.json", {"attempts": [at_work]})
+
+    def ends(process):
+        write_json(one.folder / "attempts.json", {"attempts": [at_work | {"ended": 1, "code": 0}]})
+        return False
+
+    monkeypatch.setattr("custom_components.jobs.standing.is_alive", ends)
+    assert LocalPlace(1).look([one])[0].state == State.DONE
 
 
 def test_a_number_that_another_process_has_now_is_not_taken_for_the_job(job):
