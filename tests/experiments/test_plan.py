@@ -178,7 +178,7 @@ def test_the_demo_is_a_small_new_site_with_three_seeds():
     slices = {"teacher": 8 * 12, "baseline": 12, "student": 4 * 12}
     for row in plan.rows:
         if row.role in slices:
-            assert row.settings[EPOCHS] * -(-slices[row.role] // row.settings["batch_size"]) == 144
+            assert row.settings[EPOCHS] * -(-slices[row.role] // row.settings["batch_size"]) == 192
 
 
 @pytest.mark.parametrize(
