@@ -40,9 +40,10 @@ def import_in_jobs(options: argparse.Namespace, place: Place, cores: int, parts:
     stages = _stages(options, folder, cores, parts)
     jobs = [job for stage in stages for job in stage]
     with locked(folder / "lock", f"{options.out}: another import is writing it; wait for its end"):
-        require_new_folder(options.out)
         _require_same_import(folder, jobs)
         try:
+            if read_submission(jobs[-1].folder) is None:  # the merge of a killed command may have made the dataset
+                require_new_folder(options.out)
             _run(stages, place)
         finally:
             if not any((job.folder / JOB_FILE).exists() for job in jobs):
