@@ -1,8 +1,11 @@
 """Archives that are listed once, in parts and in worker processes, for imports that read their own cases only."""
 
+import contextlib
 import os
 import shutil
 import signal
+import sqlite3
+import zlib
 
 import pytest
 from dicom_studies import SAGITTAL, gland, save, segmentation, series_datasets, voxels
@@ -13,9 +16,11 @@ from data_prep import sources
 from data_prep.__main__ import main
 from data_prep.importing import import_listing
 from data_prep.listing import read_listing, write_listing
+from data_prep.parallel import in_processes
 from data_prep.pseudonyms import Pseudonyms
 from data_prep.sources import archive_headers, dicom
 from data_prep.sources.archive_headers import ArchiveHeaders, StudyReader
+from data_prep.sources.stored_cases import pack
 
 KEEP = ["--keep-ids", "--jobs", "0"]
 
@@ -142,7 +147,7 @@ def test_a_damaged_listing_is_one_line(raw_folder, tmp_path, capsys, size):
     (tmp_path / "listing").write_bytes(content[:size])
     assert main(["import", str(tmp_path / "listing"), "--out", str(tmp_path / "set"), *KEEP]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: {tmp_path}/listing: is no listing, or a damaged one; list again")
+    assert line.startswith(f"error: {tmp_path}/listing: was made by another version, or is damaged; list again")
 
 
 def test_the_listing_of_another_user_is_not_read(raw_folder, tmp_path, capsys, monkeypatch):
@@ -152,6 +157,75 @@ def test_the_listing_of_another_user_is_not_read(raw_folder, tmp_path, capsys, m
     monkeypatch.setattr(os, "getuid", lambda: user + 1)
     assert main(["import", str(tmp_path / "listing"), "--out", str(tmp_path / "set"), *KEEP]) == 1
     assert f"error: {tmp_path}/listing: belongs to another user" in capsys.readouterr().err
+
+
+def change(listing, command, *values):
+    """Change a listing as another version, or a bad disk, would leave it."""
+    with contextlib.closing(sqlite3.connect(listing)) as database:
+        database.execute(command, values)
+        database.commit()
+
+
+class Call:
+    """Its unpickling calls a function."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+ROW, REMARK = "UPDATE cases SET packed = ? WHERE number = 16", "UPDATE remark SET packed = ?"
+
+
+@pytest.mark.parametrize(
+    ("command", "values"),
+    [
+        ("PRAGMA user_version = 77", []),
+        (REMARK, [b"no zlib"]),
+        (REMARK, [zlib.compress(b"no pickle")]),
+        (ROW, [b"no zlib"]),
+        (ROW, [zlib.compress(b"cdata_prep.sources.case\nGone\n.")]),
+        (ROW, [pack(Call(os.mkdir, "called"))]),
+        (ROW, [zlib.compress(b"cdata_prep.listing\nos.mkdir\n(Vcalled\ntR.")]),
+        (ROW, [zlib.compress(b"\x80\x04cdata_prep.listing\nos.mkdir\n(Vcalled\ntR.")]),
+        (ROW, [pack(Call(in_processes.__globals__["ProcessPool"], 1))]),
+        ("DELETE FROM cases WHERE number = 3", []),
+        ("DROP TABLE cases", []),
+    ],
+)
+def test_a_listing_of_another_version_is_one_line_and_runs_nothing(
+    raw_folder, tmp_path, capsys, monkeypatch, command, values
+):
+    monkeypatch.chdir(tmp_path)
+    write_listing(tmp_path / "listing", raw_folder, sources.find_cases(raw_folder))
+    change(tmp_path / "listing", command, *values)
+    assert main(["import", "listing", "--out", "set", *KEEP]) == 1
+    message = "error: listing: was made by another version, or is damaged; list again with python -m data_prep list"
+    assert capsys.readouterr().err.splitlines() == [message]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["listing", "raw"]
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_a_listing_that_others_may_write_is_not_read(raw_folder, tmp_path, capsys, mode):
+    write_listing(tmp_path / "listing", raw_folder, sources.find_cases(raw_folder))
+    (tmp_path / "listing").chmod(mode)
+    assert main(["import", str(tmp_path / "listing"), "--out", str(tmp_path / "set"), *KEEP]) == 1
+    message = f"error: {tmp_path}/listing: other users may write it, and a listing can run code; list again"
+    assert capsys.readouterr().err.startswith(message)
+
+
+def test_a_listing_replaces_a_listing_and_no_other_database(raw_folder, tmp_path, capsys):
+    own, other = tmp_path / "listing", tmp_path / "mlflow.db"
+    change(other, "CREATE TABLE runs (name TEXT)")
+    content = other.read_bytes()
+    assert main(["list", str(raw_folder), "--out", str(other), "--jobs", "0"]) == 1
+    assert f"error: {other}: exists, and is no listing" in capsys.readouterr().err
+    assert other.read_bytes() == content
+    for _ in range(2):
+        assert main(["list", str(raw_folder), "--out", str(own), "--jobs", "0"]) == 0
+    assert own.read_bytes()[68:72] == b"PDL1"
 
 
 def test_a_listing_replaces_nothing_else(raw_folder, tmp_path, capsys):
