@@ -5,6 +5,9 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
+import sys
+import tempfile
 import zlib
 
 import pytest
@@ -18,7 +21,7 @@ from data_prep.importing import import_listing
 from data_prep.listing import read_listing, write_listing
 from data_prep.parallel import in_processes
 from data_prep.pseudonyms import Pseudonyms
-from data_prep.sources import archive_headers, dicom
+from data_prep.sources import archive_headers, dicom, stored_cases
 from data_prep.sources.archive_headers import ArchiveHeaders, StudyReader
 from data_prep.sources.stored_cases import pack
 
@@ -233,6 +236,45 @@ def test_a_listing_replaces_nothing_else(raw_folder, tmp_path, capsys):
     assert main(["list", str(raw_folder), "--out", str(tmp_path / "thesis"), "--jobs", "0"]) == 1
     assert f"error: {tmp_path}/thesis: exists, and is no listing" in capsys.readouterr().err
     assert (tmp_path / "thesis").read_text() == "words"
+
+
+@pytest.mark.parametrize(("module", "pages"), [(archive_headers, 5), (stored_cases, 3)])
+def test_a_full_temporary_folder_is_one_line(archive, tmp_path, capsys, monkeypatch, module, pages):
+    monkeypatch.setattr(module, "TABLES", f"{module.TABLES} PRAGMA max_page_count={pages};")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    assert main(["list", str(archive), "--site", "MGH", "--out", str(tmp_path / "listing"), "--jobs", "0"]) == 1
+    message = (
+        f"error: {tmp_path}/temporary: cannot hold the list of the archive (database or disk is full); "
+        "make room there, or name another folder in the environment variable TMPDIR"
+    )
+    assert capsys.readouterr().err.splitlines() == [message]
+    assert not (tmp_path / "listing").exists()
+
+
+KILLED = """
+import os, runpy, sys
+from data_prep.sources import dicom
+number = int(sys.argv.pop(1))
+dicom.in_processes = lambda *_: os.kill(os.getpid(), number)  # when both databases are there
+runpy.run_module("data_prep", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_killed_listing_leaves_no_temporary_files(archive, tmp_path, repository, number):
+    (tmp_path / "temporary").mkdir()
+    words = ["list", archive, "--site", "MGH", "--out", tmp_path / "listing", "--jobs", "0"]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(int(number)), *words],
+        cwd=repository,
+        env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
+        capture_output=True,
+        text=True,
+    )
+    assert killed.stderr == "error: interrupted; the same command again goes on\n"
+    assert killed.returncode == 1
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def read_or_die(files):
