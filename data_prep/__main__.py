@@ -8,6 +8,7 @@ import argparse
 import sys
 
 from custom_components.foundation.errors import OneLineError
+from custom_components.foundation.signals import interrupt_on_signals
 from data_prep import importing, listing, merging, splitting, validating
 from data_prep.dicom import command as series
 from data_prep.fingerprint import command as fingerprint
@@ -47,4 +48,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    interrupt_on_signals()
     sys.exit(main())

@@ -40,9 +40,10 @@ def import_in_jobs(options: argparse.Namespace, place: Place, cores: int, parts:
     stages = _stages(options, folder, cores, parts)
     jobs = [job for stage in stages for job in stage]
     with locked(folder / "lock", f"{options.out}: another import is writing it; wait for its end"):
-        require_new_folder(options.out)
         _require_same_import(folder, jobs)
         try:
+            if read_submission(jobs[-1].folder) is None:  # the merge of a killed command may have made the dataset
+                require_new_folder(options.out)
             _run(stages, place)
         finally:
             if not any((job.folder / JOB_FILE).exists() for job in jobs):
@@ -55,16 +56,24 @@ def import_in_jobs(options: argparse.Namespace, place: Place, cores: int, parts:
 
 
 def _run(stages: Sequence[Sequence[Job]], place: Place) -> None:
-    """Submit the stages, each after the former one, and wait for their end."""
+    """Submit the stages, each after the former one, and wait for their end.
+
+    A job that was lost and is repeated has a new number in the queue, for which the next stage does not wait: that
+    stage then fails for want of its input, and :func:`run_jobs` submits it again when its turn has come.
+    """
     jobs = [job for stage in stages for job in stage]
     found = dict(zip([job.folder for job in jobs], place.look(jobs), strict=True))
-    former: Sequence[Job] = ()
-    for stage in stages:
-        going = (State.WAITING, State.RUNNING, State.DONE)
-        place.submit([job for job in stage if found[job.folder].state not in going], former)
-        former = stage
-    with _progress(len(jobs)) as show:
-        run_jobs(place, jobs, show=show)
+    going = (State.WAITING, State.RUNNING, State.DONE)
+    try:
+        former: Sequence[Job] = ()
+        for stage in stages:
+            place.submit([job for job in stage if found[job.folder].state not in going], former)
+            former = stage
+        with _progress(len(jobs)) as show:
+            for stage in stages:
+                run_jobs(place, stage, show=lambda _: show(place.look(jobs)))
+    finally:
+        place.cancel(jobs)
 
 
 def _stages(options: argparse.Namespace, folder: Path, cores: int, parts: int) -> list[list[Job]]:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from custom_components.foundation.errors import InputError
 from custom_components.jobs.cluster_file import read_cluster_file
-from custom_components.jobs.place import add_where, place_of
+from custom_components.jobs.place import add_where, place_of, require_no_cluster_file_here
 from data_prep import parallel, sources
 from data_prep.case_import import CaseImport, ImportedCase, import_case
 from data_prep.checks import same_image_finding, taken_name_finding
@@ -55,10 +55,9 @@ def run(options: argparse.Namespace) -> int:
 
         require_n4()
     pseudonyms = Pseudonyms(None if options.keep_ids else load_key(options.key_file))
+    require_no_cluster_file_here(options.on, options.cluster)
     if options.on != "local":
         return _import_on_cluster(options)
-    if options.cluster:
-        raise InputError("--cluster is for --on slurm; add it, or leave --cluster out")
     if options.jobs is None:
         options.jobs = parallel.available_cores()
     folder, listing = _listing_of(options)

@@ -7,6 +7,7 @@ read the listing of somebody else can run code.
 import argparse
 import os
 import sqlite3
+import stat
 from pathlib import Path
 
 from custom_components.foundation.errors import InputError
@@ -14,9 +15,7 @@ from custom_components.foundation.files import replace_file
 from data_prep import parallel, sources
 from data_prep.import_summary import print_notes
 from data_prep.sources.case import Listing
-from data_prep.sources.stored_cases import StoredCases, pack, unpack
-
-SQLITE = b"SQLite format 3\0"
+from data_prep.sources.stored_cases import LIST_AGAIN, StoredCases, begins_as_listing, pack
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,20 +66,22 @@ def is_listing(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return file.read(len(SQLITE)) == SQLITE
+        return begins_as_listing(file.read(72))
 
 
 def read_listing(file: Path) -> tuple[Path, Listing]:
     """The raw folder and its listing; the cases are read one by one.
 
     Raises:
-        InputError: if the file is damaged, or belongs to another user, whose listing could run code here.
+        InputError: if the file is damaged or of another version, or if another user owns it or may write it, whose
+            listing could run code here. Reading a case later raises the same error.
     """
-    if file.stat().st_uid != os.getuid():
+    with file.open("rb") as stream:
+        found = os.fstat(stream.fileno())
+    if found.st_uid != os.getuid():
         raise InputError("belongs to another user; list the folder yourself with python -m data_prep list", file)
-    try:
-        cases = StoredCases(file)
-        folder, findings, notes, guessed_sites, untold = unpack(cases.remark)
-    except (sqlite3.Error, TypeError) as error:
-        raise InputError("is no listing, or a damaged one; list again with python -m data_prep list", file) from error
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise InputError("other users may write it, and a listing can run code", file, LIST_AGAIN)
+    cases = StoredCases(file)
+    folder, findings, notes, guessed_sites, untold = cases.remark
     return folder, Listing(cases, findings, notes, guessed_sites, untold)

@@ -5,7 +5,6 @@ Exit codes: 0 done, or the time budget is over; 1 not done, the line on stderr s
 
 import argparse
 import re
-import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -14,6 +13,7 @@ from tqdm import tqdm
 
 from custom_components.bundle import SHIPPED_BUNDLES, read_bundle
 from custom_components.foundation.errors import InputError, OneLineError
+from custom_components.foundation.signals import interrupt_on_signals
 from custom_components.jobs import add_place_options, place_of
 from data_prep.dataset_file import read_dataset
 from experiments import complexity
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
         folds=options.folds,
     )
     rows = plan.with_teachers(options.only) if options.only else plan.rows
-    _interrupt_on_signals()
+    interrupt_on_signals()
     with lock_study(out):
         write_splits(plan, dataset, out)
         keep_description(plan, dataset, out)
@@ -118,15 +118,6 @@ def _power(plan: Plan, out: Path) -> str | None:
         f"{cases} {plan.scored_on} cases: with differences that spread by {plan.expected_spread:g} Dice points, the "
         f"study can tell a difference of {least:.1f} points"
     )
-
-
-def _interrupt_on_signals() -> None:
-    """Make a kill or a closed terminal stop the trainings as Ctrl-C does; signals that nohup ignores stay ignored."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
-    # A background job of a shell ignores SIGINT. Its trainings would ignore it too, but SIGINT is used to stop them.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _check_numbers(options: argparse.Namespace) -> None:

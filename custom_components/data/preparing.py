@@ -12,7 +12,7 @@ from typing import Any
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.locks import locked
 from custom_components.jobs import Job, Place, Step, place_of, run_jobs
-from custom_components.jobs.place import PLACES
+from custom_components.jobs.place import PLACES, require_no_cluster_file_here
 
 JOBS = 16
 
@@ -33,9 +33,8 @@ def prepare_elsewhere(on: str, cluster: str | None, jobs: int | None, cache_dir:
     """
     if on not in PLACES:
         raise InputError(f"--on {on}: unknown; give {' or '.join(PLACES)}")
+    require_no_cluster_file_here(on, cluster)
     if on == "local":
-        if cluster is not None:
-            raise InputError("--cluster is for --on slurm; add it, or leave --cluster out")
         return
     # A bundle in a host has no need of what a cluster needs.
     from custom_components.jobs.cluster_file import read_cluster_file

@@ -67,6 +67,16 @@ def add_where(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cluster", type=Path, metavar="FILE.yaml", help="partition, time, memory, GPUs for Slurm")
 
 
+def require_no_cluster_file_here(on: str, cluster: str | Path | None) -> None:
+    """Refuse ``--cluster`` for work on this machine.
+
+    Raises:
+        InputError: if there is a file and ``on`` is ``local``.
+    """
+    if on == "local" and cluster is not None:
+        raise InputError("--cluster is for --on slurm; add it, or leave --cluster out")
+
+
 def place_of(options: argparse.Namespace) -> Place:
     """The place that the options of :func:`add_place_options` choose.
 
@@ -79,9 +89,8 @@ def place_of(options: argparse.Namespace) -> Place:
 
     if options.jobs is not None and options.jobs < 1:
         raise InputError(f"--jobs {options.jobs}: give at least 1")
+    require_no_cluster_file_here(options.on, options.cluster)
     if options.on == "local":
-        if options.cluster:
-            raise InputError("--cluster is for --on slurm; add it, or leave --cluster out")
         return LocalPlace(options.jobs or 1)
     return SlurmPlace(read_cluster_file(options.cluster), options.jobs)
 

@@ -3,9 +3,11 @@
 Each study gives one case, its axial T2w series. ``python -m data_prep series`` shows the picked series and the reasons.
 """
 
+import contextlib
 import hashlib
 import itertools
 import re
+import sqlite3
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +24,7 @@ from data_prep.folder_tree import FolderTree
 from data_prep.parallel import in_processes
 from data_prep.sources.archive_headers import ArchiveHeaders, StudyReader, in_parts
 from data_prep.sources.case import Listing, SourceCase, SourceOptions, require_site
-from data_prep.sources.stored_cases import StoredCases, pack
+from data_prep.sources.stored_cases import StoredCases, pack, temporary_disk_error
 
 NAME = "dicom"
 FILES_TO_TRY = 20
@@ -39,19 +41,22 @@ def find_cases(tree: FolderTree, site: str | None, options: SourceOptions, jobs:
 
     Raises:
         InputError: if no site is given, or an option is wrong, such as a folder of masks without masks.
+        WriteError: if the temporary folder is full.
     """
     site = require_site(tree.root, site)
     choice = SeriesChoice(options.series, options.tie)
     apart = _scan_masks(options.masks) if options.masks else Scan()
-    with tempfile.TemporaryDirectory() as scratch:
-        headers = ArchiveHeaders(Path(scratch, "headers.sqlite"))
-        try:
+    try:
+        with (
+            tempfile.TemporaryDirectory() as scratch,
+            contextlib.closing(ArchiveHeaders(Path(scratch, "headers.sqlite"))) as headers,
+        ):
             headers.read(tree.files, jobs)
             # The folder of masks may lie within the imported folder.
             headers.add_masks(apart.mask_files)
             return _list(tree, site, choice, headers, apart, jobs)
-        finally:
-            headers.close()
+    except sqlite3.Error as error:
+        raise temporary_disk_error(error) from error
 
 
 def _list(

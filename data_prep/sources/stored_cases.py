@@ -1,5 +1,7 @@
 """Cases in a file instead of in memory: a listed archive may have a million of them, each with all its slices."""
 
+import contextlib
+import io
 import pickle
 import shutil
 import sqlite3
@@ -10,8 +12,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from custom_components.foundation.errors import InputError, WriteError
 from data_prep.sources.case import SourceCase
 
+SQLITE = b"SQLite format 3\0"
+# SQLite keeps these four bytes for the program that owns a file; they stand at byte 68.
+OWN = b"PDL1"
+# Raise this number with every change of the classes that a case, a finding or a series consists of.
+VERSION = 1
+UNREADABLE = "was made by another version, or is damaged"
+LIST_AGAIN = "list again with python -m data_prep list"
 TABLES = """
 CREATE TABLE cases (number INTEGER PRIMARY KEY, packed BLOB);
 CREATE TABLE remark (packed BLOB);
@@ -30,12 +40,19 @@ class StoredCases(Sequence[SourceCase]):
             scratch = tempfile.mkdtemp()
             weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
             file = Path(scratch, "cases.sqlite")
+            self._error = temporary_disk_error
+        else:
+            self._error = lambda error: InputError(UNREADABLE, file, LIST_AGAIN)
         # Many jobs may read a finished file at the same time, also on a disk that knows no locks.
         is_new = not file.exists() or not file.stat().st_size
         self._database = sqlite3.connect(f"{file.absolute().as_uri()}{'' if is_new else '?immutable=1'}", uri=True)
         if is_new:
-            self._database.executescript(f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; {TABLES}")
-        (self._length,) = self._database.execute("SELECT COUNT(*) FROM cases").fetchone()
+            own = f"PRAGMA application_id={int.from_bytes(OWN)}; PRAGMA user_version={VERSION};"
+            self._database.executescript(f"PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; {own} {TABLES}")
+        with self._reading():
+            if self._database.execute("PRAGMA user_version").fetchone() != (VERSION,):
+                raise ValueError("another version")
+            (self._length,) = self._database.execute("SELECT COUNT(*) FROM cases").fetchone()
 
     def __len__(self) -> int:
         return self._length
@@ -45,11 +62,12 @@ class StoredCases(Sequence[SourceCase]):
             return [self[one] for one in range(*index.indices(len(self)))]
         if not -len(self) <= index < len(self):
             raise IndexError(index)
-        row = self._database.execute("SELECT packed FROM cases WHERE number = ?", (index % len(self),)).fetchone()
-        return unpack(*row)
+        with self._reading():
+            row = self._database.execute("SELECT packed FROM cases WHERE number = ?", (index % len(self),)).fetchone()
+            return unpack(*row)
 
     def __iter__(self) -> Iterator[SourceCase]:
-        return (unpack(packed) for (packed,) in self._database.execute("SELECT packed FROM cases ORDER BY number"))
+        return (self[number] for number in range(len(self)))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
@@ -68,9 +86,18 @@ class StoredCases(Sequence[SourceCase]):
         self._database.close()
 
     @property
-    def remark(self) -> bytes:
-        """The remark of :meth:`finish`."""
-        return self._database.execute("SELECT packed FROM remark").fetchone()[0]
+    def remark(self) -> Any:
+        """The content of the remark of :meth:`finish`."""
+        with self._reading():
+            return unpack(*self._database.execute("SELECT packed FROM remark").fetchone())
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Give one line for a file that cannot be read. Damaged bytes can raise an error of any class."""
+        try:
+            yield
+        except Exception as error:
+            raise self._error(error) from error
 
 
 class Chosen(Sequence[SourceCase]):
@@ -98,5 +125,37 @@ def pack(content: Any) -> bytes:
 
 
 def unpack(packed: bytes) -> Any:
-    """The content of :func:`pack`. Bytes from somebody else can run code."""
-    return pickle.loads(zlib.decompress(packed))
+    """The content of :func:`pack`.
+
+    Raises:
+        pickle.UnpicklingError: if the bytes name a class or function that a case does not consist of.
+    """
+    return _OwnClasses(io.BytesIO(zlib.decompress(packed))).load()
+
+
+class _OwnClasses(pickle.Unpickler):
+    """Makes paths and objects of this project. Other pickled bytes could call any function of Python."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        package = module.partition(".")[0]
+        if package in ("data_prep", "custom_components") and "." not in name:
+            found = super().find_class(module, name)
+            if getattr(found, "__module__", None) == module:  # and not a function that the module imports
+                return found
+        elif (package, name) in (("pathlib", "PosixPath"), ("functools", "partial")):
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"{module}.{name} is no part of a case")
+
+
+def begins_as_listing(head: bytes) -> bool:
+    """Whether a file with these first 72 bytes was made here.
+
+    A file that ends before byte 68 counts too: it is cut off, and so it is no database of another program.
+    """
+    return head.startswith(SQLITE) and head[68:72] in (OWN, b"")
+
+
+def temporary_disk_error(error: Exception) -> WriteError:
+    """The error for a database in the system's temporary folder that cannot be written or read."""
+    advice = "make room there, or name another folder in the environment variable TMPDIR"
+    return WriteError(f"cannot hold the list of the archive ({error})", tempfile.gettempdir(), advice)

@@ -6,6 +6,8 @@ import pytest
 from raw_cases import files_of, read_cases
 
 from custom_components.foundation.errors import InputError
+from custom_components.jobs import Standing, State
+from custom_components.jobs.job import new_token, record_submission
 from custom_components.jobs.local import LocalPlace
 from data_prep import cluster_import
 from data_prep.__main__ import main
@@ -14,11 +16,73 @@ from data_prep.importing import add_arguments
 KEEP = ["--keep-ids"]
 
 
-def import_by_jobs(raw, out, *flags, parts=2):
+def import_by_jobs(raw, out, *flags, parts=2, place=None):
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     options = parser.parse_args([str(raw), "--out", str(out), *flags])
-    return cluster_import.import_in_jobs(options, LocalPlace(2), 0, parts)
+    return cluster_import.import_in_jobs(options, place or LocalPlace(2), 0, parts)
+
+
+class Queue:
+    """A cluster's queue that runs its jobs in this process, one after each look.
+
+    A job starts when the submissions that it waits for have ended, well or not, as with Slurm's ``afterany``.
+
+    Args:
+        killed: name of a job that is killed once; None for none.
+        last: name of the job after which the command that looks is killed once; None for none.
+        unable: name of a job that fails; None for none.
+    """
+
+    name, pause, attempts = "slurm", 0, 3
+
+    def __init__(self, killed=None, last=None, unable=None):
+        self.killed, self.last, self.unable = killed, last, unable
+        self.ran, self.submissions, self.waiting = [], {}, []
+
+    def submit(self, jobs, after=()):
+        former = [self.submissions[job.folder] for job in after]
+        for job in jobs:
+            record_submission(job, "slurm", new_token())
+            self.submissions[job.folder] = submission = {"state": State.WAITING}
+            self.waiting.append((job, submission, former))
+
+    def look(self, jobs):
+        states = [self.submissions.get(job.folder, {"state": State.UNKNOWN})["state"] for job in jobs]
+        for entry in self.waiting:
+            job, submission, former = entry
+            if all(one["state"].has_ended for one in former):
+                self.waiting.remove(entry)
+                submission["state"] = self.run(job)
+                break
+        return [Standing(state, self.name) for state in states]
+
+    def cancel(self, jobs):
+        self.waiting = [entry for entry in self.waiting if entry[0] not in jobs]
+
+    def run(self, job):
+        self.ran.append(job.name)
+        if job.name == self.killed:
+            self.killed = None
+            return State.LOST
+        if job.name == self.unable:
+            return State.FAILED
+        state = State.DONE if main(job.steps[0].command[3:]) in job.good_codes else State.FAILED
+        if job.name == self.last:
+            self.last = None
+            self.submissions[job.folder]["state"] = state
+            raise SystemExit
+        return state
+
+
+def test_a_command_that_was_killed_goes_on_after_the_end_of_its_jobs_too(raw_folder, tmp_path):
+    queue = Queue(last="merge")
+    with pytest.raises(SystemExit):
+        import_by_jobs(raw_folder, tmp_path / "set", *KEEP, place=queue)
+    assert import_by_jobs(raw_folder, tmp_path / "set", *KEEP, place=queue) == 0
+    assert queue.ran == ["list", "import-1", "import-2", "merge"]
+    assert len(read_cases(tmp_path / "set")) == 17
+    assert not (tmp_path / ".set.jobs").exists()
 
 
 def test_jobs_make_the_dataset_of_one_import(raw_folder, tmp_path, capsys):
@@ -47,6 +111,24 @@ def test_a_job_that_fails_is_one_line_and_the_same_command_goes_on(raw_folder, t
     assert len(read_cases(tmp_path / "set")) == 17
     with pytest.raises(InputError, match=r"/set: already exists; remove it or name another folder"):
         import_by_jobs(raw_folder, tmp_path / "set", *KEEP)
+    assert not (tmp_path / ".set.jobs").exists()
+
+
+@pytest.mark.parametrize("killed", ["list", "import-1", "merge"])
+def test_a_job_that_is_killed_is_repeated_and_all_that_needs_it(raw_folder, tmp_path, killed):
+    queue = Queue(killed)
+    assert import_by_jobs(raw_folder, tmp_path / "set", *KEEP, place=queue) == 0
+    assert len(read_cases(tmp_path / "set")) == 17
+    assert queue.ran.count(killed) == 2
+    assert not (tmp_path / ".set.jobs").exists()
+
+
+def test_a_job_that_fails_takes_those_after_it_out_of_the_queue(raw_folder, tmp_path):
+    queue = Queue(unable="list")
+    with pytest.raises(InputError, match=r"\Alist: "):
+        import_by_jobs(raw_folder, tmp_path / "set", *KEEP, place=queue)
+    assert "merge" not in queue.ran
+    assert queue.waiting == []
 
 
 def test_a_cluster_that_takes_no_job_leaves_nothing(raw_folder, tmp_path, monkeypatch):

@@ -1,8 +1,14 @@
 """Archives that are listed once, in parts and in worker processes, for imports that read their own cases only."""
 
+import contextlib
 import os
 import shutil
 import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import zlib
 
 import pytest
 from dicom_studies import SAGITTAL, gland, save, segmentation, series_datasets, voxels
@@ -13,9 +19,11 @@ from data_prep import sources
 from data_prep.__main__ import main
 from data_prep.importing import import_listing
 from data_prep.listing import read_listing, write_listing
+from data_prep.parallel import in_processes
 from data_prep.pseudonyms import Pseudonyms
-from data_prep.sources import archive_headers, dicom
+from data_prep.sources import archive_headers, dicom, stored_cases
 from data_prep.sources.archive_headers import ArchiveHeaders, StudyReader
+from data_prep.sources.stored_cases import pack
 
 KEEP = ["--keep-ids", "--jobs", "0"]
 
@@ -142,7 +150,7 @@ def test_a_damaged_listing_is_one_line(raw_folder, tmp_path, capsys, size):
     (tmp_path / "listing").write_bytes(content[:size])
     assert main(["import", str(tmp_path / "listing"), "--out", str(tmp_path / "set"), *KEEP]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: {tmp_path}/listing: is no listing, or a damaged one; list again")
+    assert line.startswith(f"error: {tmp_path}/listing: was made by another version, or is damaged; list again")
 
 
 def test_the_listing_of_another_user_is_not_read(raw_folder, tmp_path, capsys, monkeypatch):
@@ -154,11 +162,119 @@ def test_the_listing_of_another_user_is_not_read(raw_folder, tmp_path, capsys, m
     assert f"error: {tmp_path}/listing: belongs to another user" in capsys.readouterr().err
 
 
+def change(listing, command, *values):
+    """Change a listing as another version, or a bad disk, would leave it."""
+    with contextlib.closing(sqlite3.connect(listing)) as database:
+        database.execute(command, values)
+        database.commit()
+
+
+class Call:
+    """Its unpickling calls a function."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+ROW, REMARK = "UPDATE cases SET packed = ? WHERE number = 16", "UPDATE remark SET packed = ?"
+
+
+@pytest.mark.parametrize(
+    ("command", "values"),
+    [
+        ("PRAGMA user_version = 77", []),
+        (REMARK, [b"no zlib"]),
+        (REMARK, [zlib.compress(b"no pickle")]),
+        (ROW, [b"no zlib"]),
+        (ROW, [zlib.compress(b"cdata_prep.sources.case\nGone\n.")]),
+        (ROW, [pack(Call(os.mkdir, "called"))]),
+        (ROW, [zlib.compress(b"cdata_prep.listing\nos.mkdir\n(Vcalled\ntR.")]),
+        (ROW, [zlib.compress(b"\x80\x04cdata_prep.listing\nos.mkdir\n(Vcalled\ntR.")]),
+        (ROW, [pack(Call(in_processes.__globals__["ProcessPool"], 1))]),
+        ("DELETE FROM cases WHERE number = 3", []),
+        ("DROP TABLE cases", []),
+    ],
+)
+def test_a_listing_of_another_version_is_one_line_and_runs_nothing(
+    raw_folder, tmp_path, capsys, monkeypatch, command, values
+):
+    monkeypatch.chdir(tmp_path)
+    write_listing(tmp_path / "listing", raw_folder, sources.find_cases(raw_folder))
+    change(tmp_path / "listing", command, *values)
+    assert main(["import", "listing", "--out", "set", *KEEP]) == 1
+    message = "error: listing: was made by another version, or is damaged; list again with python -m data_prep list"
+    assert capsys.readouterr().err.splitlines() == [message]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["listing", "raw"]
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_a_listing_that_others_may_write_is_not_read(raw_folder, tmp_path, capsys, mode):
+    write_listing(tmp_path / "listing", raw_folder, sources.find_cases(raw_folder))
+    (tmp_path / "listing").chmod(mode)
+    assert main(["import", str(tmp_path / "listing"), "--out", str(tmp_path / "set"), *KEEP]) == 1
+    message = f"error: {tmp_path}/listing: other users may write it, and a listing can run code; list again"
+    assert capsys.readouterr().err.startswith(message)
+
+
+def test_a_listing_replaces_a_listing_and_no_other_database(raw_folder, tmp_path, capsys):
+    own, other = tmp_path / "listing", tmp_path / "mlflow.db"
+    change(other, "CREATE TABLE runs (name TEXT)")
+    content = other.read_bytes()
+    assert main(["list", str(raw_folder), "--out", str(other), "--jobs", "0"]) == 1
+    assert f"error: {other}: exists, and is no listing" in capsys.readouterr().err
+    assert other.read_bytes() == content
+    for _ in range(2):
+        assert main(["list", str(raw_folder), "--out", str(own), "--jobs", "0"]) == 0
+    assert own.read_bytes()[68:72] == b"PDL1"
+
+
 def test_a_listing_replaces_nothing_else(raw_folder, tmp_path, capsys):
     (tmp_path / "thesis").write_text("words")
     assert main(["list", str(raw_folder), "--out", str(tmp_path / "thesis"), "--jobs", "0"]) == 1
     assert f"error: {tmp_path}/thesis: exists, and is no listing" in capsys.readouterr().err
     assert (tmp_path / "thesis").read_text() == "words"
+
+
+@pytest.mark.parametrize(("module", "pages"), [(archive_headers, 5), (stored_cases, 3)])
+def test_a_full_temporary_folder_is_one_line(archive, tmp_path, capsys, monkeypatch, module, pages):
+    monkeypatch.setattr(module, "TABLES", f"{module.TABLES} PRAGMA max_page_count={pages};")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    assert main(["list", str(archive), "--site", "MGH", "--out", str(tmp_path / "listing"), "--jobs", "0"]) == 1
+    message = (
+        f"error: {tmp_path}/temporary: cannot hold the list of the archive (database or disk is full); "
+        "make room there, or name another folder in the environment variable TMPDIR"
+    )
+    assert capsys.readouterr().err.splitlines() == [message]
+    assert not (tmp_path / "listing").exists()
+
+
+KILLED = """
+import os, runpy, sys
+from data_prep.sources import dicom
+number = int(sys.argv.pop(1))
+dicom.in_processes = lambda *_: os.kill(os.getpid(), number)  # when both databases are there
+runpy.run_module("data_prep", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_killed_listing_leaves_no_temporary_files(archive, tmp_path, repository, number):
+    (tmp_path / "temporary").mkdir()
+    words = ["list", archive, "--site", "MGH", "--out", tmp_path / "listing", "--jobs", "0"]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(int(number)), *words],
+        cwd=repository,
+        env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
+        capture_output=True,
+        text=True,
+    )
+    assert killed.stderr == "error: interrupted; the same command again goes on\n"
+    assert killed.returncode == 1
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def read_or_die(files):
