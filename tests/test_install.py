@@ -19,7 +19,7 @@ import json, os, sys
 if sys.argv[1:] == ["--version"]:
     print("uv {version} (stand-in)")
 else:
-    names = ("SSL_CERT_FILE", "UV_HTTP_TIMEOUT", "HTTPS_PROXY")
+    names = ("SSL_CERT_FILE", "UV_HTTP_TIMEOUT", "HTTPS_PROXY", "UV_COMPILE_BYTECODE")
     open({calls!r}, "w").write(json.dumps([sys.argv[1:], {{name: os.environ.get(name) for name in names}}]))
     sys.exit({code})
 """
@@ -118,6 +118,7 @@ def test_uv_gets_every_setting_of_pip(environment, fake_uv, tmp_path, monkeypatc
         ("--index-url", "http://main/simple"),
     ]
     assert line[-2:] == ["-r", "some.txt"]
+    variables.pop("UV_COMPILE_BYTECODE")
     assert variables == {"SSL_CERT_FILE": "/ca.pem", "UV_HTTP_TIMEOUT": "7", "HTTPS_PROXY": "http://proxy"}
     assert capfd.readouterr().err == ""
 
@@ -227,3 +228,14 @@ def test_python_without_pip_says_what_to_install(tmp_path, monkeypatch, capfd):
     assert install.main([str(tmp_path / ".venv"), "packaging"]) == 1
     told = "Python cannot put pip into a new environment (Debian: apt-get install python3-venv)"
     assert capfd.readouterr().err == f"error: {tmp_path / '.venv'}: {told}\n"
+
+
+@pytest.mark.parametrize(("may_not_write", "expected"), [(True, "1"), (False, None)])
+def test_modules_are_compiled_where_python_may_not_write_them(
+    environment, fake_uv, monkeypatch, may_not_write, expected
+):
+    monkeypatch.setattr(sys, "dont_write_bytecode", may_not_write)
+    monkeypatch.delenv("UV_COMPILE_BYTECODE", raising=False)
+    calls = fake_uv(0)
+    assert install.main([str(environment), "packaging"]) == 0
+    assert json.loads(calls.read_text())[1]["UV_COMPILE_BYTECODE"] == expected

@@ -253,7 +253,8 @@ def test_a_full_temporary_folder_is_one_line(archive, tmp_path, capsys, monkeypa
 
 
 KILLED = """
-import os, runpy, sys
+import os, runpy, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
 from data_prep.sources import dicom
 number = int(sys.argv.pop(1))
 dicom.in_processes = lambda *_: os.kill(os.getpid(), number)  # when both databases are there

@@ -13,6 +13,7 @@ NUMBERS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 @pytest.fixture(autouse=True)
 def kept_handlers():
     former = {number: signal.getsignal(number) for number in NUMBERS}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run under nohup
     yield
     for number, handler in former.items():
         signal.signal(number, handler)
