@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from custom_components.foundation.errors import InputError
 
 MINUTES = {"m": 1, "h": 60, "d": 24 * 60}
@@ -53,6 +51,8 @@ def read_cluster_file(path: Path | None) -> ClusterSettings:
     """
     if path is None:
         return ClusterSettings()
+    import yaml  # a host's environment may lack it, and never reads this file
+
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
