@@ -41,7 +41,7 @@ class FileHashes:
         return known
 
     def of(self, files: Iterable[str | Path]) -> dict[str, list[Any]]:
-        """What is known about files, for :meth:`add` in another process."""
+        """The recorded hashes, for :meth:`add` in another process."""
         return {file: self._known[file] for file in map(os.path.abspath, files)}
 
     def add(self, known: Mapping[str, list[Any]]) -> None:

@@ -12,7 +12,7 @@ MINUTES = {"m": 1, "h": 60, "d": 24 * 60}
 
 @dataclass(frozen=True)
 class ClusterSettings:
-    """What a job asks for.
+    """The resources that a job asks its cluster for.
 
     Args:
         partition: the partition; None takes the cluster's default.

@@ -66,13 +66,17 @@ class LocalPlace:
         for job, _ in [entry for entry in self._queue if entry[0].folder in folders]:
             forget(job.folder)
         self._queue = [entry for entry in self._queue if entry[0].folder not in folders]
-        stopped = [one for folder, one in self._running.items() if folder in folders]
-        for one in stopped:
-            one.signal(signal.SIGINT)  # an interrupted process removes its temporary files
+        stopped = {folder: one for folder, one in self._running.items() if folder in folders}
+        told: set[Path] = set()
         end = time.monotonic() + PATIENCE
-        while any(one.is_alive for one in stopped):
+        while any(one.is_alive for one in stopped.values()):
+            for folder in stopped.keys() - told:
+                # A process that starts ignores a signal until it has written its attempt, so it gets one again.
+                if own_attempt(folder, read_submission(folder)):
+                    told.add(folder)
+                stopped[folder].signal(signal.SIGINT)  # an interrupted process removes its temporary files
             if time.monotonic() > end:
-                for one in stopped:
+                for one in stopped.values():
                     one.signal(signal.SIGKILL)
             time.sleep(0.05)
 

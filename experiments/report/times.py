@@ -1,4 +1,4 @@
-"""How long each run took, where it ran, and how long the whole study takes on more devices."""
+"""The times of the runs of a study, their machines, and the time of the whole study on more devices."""
 
 from collections.abc import Mapping
 from typing import Any

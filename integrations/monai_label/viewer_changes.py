@@ -1,4 +1,4 @@
-"""What is changed in OHIF's files when they are served; the installed files stay as they are.
+"""The changes that are made to OHIF's files when they are served; the installed files stay as they are.
 
 The scripts in the folder ``ohif`` replace the viewer's settings, and extend its mode *MONAI Label*.
 """

@@ -7,6 +7,7 @@ import time
 import psutil
 import pytest
 
+from custom_components.forked_python import ForkedPython
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import write_json
 from custom_components.jobs import State, run_jobs
@@ -91,6 +92,8 @@ def test_without_a_gpu_nothing_is_set(job, monkeypatch):
 
 def test_jobs_side_by_side_share_the_cores_and_the_last_one_has_them_all(job, monkeypatch):
     monkeypatch.setattr("custom_components.jobs.local.usable_cores", lambda: 5)
+    sent, send = [], ForkedPython.send_signal
+    monkeypatch.setattr(ForkedPython, "send_signal", lambda one, number: (sent.append(number), send(one, number)))
     place = LocalPlace(3)
     jobs = [job(name, [seconds]) for name, seconds in (("a", 60), ("b", 60), ("c", 60))]
     granted = []
@@ -103,6 +106,7 @@ def test_jobs_side_by_side_share_the_cores_and_the_last_one_has_them_all(job, mo
     granted.append((jobs[2].folder / "threads.txt").read_text())
     place.cancel(jobs)
     assert granted == ["5", "2", "1", "5"]
+    assert set(sent) == {signal.SIGINT}  # jobs that have just started end by themselves too, and are not killed
 
 
 def test_a_job_outlives_its_program_and_is_found_by_the_next(job):

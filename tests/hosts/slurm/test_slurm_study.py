@@ -108,6 +108,9 @@ def test_ten_kills_do_not_change_the_table(cluster, folder):
     def queue() -> list[str]:
         return cluster.run("squeue", "--noheader", "--format=%i %j %T").stdout.splitlines()
 
+    def state_of(job: str) -> str:
+        return next((line for line in queue() if line.startswith(f"{job} ")), "")
+
     cluster.wait_for(queue, "the first job")
     driver.kill()  # 1: the driver, as soon as it has submitted
     runner = wait_for("alone", "training", epochs=1)
@@ -128,10 +131,14 @@ def test_ten_kills_do_not_change_the_table(cluster, folder):
     student = running("distilled")["id"]
     cluster.run("scontrol", "requeue", student)  # 8: the student's job, which Slurm queues again
     cluster.wait_for(lambda: not is_at_work("distilled"), "the end of the student's first attempt")
-    cluster.run("scontrol", "update", f"JobId={student}", "StartTime=now")  # Slurm would wait for two minutes
+    cluster.wait_for(lambda: "PENDING" in state_of(student), "the requeue")
+    time.sleep(10)  # until the controller has written this down; otherwise the job would count as running for minutes
     cluster.kill("slurmctld")  # 9: the controller, which the driver asks in vain for a while
     time.sleep(5)
     cluster.start("slurmctld")
+    # Slurm would wait for two minutes before it starts the job again.
+    start = ["scontrol", "update", f"JobId={student}", "StartTime=now"]
+    cluster.wait_for(lambda: cluster.run(*start).returncode == 0, "the controller")
     wait_for("distilled", "evaluating")
     driver.kill()  # 10: the driver, while the student is scored
     assert driver.process.wait(120) == 0, driver.log.read_text()
