@@ -49,7 +49,7 @@ def test_an_archive_is_listed_imported_and_merged_by_jobs(cluster, folder):
         options = {"env": cluster.environment, "cwd": folder, "stdout": stream, "stderr": subprocess.STDOUT}
         killed = subprocess.Popen(command, **options)
         cluster.wait_for(lambda: len(queue(cluster)) >= 4, "the list, two parts and the merge in the queue")
-        assert sum("Dependency" in line for line in queue(cluster)) >= 3, queue(cluster)
+        assert sum("unfulfilled" in line for line in queue(cluster)) >= 3, queue(cluster)
         killed.kill()  # its jobs go on; the same command finds them
         killed.wait()
         assert subprocess.Popen(command, **options).wait(240) == 3, log.read_text()
@@ -79,4 +79,4 @@ def test_jobs_prepare_a_dataset(cluster, folder, dataset_dir, repository):
 
 
 def queue(cluster) -> list[str]:
-    return cluster.run("squeue", "--noheader", "--array", "--format=%i %j %T %r").stdout.splitlines()
+    return cluster.run("squeue", "--noheader", "--array", "--format=%i %j %T %E").stdout.splitlines()
