@@ -73,10 +73,9 @@ def _in_two_ranks(cases: Cases, preprocessing: Compose, cache_dir: Path) -> None
 
 
 def _rank(rank: int, store: Path, cases: Cases, preprocessing: Compose, cache_dir: Path) -> None:
-    os.environ["LOCAL_WORLD_SIZE"] = "2"  # as torchrun says it
+    os.environ |= {"LOCAL_WORLD_SIZE": "2", "LOCAL_RANK": str(rank)}  # as torchrun says it
     torch.distributed.init_process_group("gloo", init_method=f"file://{store}/store", rank=rank, world_size=2)
     idist.sync()
-    idist.set_local_rank(rank)
     try:
         prepare_cases(cases, preprocessing, cache_dir)
     finally:

@@ -246,6 +246,22 @@ def test_the_differences_are_means_over_the_sites():
     )
 
 
+def test_students_with_the_same_masks_are_also_compared_with_the_first_one():
+    found = new_site_differences(
+        study(
+            model("baseline", "alone", 1, A1=0.5, A2=0.5),
+            model("student", "distilled", 1, A1=0.6, A2=0.7),
+            model("student", "soft", 1, A1=0.4, A2=0.4),
+            model("student", "two", 2, A1=0.8, A2=0.8),
+        )
+    )
+    assert {(one.student, one.against): round(one.mean, 1) for one in found} == {
+        ("distilled", "alone"): 15.0,
+        ("soft", "alone"): -10.0,
+        ("soft", "distilled"): -25.0,
+    }
+
+
 def test_a_single_new_site_is_no_mean_over_sites():
     (one,) = new_site_differences(
         study(model("baseline", "alone", 2, A1=0.5, A2=0.5), model("student", "two", 2, A1=0.6, A2=0.6))
