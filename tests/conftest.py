@@ -38,7 +38,7 @@ SIZE = 32
 AFFINE = np.array([[-1.25, 0, 0, 40], [0, -1.25, 0, 30], [0, 0, 3.6, -20], [0, 0, 0, 1]])
 
 
-# Files that take a worker a minute, and whose names come last. They come first, so that both workers end together.
+# Files that take a worker long, and whose names come last. They come first, so that both workers end together.
 LONG_FILES = ("test_wheel.py", "test_extending.py")
 
 
