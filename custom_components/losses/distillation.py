@@ -26,7 +26,8 @@ from custom_components.losses.weights import TeacherWeights
 
 
 class DistillationLossOutput(NamedTuple):
-    """
+    """The result of a distillation loss for one batch.
+
     Attributes:
         loss: scalar, with gradient to the student.
         terms: the unweighted terms, detached scalars by name, in the order of the table of loss terms.
@@ -53,10 +54,11 @@ class DistillationLoss(SumOfTerms):
             - ``"paper"`` follows the printed equations.
             - ``"emkd"`` follows the reference code of EMKD: KL(teacher || student), squared L2 distances of importance
               maps and of region contrasts.
-            - ``"measured"`` has the values that scored best on real data if all slices have masks. It gains nothing
-              over the same network alone with cross-entropy, except for ENet at 192x192 (+1.0 point of Dice). With
-              three teachers of one or two sites each it harms sites that no teacher knows well: 0 to -4 points in the
-              mean, -2.5 at the worst site (docs/adr/0017-all-masks.md). ``"paper"`` scored lower on validation cases.
+            - ``"measured"`` has the values that scored best on real data if all slices have masks. It gains little or
+              nothing over the same network alone with cross-entropy: at 192x192 ENet gained 1.0 point of Dice, ESPNet
+              and MobileNetV2 lost. With three teachers of one or two sites each, students lost 0 to 4 points in the
+              mean, and 2.5 to 15 points at the site that the teachers know least (ADRs 6 and 17 in docs/adr).
+              ``"paper"`` scored lower on validation cases.
             - ``"new_site"`` is for images without masks: the student learns the teachers' classes, and no term compares
               it with the teachers.
         alpha: α of equation (5), the weight of both terms that compare features. With 0 no features are needed.
@@ -134,7 +136,8 @@ class DistillationLoss(SumOfTerms):
         teacher_logits: Sequence[Tensor],
         teacher_features: Sequence[Sequence[Tensor]],
     ) -> DistillationLossOutput:
-        """
+        """The loss of a batch, from the outputs of the student and of all teachers.
+
         Args:
             student_logits: (B, C, H, W).
             target: labels (B, 1, H, W).
@@ -161,11 +164,15 @@ class DistillationLoss(SumOfTerms):
     @in_full_precision
     @torch.no_grad()
     def answer(self, teacher: Output, target: Tensor) -> Answer:
-        """Everything that this loss needs from a teacher's output; it does not depend on the student.
+        """All values that this loss needs from a teacher's output; they do not depend on the student.
 
         Args:
             teacher: the teacher's output; if it has no features, the terms that need features leave this teacher out.
             target: labels (B, 1, H, W).
+
+        Raises:
+            ValueError: if shapes or devices do not fit.
+            InputError: if a label is not one of 0 to C-1, or if the region contrast is set for another C.
         """
         labels = segmentation_labels(teacher.logits, target)
         terms = self.terms_of_features if teacher.features else {}
@@ -189,9 +196,9 @@ class DistillationLoss(SumOfTerms):
 
         Each term is the mean over the samples that have all inputs of the term. So a sample without a mask adds nothing
         to a term that needs a mask. But if it has pseudo-labels, the supervised terms use them as a mask, and all other
-        terms leave it out: a student that also follows the teachers' probabilities there finds less. A term is
-        missing in the result if no sample has its inputs. In a term that compares features, the sum of equation (6)
-        leaves out the teachers without features; the weights of the other teachers do not change.
+        terms leave it out: a student that also follows the teachers' probabilities on such a sample finds less of the
+        prostate. A term is missing in the result if no sample has its inputs. In a term that compares features, the sum
+        of equation (6) leaves out the teachers without features; the weights of the other teachers do not change.
 
         Args:
             student: the student's output; its features are used only if a term needs them.

@@ -28,9 +28,9 @@ def check_pseudo_labels(mode: str | None) -> None:
 def pseudo_labels(teacher_logits: Sequence[Tensor], weights: Tensor, mode: str) -> Tensor:
     """The class y of the teachers' mixture Σ_j w_j p^j at each pixel, as a mask for samples that have none.
 
-    Where teachers disagree, a student that learns their averaged probabilities stays below one half and finds nothing.
-    A student that learns the mixture's class finds something there, but also learns the mixture's errors, because they
-    count like a mask. So pixels on which teachers disagree can be left out (Lee 2013, Pseudo-Label, keeps all pixels).
+    Where teachers disagree, a student that learns their averaged probabilities stays below one half and finds no
+    prostate. A student that learns the mixture's class finds some, but also learns the mixture's errors as if they were
+    a mask. So pixels on which teachers disagree can be left out (Lee 2013, Pseudo-Label, keeps all pixels).
 
     Args:
         teacher_logits: of n teachers, each (B, C, H, W).

@@ -24,7 +24,8 @@ def seconds_of(run: RunRecord) -> float:
 
 
 def in_words(seconds: float) -> str:
-    """
+    """A time in its two largest units.
+
     >>> in_words(75), in_words(3725), in_words(9.6)
     ('1 min 15 s', '1 h 2 min', '10 s')
     """

@@ -41,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--teachers", default=[], nargs="*", metavar="BUNDLE", help="trained bundles to distil from")
     parser.add_argument("--work-dir", default="runs/label", help="the server's own folder (default: %(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="other machines reach the server only with 0.0.0.0")
-    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--port", type=int, default=8000, help="port of the server (default: %(default)s)")
     return parser
 
 

@@ -80,7 +80,7 @@ import student_runner.studies
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.strip().endswith(
-        "a DICOM study needs the package pydicom; install the runner with its extra: pip install '.[dicom]'"
+        "a DICOM study needs the package pydicom; install it with the runner: pip install './runner[dicom]'"
     )
 
 
@@ -107,7 +107,7 @@ import student_runner.node.__main__
     assert (done.returncode, done.stderr) == (
         *(
             1,
-            f"error: the node needs the package {package}; install the runner with its extra: pip install '.[node]'\n",
+            f"error: the node needs the package {package}; install it with the runner: pip install './runner[node]'\n",
         ),
     )
 
