@@ -19,7 +19,7 @@ ABSPATH := $(PY) -c 'import os, sys; print(os.path.abspath(sys.argv[1]))'
 include variables.mk
 
 .DEFAULT_GOAL := help
-.PHONY: help venv n4 demo complexity benchmarks pictures docs test-docs test fuzz lint configs card package export bundle-given disk clean
+.PHONY: help venv n4 demo complexity benchmarks pictures docs test-docs test test-slow fuzz lint configs card package export bundle-given disk clean
 
 # The list shows each target's text, its environment (from its prerequisites) and its usage lines ("# make <target> ...").
 help:  ## show this list
@@ -88,6 +88,9 @@ test-docs: $(READY) docs  ## the tests of the site, in a headless Chromium if th
 
 test: $(READY)  ## run the tests, within 8 minutes on 2 cores
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10
+
+test-slow: $(READY)  ## run the tests of the installed wheel and of the benchmarks, with tiny sizes (2 minutes)
+	OMP_NUM_THREADS=1 $(PY) -m pytest tests/slow
 
 fuzz: $(READY)  ## run validate and import on 2,000 damaged files
 	$(PY) tests/data_prep/fuzzing.py

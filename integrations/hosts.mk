@@ -1,10 +1,7 @@
 # The hosts that use the bundles, each in an environment of its own. The Makefile above includes this file.
-.PHONY: test-hosts test-slurm test-wheel test-runner web student-given npm-given test-web node node-config-given test-node test-node-slow label label-given test-label test-ohif deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
+.PHONY: test-hosts test-slurm test-runner web student-given npm-given test-web node node-config-given test-node test-node-slow label label-given test-label test-ohif deploy deploy-venv deploy-app study-given out-given test-deploy flare test-flare
 
-test-hosts: test-label test-ohif test-deploy test-flare test-wheel test-runner test-node test-web test-docs  ## run the tests of the hosts, each in its own environment
-
-test-wheel: $(READY)  ## the tests of the project, installed from its wheel (1 minute)
-	OMP_NUM_THREADS=1 $(PY) -m pytest tests/hosts/wheel
+test-hosts: test-label test-ohif test-deploy test-flare test-runner test-node test-web test-docs  ## run the tests of the hosts, each in its own environment
 
 test-runner: $(READY)  ## the tests of the runner, installed into a new environment (1 minute)
 	OMP_NUM_THREADS=1 $(PY) -m pytest --confcutdir=tests/hosts/runner tests/hosts/runner
