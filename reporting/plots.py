@@ -15,7 +15,7 @@ def png(figure: Figure) -> bytes:
     """A figure as PNG bytes, at a resolution for screens with many pixels."""
     stream = io.BytesIO()
     with warnings.catch_warnings():
-        # A name of a case or site may have letters that the font lacks, such as Chinese ones. The page has them as text.
+        # A name may have letters that the font lacks, such as Chinese ones. The page has them as text.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(stream, format="png", dpi=160, facecolor="white")
     return stream.getvalue()
