@@ -113,7 +113,7 @@ export: bundle-given $(READY)  ## export the trained BUNDLE to student.onnx, Tor
 	$(PY) -m custom_components.bundle export "$$BUNDLE" $(if $(CALIBRATE),--calibrate "$$CALIBRATE") $(if $(DATALIST),--datalist "$$DATALIST")
 
 # What make and git can make again. Data, studies and trained weights stay.
-REMADE := .venv .venv-* .uv web/node_modules build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+REMADE := .venv .venv-* .uv web/node_modules build dist *.egg-info runner/build runner/*.egg-info .pytest_cache .ruff_cache .hypothesis
 KEPT := runs bundles/*/models bundles/*/output
 
 disk:  ## say where the disk space went
