@@ -6,7 +6,7 @@ from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json
 from experiments.plan import EPOCHS
 from experiments.plan_file import load_plan
-from experiments.splits import training_split, write_splits
+from experiments.splits import new_splits, training_split
 
 SITES = dict.fromkeys(["BIDMC", "BMC", "HK", "I2CVB", "RUNMC", "UCL"], 4)
 PLAN = """
@@ -272,7 +272,8 @@ def test_each_training_patient_is_left_out_once(plan_file, tmp_path, dataset_dir
     teachers = [f"  - {{name: t{k}, label: T, role: teacher, bundle: enet, left_out: [{k}, 3]}}" for k in (1, 2, 3)]
     file.write_text(PLAN.partition("rows:")[0] + "rows:\n" + "\n".join(teachers))
     plan = load_plan(str(file), dict.fromkeys(["BMC", "HK", "UCL"], 4))
-    write_splits(plan, dataset_dir, tmp_path)
+    with new_splits(plan, dataset_dir, tmp_path):
+        pass
     whole = read_json(tmp_path / "splits" / "all.json")
     parts = [read_json(training_split(tmp_path / "splits", row)) for row in plan.rows]
     names = [{case["case"] for case in part["training"]} for part in parts]
