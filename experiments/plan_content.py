@@ -1,7 +1,7 @@
 """The keys of a plan's YAML file, and the kinds of their values."""
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from custom_components.foundation.errors import InputError
@@ -59,14 +59,14 @@ OF_ROW: Kinds = {
 
 
 def check_content(content: Any, plan: str) -> None:
-    """Check the keys of a plan and of its rows; an unknown key would be ignored.
+    """Check the keys of a plan and of its rows: an unknown key would be ignored, and two students of one label joined.
 
     Args:
         content: the content of the YAML file.
         plan: its name, for messages.
 
     Raises:
-        InputError: if a key is unknown or its value is of another kind.
+        InputError: if a key is unknown, its value is of another kind, or two students have one label.
         TypeError: if the content is no table with a list of rows.
     """
     if not isinstance(content, Mapping) or not _are(dict, content.get("rows")):
@@ -74,6 +74,18 @@ def check_content(content: Any, plan: str) -> None:
     _check(content, OF_PLAN, plan)
     for number, row in enumerate(content["rows"], 1):
         _check(row, OF_ROW, f"{plan}: row {row.get('name', number)}")
+    _check_labels(content["rows"], plan)
+
+
+def _check_labels(rows: Sequence[Mapping[str, Any]], plan: str) -> None:
+    """Refuse a label that two students of one network have: to the report, such rows are the seeds of one model."""
+    first: dict[tuple, Mapping[str, Any]] = {}
+    for row in rows:
+        if row.get("role") in ("baseline", "student"):
+            other = first.setdefault((row["role"], row.get("bundle"), row.get("label")), row)
+            if other is not row:
+                told = f"has the label of row {other.get('name')}, so that the report would take both for one model"
+                raise InputError(told, f"{plan}: row {row.get('name')}", "give each a label of its own")
 
 
 def _check(table: Mapping[str, Any], kinds: Kinds, where: str) -> None:

@@ -207,6 +207,12 @@ def test_a_plan_that_does_not_fit_is_refused(three_groups, arguments, message):
         ("name: small", "name: distillation", "no row can be called distillation"),
         ("title: Small", "", "lacks 'title'"),
         ("rows:", "rows: [", "not a YAML file"),
+        (
+            "  - {name: small, label: Small,",
+            "  - {name: other, label: Small, role: student, bundle: enet, teachers: [big]}\n"
+            "  - {name: small, label: Small,",
+            "row small: has the label of row other, so that the report would take both for one model; give each a",
+        ),
         ("seeds: [3]", "seeds: 3", r"seeds: 3 does not fit; write for example seeds: \[0, 1, 2\]\Z"),
         ("seeds: [3]", "seeds: [a]", r"seeds: \['a'\] does not fit"),
         ("image_size: 32", "image_size: 50", "image_size: 50 does not fit; write .* image_size: 96, a multiple of 8"),
