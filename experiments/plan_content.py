@@ -50,7 +50,10 @@ OF_ROW: Kinds = {
     "group": (lambda value: _is_number(value, 0), "group: 0"),
     "each_site": (lambda value: isinstance(value, bool), "each_site: true"),
     "teachers": (lambda value: _are(str, value), "teachers: [pspnet]"),
-    "predictions": (lambda value: _are(dict, value), "predictions: a list of tables"),
+    "predictions": (
+        lambda value: _are(dict, value) and all("predictions" in one for one in value),
+        "predictions: [{predictions: /data/nnunet}]",
+    ),
     "settings": (lambda value: isinstance(value, dict), "settings: {batch_size: 8}"),
     "seed": (lambda value: isinstance(value, int), "seed: 0"),
     "masks": (lambda value: value == ALL or _is_number(value, 0), f"masks: 2 or masks: {ALL}"),

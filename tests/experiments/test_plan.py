@@ -224,6 +224,11 @@ def test_a_plan_that_does_not_fit_is_refused(three_groups, arguments, message):
         ("group: 0", "groups: 0", r"row big: groups is no key; did you mean group\?\Z"),
         ("group: 0", "group: first", "row big: group: 'first' does not fit"),
         ("name: small", "masks: al, name: small", "row small: masks: 'al' does not fit; .* masks: 2 or masks: all"),
+        (
+            "name: small",
+            "predictions: [{folder: a}], name: small",
+            r"row small: predictions: \[.* write for example pred",
+        ),
         ("name: small", "masks: 1.5, name: small", "row small: masks: 1.5 does not fit"),
         ("name: small", "name: ../small", "row ../small: name: '../small' does not fit"),
         ("name: small", "left_out: [4, 3], name: small", r"row small: left_out: \[4, 3\] does not fit"),
