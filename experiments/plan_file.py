@@ -94,6 +94,8 @@ def _fit(
     scored_on = content.get("scored_on", "test")
     if scored_on not in PARTS:
         raise InputError(f"{name}: scored_on '{scored_on}' is none of {', '.join(PARTS)}")
+    if parts and scored_on != "test":
+        raise InputError(f"{name}: scored_on {scored_on}: a new site has test cases only; leave it out")
     return Plan(
         title=content["title"] + (f", {leave_out} left out" if leave_out else ""),
         image_size=image_size or content["image_size"],
