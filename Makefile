@@ -52,8 +52,9 @@ demo: $(READY)  ## the main job on a phantom or your data: teachers of some site
 		eval "set -- $$IMPORT"; \
 		(set -x; $(PY) -m data_prep import "$$raw" --out "$$out/dataset" "$$@") || [ $$? -eq 3 ] || exit; \
 	fi; \
-	[ "$$(cat "$$out/source")" = "$$raw" ] || { \
-		echo "error: $$out is a study of $$(cat "$$out/source"); give another folder, OUT=runs/<name>" >&2; exit 1; }; \
+	former=$$(cat "$$out/source" 2>/dev/null || echo 'another dataset'); \
+	[ "$$former" = "$$raw" ] || { \
+		echo "error: $$out is a study of $$former; give another folder, OUT=runs/<name>" >&2; exit 1; }; \
 	eval "set -- $(if $(SITES),--groups $$SITES) $(if $(SEEDS),--seeds $$SEEDS)"; \
 	[ -z "$$NEW_SITE" ] || set -- "$$@" --leave-out "$$NEW_SITE"; set -x; \
 	exec $(PY) -m experiments run --plan demo --dataset "$$out/dataset" --out "$$out" --jobs "$$JOBS" \
