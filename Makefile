@@ -52,8 +52,9 @@ demo: $(READY)  ## the main job on a phantom or your data: teachers of some site
 		eval "set -- $$IMPORT"; \
 		(set -x; $(PY) -m data_prep import "$$raw" --out "$$out/dataset" "$$@") || [ $$? -eq 3 ] || exit; \
 	fi; \
-	[ "$$(cat "$$out/source")" = "$$raw" ] || { \
-		echo "error: $$out is a study of $$(cat "$$out/source"); give another folder, OUT=runs/<name>" >&2; exit 1; }; \
+	former=$$(cat "$$out/source" 2>/dev/null || echo 'another dataset'); \
+	[ "$$former" = "$$raw" ] || { \
+		echo "error: $$out is a study of $$former; give another folder, OUT=runs/<name>" >&2; exit 1; }; \
 	eval "set -- $(if $(SITES),--groups $$SITES) $(if $(SEEDS),--seeds $$SEEDS)"; \
 	[ -z "$$NEW_SITE" ] || set -- "$$@" --leave-out "$$NEW_SITE"; set -x; \
 	exec $(PY) -m experiments run --plan demo --dataset "$$out/dataset" --out "$$out" --jobs "$$JOBS" \
@@ -116,7 +117,7 @@ export: bundle-given $(READY)  ## export the trained BUNDLE to student.onnx, Tor
 	$(PY) -m custom_components.bundle export "$$BUNDLE" $(if $(CALIBRATE),--calibrate "$$CALIBRATE") $(if $(DATALIST),--datalist "$$DATALIST")
 
 # What make and git can make again. Data, studies and trained weights stay.
-REMADE := .venv .venv-* .uv web/node_modules build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+REMADE := .venv .venv-* .uv web/node_modules build dist *.egg-info runner/build runner/*.egg-info .pytest_cache .ruff_cache .hypothesis
 KEPT := runs bundles/*/models bundles/*/output
 
 disk:  ## say where the disk space went

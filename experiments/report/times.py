@@ -64,5 +64,6 @@ def _places(run: RunRecord) -> str:
 
 
 def _place(attempt: Mapping[str, Any]) -> str:
-    named = (attempt["host"], attempt["gpu"] and f"GPU {attempt['gpu']}", attempt["id"] and f"job {attempt['id']}")
+    gpu = attempt["gpu"] and f"GPU {attempt['gpu'].removeprefix('GPU-')}"  # nvidia-smi names it GPU-<UUID>
+    named = (attempt["host"], gpu, attempt["id"] and f"job {attempt['id']}")
     return ", ".join(filter(None, named))
