@@ -17,10 +17,10 @@ from custom_components.losses._tensors import (
 from custom_components.losses.gates import Gate, check_gate
 from custom_components.losses.prediction import mix_teachers
 from custom_components.losses.presets import EQUATION_5, PRESETS
-from custom_components.losses.pseudo_labels import NONE, check_pseudo_labels, pseudo_labels
+from custom_components.losses.pseudo_labels import MODES, OF_CLASSES, check_pseudo_labels, pseudo_labels
 from custom_components.losses.sum_of_terms import SumOfTerms, lay_over
 from custom_components.losses.term import Answer, Output, SupervisedTerm, Term
-from custom_components.losses.term_values import distilled_values, supervised_values
+from custom_components.losses.term_values import compared_values, distilled_values, supervised_values
 from custom_components.losses.unlabeled_weights import UnlabeledWeights
 from custom_components.losses.weights import TeacherWeights
 
@@ -74,8 +74,9 @@ class DistillationLoss(SumOfTerms):
         unlabeled_weighting: the w_j of samples without a mask, see :class:`UnlabeledWeights`; by default the weights of
             ``weighting`` if they are fixed, and otherwise ``"statistics"`` where a training can measure them, or
             ``"uniform"``.
-        pseudo_labels: the labels of samples without a mask in the supervised terms, see :func:`pseudo_labels`, or
-            ``"none"``; only the preset ``"new_site"`` has them.
+        pseudo_labels: the labels of samples without a mask in the supervised terms, see :func:`pseudo_labels`;
+            ``"soft"`` for the teachers' probabilities in the terms that compare, on samples without a mask alone; or
+            ``"none"``. Only the preset ``"new_site"`` has pseudo-labels.
 
     Raises:
         InputError: if an option or a value is unknown.
@@ -124,8 +125,8 @@ class DistillationLoss(SumOfTerms):
             options["weighting_temperature"],
         )
         check_pseudo_labels(options["pseudo_labels"])
-        self.pseudo_labels = None if options["pseudo_labels"] == NONE else options["pseudo_labels"]
-        self.pseudo_labels_are_given = pseudo_labels not in (None, NONE)
+        self.pseudo_labels = options["pseudo_labels"] if options["pseudo_labels"] in OF_CLASSES else None
+        self.pseudo_labels_are_given = pseudo_labels in MODES
 
     @in_full_precision
     def forward(
@@ -197,8 +198,10 @@ class DistillationLoss(SumOfTerms):
         Each term is the mean over the samples that have all inputs of the term. So a sample without a mask adds nothing
         to a term that needs a mask. But if it has pseudo-labels, the supervised terms use them as a mask, and all other
         terms leave it out: a student that also follows the teachers' probabilities on such a sample finds less of the
-        prostate. A term is missing in the result if no sample has its inputs. In a term that compares features, the sum
-        of equation (6) leaves out the teachers without features; the weights of the other teachers do not change.
+        prostate. If the pseudo-labels are soft, the terms that compare student and teachers leave out the samples with
+        a mask: there, teachers of other sites contradict the masks. A term is missing in the result if no sample has
+        its inputs. In a term that compares features, the sum of equation (6) leaves out the teachers without features;
+        the weights of the other teachers do not change.
 
         Args:
             student: the student's output; its features are used only if a term needs them.
@@ -233,8 +236,8 @@ class DistillationLoss(SumOfTerms):
                 values = term.values(Output(alone), labels) if rows is None else supervised_values(term, alone, classes)
             else:
                 values = distilled_values(name, term, student, labels, answers, weights, gate)
-                if values is not None and rows is not None and ("mask" in term.needs or self.pseudo_labels):
-                    values = values[rows]
+                if values is not None:
+                    values = compared_values(values, term, has_mask, self.options["pseudo_labels"])
             if values is not None and len(values.flatten()):
                 terms[name] = values.mean()
         weighted_terms = self.weighted(terms)

@@ -10,7 +10,9 @@ from custom_components.losses._tensors import IGNORED, check_choice, in_full_pre
 from custom_components.losses.prediction import mix_teachers
 
 NONE = "none"  # no pseudo-labels, also if the preset has them
-MODES = ("all", "pixels", "slices")
+SOFT = "soft"  # the mixture's probabilities in prediction distillation; samples with a mask follow the mask alone
+OF_CLASSES = ("all", "pixels", "slices")
+MODES = (*OF_CLASSES, SOFT)
 # The teachers agree on a pixel if those that predict the mixture's class have at least this share of the weight.
 PIXELS_AGREE = 0.9
 # They agree on a slice if the weighted mean Dice of their masks with the mixture's mask is at least this value.
