@@ -3,7 +3,7 @@
 from typing import Any
 
 from custom_components.foundation.errors import InputError
-from custom_components.losses.pseudo_labels import MODES as PSEUDO_LABELS
+from custom_components.losses.pseudo_labels import OF_CLASSES as PSEUDO_LABELS
 from custom_components.losses.unlabeled_weights import MODES as UNLABELED_WEIGHTINGS
 
 NONE = "none"
