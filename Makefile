@@ -19,7 +19,7 @@ ABSPATH := $(PY) -c 'import os, sys; print(os.path.abspath(sys.argv[1]))'
 include variables.mk
 
 .DEFAULT_GOAL := help
-.PHONY: help venv n4 demo complexity benchmarks pictures docs test-docs test fuzz lint configs card package export bundle-given disk clean
+.PHONY: help venv n4 demo complexity benchmarks pictures docs test-docs test test-slow fuzz lint configs card package export bundle-given disk clean
 
 # The list shows each target's text, its environment (from its prerequisites) and its usage lines ("# make <target> ...").
 help:  ## show this list
@@ -52,8 +52,9 @@ demo: $(READY)  ## the main job on a phantom or your data: teachers of some site
 		eval "set -- $$IMPORT"; \
 		(set -x; $(PY) -m data_prep import "$$raw" --out "$$out/dataset" "$$@") || [ $$? -eq 3 ] || exit; \
 	fi; \
-	[ "$$(cat "$$out/source")" = "$$raw" ] || { \
-		echo "error: $$out is a study of $$(cat "$$out/source"); give another folder, OUT=runs/<name>" >&2; exit 1; }; \
+	former=$$(cat "$$out/source" 2>/dev/null || echo 'another dataset'); \
+	[ "$$former" = "$$raw" ] || { \
+		echo "error: $$out is a study of $$former; give another folder, OUT=runs/<name>" >&2; exit 1; }; \
 	eval "set -- $(if $(SITES),--groups $$SITES) $(if $(SEEDS),--seeds $$SEEDS)"; \
 	[ -z "$$NEW_SITE" ] || set -- "$$@" --leave-out "$$NEW_SITE"; set -x; \
 	exec $(PY) -m experiments run --plan demo --dataset "$$out/dataset" --out "$$out" --jobs "$$JOBS" \
@@ -89,6 +90,9 @@ test-docs: $(READY) docs  ## the tests of the site, in a headless Chromium if th
 test: $(READY)  ## run the tests, within 8 minutes on 2 cores
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations=10
 
+test-slow: $(READY)  ## run the tests of the installed wheel and of the benchmarks, with tiny sizes (2 minutes)
+	OMP_NUM_THREADS=1 $(PY) -m pytest tests/slow
+
 fuzz: $(READY)  ## run validate and import on 2,000 damaged files
 	$(PY) tests/data_prep/fuzzing.py
 
@@ -113,7 +117,7 @@ export: bundle-given $(READY)  ## export the trained BUNDLE to student.onnx, Tor
 	$(PY) -m custom_components.bundle export "$$BUNDLE" $(if $(CALIBRATE),--calibrate "$$CALIBRATE") $(if $(DATALIST),--datalist "$$DATALIST")
 
 # What make and git can make again. Data, studies and trained weights stay.
-REMADE := .venv .venv-* .uv web/node_modules build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+REMADE := .venv .venv-* .uv web/node_modules build dist *.egg-info runner/build runner/*.egg-info .pytest_cache .ruff_cache .hypothesis
 KEPT := runs bundles/*/models bundles/*/output
 
 disk:  ## say where the disk space went

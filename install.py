@@ -119,10 +119,14 @@ def install(folder: Path, arguments: Sequence[str]) -> None:
     if not (folder / "bin" / "pip").is_file():
         try:
             venv.create(folder, with_pip=True, symlinks=True)
+        except ValueError as error:  # the folder is a file, or its path has a colon
+            raise OSError(f"no environment can be made here: {error}") from None
         except subprocess.CalledProcessError:
             raise OSError(
                 "Python cannot put pip into a new environment (Debian: apt-get install python3-venv)"
             ) from None
+    if not python.is_file():
+        raise OSError("its Python is gone; remove this folder, and type the command again")
     reason = _with_uv(python, arguments)
     if reason:
         print(f"{folder}: {reason}, so pip installs, which takes minutes", file=sys.stderr)
@@ -133,6 +137,8 @@ def _with_uv(python: Path, arguments: Sequence[str]) -> str | None:
     """Install with uv; return the reason if it is not done."""
     pip = [str(python), "-m", "pip"]
     listing = subprocess.run([*pip, "config", "list"], capture_output=True, text=True)
+    if listing.returncode:
+        return "pip cannot read its settings"
     try:
         options, variables = for_uv(read_settings(listing.stdout))
     except UnknownSettingError as error:

@@ -25,7 +25,7 @@ def make_archive(folder: Path, studies: int) -> int:
     """Write an archive and return its number of files."""
     pixels = np.random.default_rng(0).integers(0, 256, (1 << 20), np.uint8).tobytes()
     size = 2 * SIDE * SIDE
-    axial, localizer = _template(2, "t2_tse_tra", AXIAL), _template(1, "localizer", CORONAL)
+    axial, localizer = make_template(2, "t2_tse_tra", AXIAL), make_template(1, "localizer", CORONAL)
     for study in tqdm(range(studies), "writing", unit="study", disable=None):
         patient = folder / f"P{study:06d}"
         for number, template, count in ((1, localizer, 1), (2, axial, SLICES)):
@@ -34,7 +34,7 @@ def make_archive(folder: Path, studies: int) -> int:
             for index in range(count):
                 start = (study * 7919 + index * 104_729) % (len(pixels) - size)
                 file = (
-                    _fill(template, study, number, index)
+                    fill(template, study, number, index)
                     + study.to_bytes(4, "little")
                     + pixels[start : start + size - 4]
                 )
@@ -42,18 +42,19 @@ def make_archive(folder: Path, studies: int) -> int:
     return studies * (SLICES + 1)
 
 
-def _fill(template: bytes, study: int, series: int, index: int) -> bytes:
+def fill(template: bytes, study: int, series: int, index: int) -> bytes:
+    """The bytes of a study's image without its pixels."""
     for place, value in (
-        (STUDY, f"1{study:07d}"),
         (IMAGE, f"1{series}{index:02d}"),
+        (STUDY, f"1{study:07d}"),  # after IMAGE, since a study's number can hold its digits
         (HEIGHT_MM, f"{3 * index + 100:06.1f}"),
     ):
         template = template.replace(place.encode(), value.encode())
     return template
 
 
-def _template(series: int, description: str, orientation: list[int]) -> bytes:
-    """The bytes of an image without its pixels."""
+def make_template(series: int, description: str, orientation: list[int]) -> bytes:
+    """The bytes of an image, without its pixels, with STUDY, IMAGE and HEIGHT_MM in the place of its values."""
     image = Dataset()
     image.file_meta = FileMetaDataset()
     image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

@@ -133,7 +133,8 @@ class OfEveryProcess:
         return {"processes": idist.all_gather(self.own.state_dict())}
 
     def load_state_dict(self, state: Mapping[str, list[Any]]) -> None:
-        """
+        """Give each process its own state.
+
         Raises:
             ValueError: if another number of processes has saved the state.
         """

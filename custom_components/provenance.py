@@ -91,7 +91,7 @@ def provenance(
         "cases": {part: _cases(cases) for part, cases in parts.items()},
         "teachers": dict(zip(teachers.names, teachers.weights_sha256, strict=True)) if teachers else {},
         "predicted_teachers": {name: dict(told) for name, told in teachers.seen.items()} if teachers else {},
-        # Of these teachers the batch-norm statistics are those of the training's images.
+        # The batch-norm statistics of these teachers were re-estimated on the training's images.
         "adapted_teachers": _adapted(teachers),
         "pretrained": pretrained_sha256,
         "online": isinstance(teachers, OnlineTeachers),

@@ -1,7 +1,7 @@
 """List the cases of an archive once, so that every part of its import (``import --shard``) reads its own cases only.
 
-The listing is a file for ``import`` to read in place of the folder. It belongs to its user: it names patients, and to
-read the listing of somebody else can run code.
+``import`` reads the listing in place of the folder. The listing names patients, so only its owner can read it.
+``import`` refuses the listing of another user, because such a file can run code.
 """
 
 import argparse

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", type=Path, help="dataset folder, made by import")
     percent = ("TRAINING", "VALIDATION", "TEST")
     parser.add_argument(
-        "--fractions", type=float, nargs=3, default=[80, 5, 15], metavar=percent, help="patients in percent"
+        "--fractions", type=float, nargs=3, default=[80, 5, 15], metavar=percent, help="patients in percent (80 5 15)"
     )
     parser.add_argument(
         "--groups",
@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SITE[,SITE]",
         help="groups of sites; each group gets a split file, for one teacher",
     )
-    parser.add_argument("--leave-out", metavar="SITE", help="test on all cases of this site and on no others")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--leave-out", metavar="SITE", help="test on all cases of this site that have a mask")
+    parser.add_argument("--seed", type=int, default=0, help="decides the list of each patient (0)")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -26,7 +26,7 @@ from experiments.report import load_study, render_table, write_report
 from experiments.report.comparison import smallest_difference
 from experiments.report.new_sites import new_site_differences
 from experiments.runner import StudyRunner
-from experiments.splits import read_splits, write_splits
+from experiments.splits import new_splits, read_splits
 from experiments.status import render_status
 
 SECONDS = {"s": 1, "m": 60, "h": 3600}
@@ -69,8 +69,8 @@ def run(options: argparse.Namespace) -> None:
     rows = plan.with_teachers(options.only) if options.only else plan.rows
     interrupt_on_signals()
     with lock_study(out):
-        write_splits(plan, dataset, out)
-        keep_description(plan, dataset, out)
+        with new_splits(plan, dataset, out) as splits:
+            keep_description(plan, dataset, out, splits)
         if line := _power(plan, out):
             print(line)
         study = StudyRunner(plan, dataset, out)
@@ -112,7 +112,7 @@ def _power(plan: Plan, out: Path) -> str | None:
     """The smallest difference that the study can tell; None if the plan states no spread."""
     if plan.expected_spread is None:
         return None
-    cases = sum(len(split[plan.scored_on]) for split in read_splits(plan, out).values())
+    cases = sum(len(split[plan.scored_on]) for split in read_splits(plan, out / "splits").values())
     least = smallest_difference(plan.expected_spread, cases)
     return (
         f"{cases} {plan.scored_on} cases: with differences that spread by {plan.expected_spread:g} Dice points, the "

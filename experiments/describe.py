@@ -19,20 +19,21 @@ from experiments.plan import Plan, Row
 from experiments.splits import cases_sha256, read_splits, scored_split
 
 
-def keep_description(plan: Plan, dataset: Path, out: Path) -> None:
+def keep_description(plan: Plan, dataset: Path, out: Path, splits: Path) -> None:
     """Write ``study.json``, or extend it: the plan's rows come first, then former rows that this plan lacks (other
     seeds).
 
     Args:
         plan: the plan of the study.
         dataset: canonical dataset folder.
-        out: the study's folder, which holds the splits.
+        out: the study's folder.
+        splits: the folder of the split files.
 
     Raises:
         InputError: if the folder holds another study; the message names the first difference.
     """
     file = out / "study.json"
-    study = json.loads(json.dumps(_describe(plan, dataset, out)))
+    study = json.loads(json.dumps(_describe(plan, dataset, splits)))
     if file.is_file():
         former = read_json(file)
         _require_same(former, study, out)
@@ -42,11 +43,11 @@ def keep_description(plan: Plan, dataset: Path, out: Path) -> None:
     write_json(file, study)
 
 
-def _describe(plan: Plan, dataset: Path, out: Path) -> dict[str, Any]:
-    splits = read_splits(plan, out)
+def _describe(plan: Plan, dataset: Path, folder: Path) -> dict[str, Any]:
+    splits = read_splits(plan, folder)
     split = _one_split(splits[""]) if "" in splits else _cross_validation(splits)
     if plan.parts:
-        files = {row.name: scored_split(out / "splits", row.fold, row.sites) for row in plan.rows if not row.fold}
+        files = {row.name: scored_split(folder, row.fold, row.sites) for row in plan.rows if not row.fold}
         split["teachers"] = {name: read_json(file)["sha256"] for name, file in files.items()}
         split["name"] = f"new sites in {plan.parts} parts each"
     return {

@@ -11,6 +11,7 @@ import yaml
 from custom_components.foundation.errors import InputError
 from experiments.new_sites import fold_names
 from experiments.plan import DISTILLATION, ENSEMBLE, EPOCHS, PARTS, ROLES, Plan, Row
+from experiments.plan_content import check_content
 from experiments.plan_rows import RowReader
 
 PLANS = Path(__file__).parent / "plans"
@@ -51,8 +52,11 @@ def load_plan(
         raise InputError(f"{name_or_path}: no such plan; give a YAML file or one of: {shipped}")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        check_content(content, path.name)
         return _fit(content, path.name, sites, groups, seeds, image_size, epochs, leave_out, folds)
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", path) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a YAML file ({str(error).splitlines()[0]})") from None
     except (KeyError, TypeError, AttributeError, IndexError) as error:
         raise InputError(f"{path}: lacks {error}, or it is of another kind; compare {PLANS / 'demo.yaml'}") from None
@@ -90,6 +94,8 @@ def _fit(
     scored_on = content.get("scored_on", "test")
     if scored_on not in PARTS:
         raise InputError(f"{name}: scored_on '{scored_on}' is none of {', '.join(PARTS)}")
+    if parts and scored_on != "test":
+        raise InputError(f"{name}: scored_on {scored_on}: a new site has test cases only; leave it out")
     return Plan(
         title=content["title"] + (f", {leave_out} left out" if leave_out else ""),
         image_size=image_size or content["image_size"],
@@ -159,6 +165,9 @@ def _check(rows: Sequence[Row], plan: str) -> None:
             raise InputError(f"{plan}: row {row.name}: a row with the role {row.role} needs teachers")
         if EPOCHS not in row.settings:
             raise InputError(f"{plan}: row {row.name}: no {EPOCHS} in its settings or the plan's")
+        epochs = row.settings[EPOCHS]
+        if row.role != ENSEMBLE and (type(epochs) is not int or epochs < 1):
+            raise InputError(f"{plan}: row {row.name}: {EPOCHS}: {epochs!r} does not fit; give at least 1")
 
 
 def _spread(sites: Sequence[str], groups: int) -> tuple[tuple[str, ...], ...]:

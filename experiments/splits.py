@@ -1,9 +1,10 @@
 """The split files of a study."""
 
+import contextlib
 import os
 import random
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,16 @@ from experiments.new_sites import new_site_splits, site_of
 from experiments.plan import Plan, Row
 
 
-def write_splits(plan: Plan, dataset: Path, out: Path) -> None:
-    """Split the dataset by the plan's settings and write the split files into ``<out>/splits``.
+@contextlib.contextmanager
+def new_splits(plan: Plan, dataset: Path, out: Path) -> Iterator[Path]:
+    """Split the dataset by the plan's settings; the split files replace those in ``<out>/splits`` at the block's end.
 
     In a cross-validation, and in a study of new sites, each fold has its own folder in ``<out>/splits``. If masks were
     corrected, the split has another hash and replaces the former split. Rows that used the former masks are trained
-    again.
+    again. After an error in the block, the former files stay as they are.
+
+    Yields:
+        The folder of the new files.
 
     Raises:
         InputError: as :func:`split_dataset`, or if the lists hold other cases than before.
@@ -32,6 +37,7 @@ def write_splits(plan: Plan, dataset: Path, out: Path) -> None:
             former = out / "splits" / file
             if former.is_file() and cases_sha256(read_json(former)) != cases_sha256(read_json(fresh / file)):
                 raise InputError(f"{out} holds a study with another split; choose another folder, or delete it")
+        yield fresh
         for file in files:
             (out / "splits" / file).parent.mkdir(parents=True, exist_ok=True)
             os.replace(fresh / file, out / "splits" / file)
@@ -72,9 +78,9 @@ def _without(split: Mapping[str, Any], left_out: tuple[int, int], seed: int) -> 
     return {**split, **lists, "name": without_part(left_out).removesuffix(".json"), "sha256": split_sha256(lists)}
 
 
-def read_splits(plan: Plan, out: Path) -> dict[str, dict[str, Any]]:
+def read_splits(plan: Plan, splits: Path) -> dict[str, dict[str, Any]]:
     """The split of each fold, by fold; the key is "" without folds."""
-    return {fold: read_json(out / "splits" / fold / "all.json") for fold in plan.folds or [""]}
+    return {fold: read_json(splits / fold / "all.json") for fold in plan.folds or [""]}
 
 
 def scored_split(splits: Path, fold: str, sites: Sequence[str]) -> Path:

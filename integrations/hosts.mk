@@ -79,7 +79,7 @@ OHIF_TEST := tests/hosts/label/test_ohif.py
 # make label STUDIES=<folder or DICOMweb URL> MODELS="enet espnet" [TEACHERS="pspnet"] [PORT=8000] [SERIES=] [TIE=]
 label: label-given $(LABEL_READY)  ## serve bundles to 3D Slicer and OHIF through MONAI Label, on 127.0.0.1
 	@set -f; eval "set -- --models $$MODELS --teachers $$TEACHERS"; set -x; \
-	$(LABEL_PY) -m integrations.monai_label --studies "$$STUDIES" --port "$${PORT:-8000}" "$$@"
+	exec $(LABEL_PY) -m integrations.monai_label --studies "$$STUDIES" --port "$${PORT:-8000}" "$$@"
 
 $(LABEL_READY): integrations/monai_label/requirements.txt integrations/monai_label/requirements-no-deps.txt
 	@$(INSTALL) $(LABEL_VENV) -r $<
@@ -116,7 +116,7 @@ $(DEPLOY_READY): integrations/monai_deploy/requirements.txt
 # make deploy BUNDLE=enet IN=<DICOM folder, or URL of a study> OUT=<folder> [PSA=<ng/ml>] [SERIES=] [TIE=]
 deploy: bundle-given study-given out-given $(DEPLOY_READY)  ## segment a DICOM study: SEG, report, picture
 	@$(FIND_MODEL); PYTHONPATH=.:runner HOLOSCAN_INPUT_PATH="$$IN" HOLOSCAN_OUTPUT_PATH="$$OUT" \
-		HOLOSCAN_MODEL_PATH="$$model" $(DEPLOY_PY) integrations/monai_deploy
+		HOLOSCAN_MODEL_PATH="$$model" exec $(DEPLOY_PY) integrations/monai_deploy
 
 # Sets $model to the student.onnx of BUNDLE (a bundle's name or folder) or, if there is none of the present weights and
 # config, to its TorchScript. The TorchScript is made again if the weights or the config are newer. MONAI's command line

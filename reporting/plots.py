@@ -1,6 +1,7 @@
 """The style that all plots share: colours, axes, and the resolution of the PNG."""
 
 import io
+import warnings
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +14,10 @@ INK, GRID = "#334155", "#E5E9EF"
 def png(figure: Figure) -> bytes:
     """A figure as PNG bytes, at a resolution for screens with many pixels."""
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=160, facecolor="white")
+    with warnings.catch_warnings():
+        # A name may have letters that the font lacks, such as Chinese ones. The page has them as text.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(stream, format="png", dpi=160, facecolor="white")
     return stream.getvalue()
 
 

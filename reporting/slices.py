@@ -65,10 +65,10 @@ def show(axes: Axes, image: AxialSlice, view: tuple[float, float, float] | None 
 def outline(axes: Axes, mask: AxialSlice, colour: str, width: float = 1.7) -> None:
     """Draws the border of a mask; ``width`` is the width of the line in points."""
     if (mask.pixels > 0).any():
-        (rows, columns), (height, width) = mask.pixels.shape, mask.pixel_mm
+        (rows, columns), (row_mm, column_mm) = mask.pixels.shape, mask.pixel_mm
         # A border of background closes the outline of a mask that touches the edge of the image.
         filled = np.pad((mask.pixels > 0).astype(float), 1)
-        x, y = (np.arange(-1, columns + 1) + 0.5) * width, (np.arange(-1, rows + 1) + 0.5) * height
+        x, y = (np.arange(-1, columns + 1) + 0.5) * column_mm, (np.arange(-1, rows + 1) + 0.5) * row_mm
         axes.contour(x, y, filled, [0.5], colors=colour, linewidths=width)
 
 

@@ -38,12 +38,12 @@ SIZE = 32
 AFFINE = np.array([[-1.25, 0, 0, 40], [0, -1.25, 0, 30], [0, 0, 3.6, -20], [0, 0, 0, 1]])
 
 
-# Files that take a worker a minute, and whose names come last. They come first, so that both workers end together.
-LONG_FILES = ("test_wheel.py", "test_extending.py")
+# This file takes long, and its name comes last. It comes first, so that both workers end together.
+LONG_FILE = "test_extending.py"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.path.name not in LONG_FILES)
+    items.sort(key=lambda item: item.path.name != LONG_FILE)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -178,6 +178,7 @@ def test_a_local_build_in_a_folder_or_an_index_wins(environment, tmp_path, monke
 def test_torch_comes_first_and_alone_with_pip(tmp_path, monkeypatch):
     lines = []
     monkeypatch.setattr(install, "_with_uv", lambda python, arguments: "without uv")
+    install.venv.create(tmp_path / "new", with_pip=False, symlinks=True)
     monkeypatch.setattr(install.venv, "create", lambda *arguments, **options: None)
     monkeypatch.setattr(install.subprocess, "run", lambda line, check: lines.append(line[4:]))
     (tmp_path / "r.txt").write_text("numpy\n torch==2.13.0 \n")
@@ -218,6 +219,36 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path, capfd):
     (tmp_path / "file").write_text("")
     assert install.main([str(tmp_path / "file" / ".venv"), "packaging"]) == 1
     assert capfd.readouterr().err == f"error: {tmp_path / 'file' / '.venv'}: Not a directory\n"
+
+
+@pytest.mark.parametrize("name", ["a_file", "with:colon"])
+def test_a_folder_that_venv_refuses_is_one_line(tmp_path, capfd, name):
+    (tmp_path / "a_file").touch()
+    assert install.main([str(tmp_path / name), "packaging"]) == 1
+    said = capfd.readouterr().err
+    assert said.startswith(f"error: {tmp_path / name}: no environment can be made here: ")
+    assert said.count("\n") == 1
+
+
+def test_an_environment_whose_python_is_gone_is_one_line(tmp_path, capfd):
+    install.venv.create(tmp_path / "new", with_pip=False, symlinks=True)
+    (tmp_path / "new/bin/pip").touch()
+    (tmp_path / "new/bin/python").unlink()
+    (tmp_path / "new/bin/python").symlink_to(tmp_path / "python3.10")
+    assert install.main([str(tmp_path / "new"), "packaging"]) == 1
+    told = "its Python is gone; remove this folder, and type the command again"
+    assert capfd.readouterr().err == f"error: {tmp_path / 'new'}: {told}\n"
+
+
+def test_settings_that_pip_cannot_read_are_not_ignored(environment, fake_uv, tmp_path, monkeypatch, capfd):
+    calls = fake_uv(0)
+    (tmp_path / "pip.conf").write_text("[global\nindex-url = http://main/simple\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    assert install.main([str(environment), "packaging"]) == 1
+    first, *_, last = capfd.readouterr().err.splitlines()
+    assert first == f"{environment}: pip cannot read its settings, so pip installs, which takes minutes"
+    assert last == f"error: {environment}: pip cannot install packaging; the lines above say why"
+    assert not calls.exists()
 
 
 def test_python_without_pip_says_what_to_install(tmp_path, monkeypatch, capfd):

@@ -105,6 +105,14 @@ def test_a_study_of_other_data_is_refused(make):
     assert done.stderr.startswith("error: my out is a study of /")
 
 
+def test_a_folder_with_a_dataset_from_elsewhere_is_refused(make, tmp_path):
+    (tmp_path / "mine/dataset").mkdir(parents=True)
+    (tmp_path / "mine/dataset/dataset.json").touch()
+    calls, done = make("demo", OUT="mine")
+    assert (calls, done.returncode) == ([], 2)
+    assert done.stderr.startswith("error: mine is a study of another dataset; give another folder, OUT=runs/<name>\n")
+
+
 def test_a_home_folder(make):
     assert make("card", BUNDLE="~/a b", TRAINED="~/c ~/d")[0][0] == [
         *ON_BUNDLE,
@@ -232,6 +240,7 @@ def test_the_list_of_targets_says_what_each_needs(make):
 
 def test_clean_keeps_data_studies_and_weights(make, tmp_path):
     gone = [".venv/lib/x", ".venv-label/x", ".uv/bin/uv", "web/node_modules/x", "a/__pycache__/x", "build/x"]
+    gone += ["runner/build/x", "runner/a.egg-info/x"]  # an installation of the runner leaves them
     kept = ["runs/demo/x", "bundles/enet/models/model.pt", "bundles/enet/output/x", "dataset/x"]
     for name in gone + kept:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

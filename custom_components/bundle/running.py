@@ -11,7 +11,7 @@ def run_command(run_id: str, config: str | Path, options: Mapping[str, Any]) -> 
     """The words of a command ``python -m monai.bundle run``, for :mod:`subprocess` without a shell.
 
     Args:
-        run_id: which part of the config runs: ``training``, ``evaluating``, ``inference`` or ``preprocessing``.
+        run_id: which part of the config runs: ``training``, ``evaluating``, ``inference`` or ``preparing``.
         config: file of the bundle's config.
         options: values by their ids in the config, such as ``train::trainer::max_epochs``. A list may hold any names
             and paths: :mod:`custom_components.options` reads each item exactly as it is given here.

@@ -119,7 +119,7 @@ class Segmenting:
         self._field_of_view = bundle.inference.get("field_of_view")
 
     def __call__(self, image: str | Path) -> Segmented:
-        """Segment one NIfTI volume that :func:`custom_components.data.check_volumes` has accepted."""
+        """Segment one NIfTI volume (H, W, D) that :func:`custom_components.data.check_volumes` has accepted."""
         data = self._preprocess({"image": image})
         with torch.inference_mode():
             logits = self._infer(data["image"][None].to(self._device), self._network)

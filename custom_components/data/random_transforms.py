@@ -18,8 +18,8 @@ class RandomTransforms:
 
     The results have the same distribution as MONAI's ``RandFlipd``, ``RandAffined`` (bilinear for the image, nearest
     for the label, the border's value outside), ``RandAdjustContrastd`` (``retain_stats``) and ``RandGaussianNoised``,
-    one after the other, each with the same probability. MONAI's transforms handle one slice at a time on the CPU and
-    take twenty times as long.
+    one after the other, each with the same probability. MONAI's transforms handle one slice at a time on the CPU. They
+    take 20 times as long at 64x64, and 5 times as long at 192x192 (docs/adr/0009-random-transforms-on-the-batch.md).
 
     All numbers are drawn on the CPU, so that a seed gives the same version of a slice on every device and in every
     batch.

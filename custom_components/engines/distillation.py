@@ -75,7 +75,7 @@ class DistillationTrainer(SupervisedTrainer):
             self.add_event_handler(Events.COMPLETED, teachers.save)
 
     def _tell_progress(self) -> None:
-        """Tell the loss how much of the training is done: some of its weights fall over the training."""
+        """Tell the loss the progress of the training, because some of its weights fall over the training."""
         self.distillation_loss.progress = (self.state.epoch - 1) / max(1, self.state.max_epochs - 1)
 
     def _distil(self, student_logits: Tensor, target: Tensor) -> Tensor:
@@ -151,12 +151,13 @@ class DistillationTrainer(SupervisedTrainer):
 def weights_by_site(weights: Tensor, teachers: Sequence[str], sites: Sequence[str]) -> dict[str, Tensor]:
     """Each teacher's mean weight, as ``weight_<teacher>``.
 
-    If every slice has its own weights, also the mean over the slices of each site, as ``weight_<teacher>/<site>``.
+    If every slice has its own weights, the result also holds the mean over the slices of each site, as
+    ``weight_<teacher>/<site>``.
 
     Args:
         weights: the teachers' weights, (n,) or (B, n).
         teachers: the teachers' names.
-        sites: the site of each of the B slices; empty if unknown.
+        sites: the site of each of the B slices; ``""`` where it is unknown.
     """
     if weights.ndim == 1:
         return {f"weight_{teacher}": weight for teacher, weight in zip(teachers, weights, strict=True)}

@@ -91,7 +91,7 @@ def _gigabytes(value: Any) -> float:
 
 
 def _word(value: Any) -> str:
-    if not isinstance(value, str | int) or not str(value).strip():
+    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
         raise ValueError
     return str(value)
 

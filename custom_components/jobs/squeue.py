@@ -37,7 +37,8 @@ def read_queue() -> Queue | None:
 
 
 def parse_queue(text: str) -> Queue:
-    """
+    """The jobs in the output of ``squeue``, by name and number in their array.
+
     >>> parse_queue("12|enet.3fa9c1d2|RUNNING|None")[("enet.3fa9c1d2", None)]
     Entry(id='12', waits=False, reason='')
     >>> parse_queue("13_4|cases.77aa01bc|PENDING|Resources")

@@ -17,16 +17,17 @@ from custom_components.losses._tensors import (
 from custom_components.losses.gates import Gate, check_gate
 from custom_components.losses.prediction import mix_teachers
 from custom_components.losses.presets import EQUATION_5, PRESETS
-from custom_components.losses.pseudo_labels import NONE, check_pseudo_labels, pseudo_labels
+from custom_components.losses.pseudo_labels import MODES, OF_CLASSES, check_pseudo_labels, pseudo_labels
 from custom_components.losses.sum_of_terms import SumOfTerms, lay_over
 from custom_components.losses.term import Answer, Output, SupervisedTerm, Term
-from custom_components.losses.term_values import distilled_values, supervised_values
+from custom_components.losses.term_values import compared_values, distilled_values, supervised_values
 from custom_components.losses.unlabeled_weights import UnlabeledWeights
 from custom_components.losses.weights import TeacherWeights
 
 
 class DistillationLossOutput(NamedTuple):
-    """
+    """The result of a distillation loss for one batch.
+
     Attributes:
         loss: scalar, with gradient to the student.
         terms: the unweighted terms, detached scalars by name, in the order of the table of loss terms.
@@ -53,10 +54,11 @@ class DistillationLoss(SumOfTerms):
             - ``"paper"`` follows the printed equations.
             - ``"emkd"`` follows the reference code of EMKD: KL(teacher || student), squared L2 distances of importance
               maps and of region contrasts.
-            - ``"measured"`` has the values that scored best on real data if all slices have masks. It gains nothing
-              over the same network alone with cross-entropy, except for ENet at 192x192 (+1.0 point of Dice). With
-              three teachers of one or two sites each it harms sites that no teacher knows well: 0 to -4 points in the
-              mean, -2.5 at the worst site (docs/adr/0017-all-masks.md). ``"paper"`` scored lower on validation cases.
+            - ``"measured"`` has the values that scored best on real data if all slices have masks. It gains little or
+              nothing over the same network alone with cross-entropy: at 192x192 ENet gained 1.0 point of Dice, ESPNet
+              and MobileNetV2 lost. With three teachers of one or two sites each, students lost 0 to 4 points in the
+              mean, and 2.5 to 15 points at the site that the teachers know least (ADRs 6 and 17 in docs/adr).
+              ``"paper"`` scored lower on validation cases.
             - ``"new_site"`` is for images without masks: the student learns the teachers' classes, and no term compares
               it with the teachers.
         alpha: α of equation (5), the weight of both terms that compare features. With 0 no features are needed.
@@ -72,8 +74,9 @@ class DistillationLoss(SumOfTerms):
         unlabeled_weighting: the w_j of samples without a mask, see :class:`UnlabeledWeights`; by default the weights of
             ``weighting`` if they are fixed, and otherwise ``"statistics"`` where a training can measure them, or
             ``"uniform"``.
-        pseudo_labels: the labels of samples without a mask in the supervised terms, see :func:`pseudo_labels`, or
-            ``"none"``; only the preset ``"new_site"`` has them.
+        pseudo_labels: the labels of samples without a mask in the supervised terms, see :func:`pseudo_labels`;
+            ``"soft"`` for the teachers' probabilities in the terms that compare, on samples without a mask alone; or
+            ``"none"``. Only the preset ``"new_site"`` has pseudo-labels.
 
     Raises:
         InputError: if an option or a value is unknown.
@@ -122,8 +125,8 @@ class DistillationLoss(SumOfTerms):
             options["weighting_temperature"],
         )
         check_pseudo_labels(options["pseudo_labels"])
-        self.pseudo_labels = None if options["pseudo_labels"] == NONE else options["pseudo_labels"]
-        self.pseudo_labels_are_given = pseudo_labels not in (None, NONE)
+        self.pseudo_labels = options["pseudo_labels"] if options["pseudo_labels"] in OF_CLASSES else None
+        self.pseudo_labels_are_given = pseudo_labels in MODES
 
     @in_full_precision
     def forward(
@@ -134,7 +137,8 @@ class DistillationLoss(SumOfTerms):
         teacher_logits: Sequence[Tensor],
         teacher_features: Sequence[Sequence[Tensor]],
     ) -> DistillationLossOutput:
-        """
+        """The loss of a batch, from the outputs of the student and of all teachers.
+
         Args:
             student_logits: (B, C, H, W).
             target: labels (B, 1, H, W).
@@ -161,11 +165,15 @@ class DistillationLoss(SumOfTerms):
     @in_full_precision
     @torch.no_grad()
     def answer(self, teacher: Output, target: Tensor) -> Answer:
-        """Everything that this loss needs from a teacher's output; it does not depend on the student.
+        """All values that this loss needs from a teacher's output; they do not depend on the student.
 
         Args:
             teacher: the teacher's output; if it has no features, the terms that need features leave this teacher out.
             target: labels (B, 1, H, W).
+
+        Raises:
+            ValueError: if shapes or devices do not fit.
+            InputError: if a label is not one of 0 to C-1, or if the region contrast is set for another C.
         """
         labels = segmentation_labels(teacher.logits, target)
         terms = self.terms_of_features if teacher.features else {}
@@ -189,9 +197,11 @@ class DistillationLoss(SumOfTerms):
 
         Each term is the mean over the samples that have all inputs of the term. So a sample without a mask adds nothing
         to a term that needs a mask. But if it has pseudo-labels, the supervised terms use them as a mask, and all other
-        terms leave it out: a student that also follows the teachers' probabilities there finds less. A term is
-        missing in the result if no sample has its inputs. In a term that compares features, the sum of equation (6)
-        leaves out the teachers without features; the weights of the other teachers do not change.
+        terms leave it out: a student that also follows the teachers' probabilities on such a sample finds less of the
+        prostate. If the pseudo-labels are soft, the terms that compare student and teachers leave out the samples with
+        a mask: there, teachers of other sites contradict the masks. A term is missing in the result if no sample has
+        its inputs. In a term that compares features, the sum of equation (6) leaves out the teachers without features;
+        the weights of the other teachers do not change.
 
         Args:
             student: the student's output; its features are used only if a term needs them.
@@ -226,8 +236,8 @@ class DistillationLoss(SumOfTerms):
                 values = term.values(Output(alone), labels) if rows is None else supervised_values(term, alone, classes)
             else:
                 values = distilled_values(name, term, student, labels, answers, weights, gate)
-                if values is not None and rows is not None and ("mask" in term.needs or self.pseudo_labels):
-                    values = values[rows]
+                if values is not None:
+                    values = compared_values(values, term, has_mask, self.options["pseudo_labels"])
             if values is not None and len(values.flatten()):
                 terms[name] = values.mean()
         weighted_terms = self.weighted(terms)

@@ -22,7 +22,7 @@ class Gate:
 
     ``"better"``, for each slice: g = 1 where the mixture's loss is below the student's, else 0.
 
-    On a sample without a mask nothing tells where the teachers are right: g = 1.
+    On a sample without a mask g = 1, because nobody knows where the teachers are right.
 
     Args:
         pixels: whether the student follows the teachers, (B, H, W), bool.
@@ -39,7 +39,8 @@ class Gate:
 
     @classmethod
     def right(cls, log_mixture: Tensor, labels: Tensor, has_mask: Tensor | None = None) -> "Gate":
-        """
+        """The gate ``"right"``.
+
         Args:
             log_mixture: log p^t (B, C, H, W).
             labels: (B, H, W).
@@ -51,7 +52,8 @@ class Gate:
     def better(
         cls, mixture_losses: Tensor, student_losses: Tensor, labels: Tensor, has_mask: Tensor | None = None
     ) -> "Gate":
-        """
+        """The gate ``"better"``.
+
         Args:
             mixture_losses: the mixture's loss on each slice, (B,).
             student_losses: the student's loss on each slice, (B,).

@@ -53,7 +53,8 @@ class ImportanceMapLoss(Term):
 
     @in_full_precision
     def per_sample(self, student_features: Sequence[Tensor], teacher_features: Sequence[Tensor]) -> Tensor:
-        """
+        """The distance for each sample.
+
         Args:
             student_features: one (B, K, h, w) per tap.
             teacher_features: the teacher's features in the same order; K, h and w may differ from the student's.

@@ -44,7 +44,8 @@ class PredictionDistillationLoss(Term):
     def forward(
         self, student_logits: Tensor, teacher_logits: Tensor | Sequence[Tensor], weights: Tensor | None = None
     ) -> Tensor:
-        """
+        """The mean divergence of a batch.
+
         Args:
             student_logits: (B, C, H, W).
             teacher_logits: logits of the same shape, of one teacher or a list of n teachers.

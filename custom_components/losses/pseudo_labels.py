@@ -10,7 +10,9 @@ from custom_components.losses._tensors import IGNORED, check_choice, in_full_pre
 from custom_components.losses.prediction import mix_teachers
 
 NONE = "none"  # no pseudo-labels, also if the preset has them
-MODES = ("all", "pixels", "slices")
+SOFT = "soft"  # the mixture's probabilities in prediction distillation; samples with a mask follow the mask alone
+OF_CLASSES = ("all", "pixels", "slices")
+MODES = (*OF_CLASSES, SOFT)
 # The teachers agree on a pixel if those that predict the mixture's class have at least this share of the weight.
 PIXELS_AGREE = 0.9
 # They agree on a slice if the weighted mean Dice of their masks with the mixture's mask is at least this value.
@@ -28,9 +30,9 @@ def check_pseudo_labels(mode: str | None) -> None:
 def pseudo_labels(teacher_logits: Sequence[Tensor], weights: Tensor, mode: str) -> Tensor:
     """The class y of the teachers' mixture Σ_j w_j p^j at each pixel, as a mask for samples that have none.
 
-    Where teachers disagree, a student that learns their averaged probabilities stays below one half and finds nothing.
-    A student that learns the mixture's class finds something there, but also learns the mixture's errors, because they
-    count like a mask. So pixels on which teachers disagree can be left out (Lee 2013, Pseudo-Label, keeps all pixels).
+    Where teachers disagree, a student that learns their averaged probabilities stays below one half and finds no
+    prostate. A student that learns the mixture's class finds some, but also learns the mixture's errors as if they were
+    a mask. So pixels on which teachers disagree can be left out (Lee 2013, Pseudo-Label, keeps all pixels).
 
     Args:
         teacher_logits: of n teachers, each (B, C, H, W).

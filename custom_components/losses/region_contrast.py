@@ -55,7 +55,8 @@ class RegionContrastLoss(Term):
     def per_sample(
         self, student_features: Sequence[Tensor], teacher_features: Sequence[Tensor], target: Tensor
     ) -> Tensor:
-        """
+        """The distance for each sample.
+
         Args:
             student_features: one (B, K, h, w) per tap.
             teacher_features: the teacher's features in the same order.

@@ -94,7 +94,8 @@ class SupervisedTerm(Term):
 
     @in_full_precision
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """
+        """The mean of the term's values.
+
         Args:
             logits: (B, C, H, W).
             target: labels (B, 1, H, W).

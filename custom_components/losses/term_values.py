@@ -7,6 +7,7 @@ from torch import Tensor
 
 from custom_components.losses._tensors import IGNORED
 from custom_components.losses.gates import Gate
+from custom_components.losses.pseudo_labels import OF_CLASSES, SOFT
 from custom_components.losses.term import Answer, Output, Taught, Term
 
 
@@ -45,3 +46,19 @@ def distilled_values(
     summaries = [answers[place].summaries[name] for place in able]
     own_weights = weights if len(able) == len(answers) else weights[..., able]
     return term.values(student, labels, Taught(summaries, own_weights, gate))
+
+
+def compared_values(values: Tensor, term: Term, has_mask: Tensor | None, pseudo_labels: str | None) -> Tensor:
+    """A distilling term's values on the samples that the term compares.
+
+    Args:
+        values: on all B samples, with B as the first dimension.
+        term: the distilling term.
+        has_mask: (B,), bool; None means that all samples have a mask.
+        pseudo_labels: the option of the loss.
+    """
+    if pseudo_labels == SOFT:
+        return values[:0] if has_mask is None or "mask" in term.needs else values[~has_mask]
+    if has_mask is None or ("mask" not in term.needs and pseudo_labels not in OF_CLASSES):
+        return values
+    return values[has_mask]

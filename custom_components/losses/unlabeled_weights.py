@@ -1,4 +1,4 @@
-"""The teachers' weights on samples without a mask, where nothing tells which teacher is right."""
+"""The teachers' weights on samples without a mask, on which nobody knows which teacher is right."""
 
 from collections.abc import Sequence
 

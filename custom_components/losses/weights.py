@@ -167,7 +167,8 @@ class TeacherWeights:
         self.scope = scope
 
     def __call__(self, teacher_logits: Sequence[Tensor], target: Tensor) -> Tensor:
-        """
+        """The weights for a batch.
+
         Args:
             teacher_logits: of n teachers, each (B, C, H, W).
             target: labels (B, 1, H, W).

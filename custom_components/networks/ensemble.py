@@ -35,7 +35,8 @@ class Ensemble(nn.Module):
         self.flips = flips
 
     def forward(self, image: Tensor) -> Tensor:
-        """
+        """The mean of the members' probabilities.
+
         Args:
             image: (B, in, H, W).
 

@@ -34,9 +34,9 @@ def adapt_batch_norm(network: nn.Module, batches: Iterable[Tensor]) -> None:
     """Replace the running mean and variance of every batch-norm layer by those of the given slices (AdaBN).
 
     Li et al. 2016, "Revisiting Batch Normalization For Practical Domain Adaptation" (arXiv 1603.04779). The mean over
-    the batches is cumulative (``momentum=None``), so every batch counts the same. While the batches
-    run, each batch-norm layer normalises by the batch, as in a training, and the next layers see these features. No
-    weight changes, and all other layers run as in evaluation.
+    the batches is cumulative (``momentum=None``), so every batch counts the same. While the batches run, each
+    batch-norm layer normalises by the batch, as in a training, and the next layers see these features. No weight
+    changes, and all other layers run as in evaluation.
 
     Args:
         network: the network. It is changed in place, and is in evaluation mode afterwards.
@@ -76,7 +76,7 @@ def batch_norm_distance(network: nn.Module, batches: Iterable[Tensor]) -> float:
     Raises:
         InputError: if the network has no batch norm with running statistics.
 
-    >>> network = nn.BatchNorm2d(1, eps=0).eval()  # of features with the mean 0 and the variance 1
+    >>> network = nn.BatchNorm2d(1, eps=0).eval()  # running mean 0, running variance 1
     >>> slices = torch.tensor([-1.0, 3.0]).view(2, 1, 1, 1)  # mean 1, variance 4: (4 + 1) / 2 + (1 + 1) / 8 - 1
     >>> batch_norm_distance(network, [slices])
     1.75

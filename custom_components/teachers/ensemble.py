@@ -101,14 +101,20 @@ def load_teachers(
 ) -> TeacherEnsemble | None:
     """Load and check teacher bundles with :func:`load_teacher`, and make an ensemble of them.
 
-    A single teacher may be given as a name instead of a list, as in ``--teachers pspnet``. Folders of predictions among
-    the teachers are left out. The result is None if all teachers are such folders.
+    Folders of predictions among the teachers are left out. The result is None if all teachers are such folders.
 
     Args:
+        teachers: the option ``teachers``; a single name may stand instead of a list, as in ``--teachers pspnet``.
+        bundles_dir, preprocessing, held_out, out_channels: as for :func:`load_teacher`.
+        keys, precision: as for :class:`TeacherEnsemble`.
         adapt: whether to re-estimate the batch-norm statistics of these teachers, see :func:`adapt_teacher`. None means
             true if some training images have no mask, all are of one site, and every teacher has batch norm.
         dataset: the slices whose cases give the new statistics.
         device: the device on which the statistics are computed.
+
+    Raises:
+        InputError: as :func:`load_teacher`, :func:`adapt_teacher` and :class:`TeacherEnsemble`; or if ``adapt`` is
+            true and no teacher is a bundle.
     """
     require_one(ensure_tuple(teachers))
     held_out, bundles = list(held_out), bundles_among(teachers, bundles_dir)

@@ -30,11 +30,11 @@ def measured_weights(
 ) -> list[float] | None:
     """The teachers' weights for the loss's ``unlabeled_weighting``, if that is ``"site"`` or ``"statistics"``.
 
-    Without ``unlabeled_weighting`` it is ``"statistics"`` if the teachers' statistics can be compared.
+    Without ``unlabeled_weighting`` the kind is ``"statistics"`` if the teachers' statistics can be compared.
 
-    They are measured once, on the training images of the sites that have images without masks, without random
-    transforms. Images of other sites do not count. Test and validation cases are never looked at. A teacher has one
-    weight for all these sites together. So train on the datalist of one site if the sites differ.
+    The weights are measured once, before the training, on the training images of the sites that have images without
+    masks, without random transforms. Images of other sites, test cases and validation cases are not used. A teacher has
+    one weight for all these sites together. So train on the datalist of one site if the sites differ.
 
     ``"site"``: the softmin of each teacher's loss (``judged_by``) on the cases with masks. A case's loss is pooled over
     its slices, and a teacher's loss is the mean over the cases. A few masks may mislead: in one probe, two cases gave

@@ -24,7 +24,7 @@ from custom_components.teachers.teachers import Batch, Summarise, Teachers
 
 
 class OnlineTeachers(Teachers):
-    """Untrained teachers that learn from each batch and give their outputs for it to the student.
+    """Untrained teachers that learn from each batch. The student gets their outputs from before the step.
 
     Each teacher learns as it would alone: it has its own segmentation loss, and its own Adam with the student's present
     learning rate. The student does not change the teachers.
@@ -125,9 +125,10 @@ class OnlineTeachers(Teachers):
         return all_logits, all_features
 
     def check_weights(self) -> None:
-        """
+        """Check the teachers' weights, before they are saved.
+
         Raises:
-            NotFiniteError: if a teacher's weights are NaN or infinite. Call this method before the weights are saved.
+            NotFiniteError: if a teacher's weights are NaN or infinite.
         """
         for name, network in zip(self.names, self.networks, strict=True):
             if not get_total_norm(network.parameters()).isfinite():

@@ -11,7 +11,7 @@ from custom_components.teachers.teachers import Teachers
 
 
 class OutOfFold:
-    """For each case, the teachers that were not trained on it.
+    """The teachers that were not trained on a case, for each case.
 
     On a slice of its own training a teacher's output is nearly the mask, and tells the student little more than the
     mask. So train each of n teachers without one nth of the cases, and every case has a teacher that has not seen it

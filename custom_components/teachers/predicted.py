@@ -130,6 +130,9 @@ def load_predictions(teachers: Any, bundles_dir: str | Path, **options: Any) -> 
         teachers: the option ``teachers``.
         bundles_dir: the folder of the bundles that are given by name.
         options: the other arguments of :class:`PredictedTeachers`.
+
+    Raises:
+        InputError: as :class:`PredictedTeachers`, or if an entry of ``teachers`` is wrong.
     """
     found = predictions_among(teachers, bundles_dir)
     return PredictedTeachers(found, **options) if found else None

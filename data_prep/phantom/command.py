@@ -28,10 +28,10 @@ from data_prep.volumes import write_volume
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command line of ``phantom``."""
     parser.add_argument("out", type=Path, help="folder to make")
-    parser.add_argument("--cases-per-site", type=int, default=6, metavar="N")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cases-per-site", type=int, default=6, metavar="N", help="patients of each site (6)")
+    parser.add_argument("--seed", type=int, default=0, help="decides every patient (0)")
     parser.add_argument("--matrix", type=int, metavar="N", help="rows and columns at every site (default: 128 to 176)")
-    parser.add_argument("--slices", type=int, default=12, metavar="N")
+    parser.add_argument("--slices", type=int, default=12, metavar="N", help="slices of each volume (12)")
 
 
 def run(options: argparse.Namespace) -> int:

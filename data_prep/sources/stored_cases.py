@@ -32,7 +32,7 @@ class StoredCases(Sequence[SourceCase]):
     """A sequence of cases in an SQLite file, to which cases can be added.
 
     Args:
-        file: the file. None makes a temporary file, which goes with this object.
+        file: the file. None makes a temporary file, which is removed together with this object.
     """
 
     def __init__(self, file: Path | None = None) -> None:

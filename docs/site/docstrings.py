@@ -18,7 +18,8 @@ class AsMarkdown(griffe.Extension):
 
 
 def as_markdown(docstring: str) -> str:
-    """
+    """A docstring with Markdown in place of Sphinx's roles.
+
     >>> print(as_markdown("See :class:`int`.\\n\\n>>> 1 + 1\\n2"))
     See `int`.
     <BLANKLINE>

@@ -9,7 +9,7 @@ import numpy as np
 from experiments.report.bootstrap import Estimate, estimate
 from experiments.report.study import Model, StudyRecord
 
-# Of fewer cases, even differences of one sign can be chance: in five cases with a probability of 2 · ½⁵ = 6 %.
+# With fewer cases, even differences of one sign can be chance: with five cases the probability is 2 · ½⁵ = 6 %.
 FEWEST_CASES = 6
 
 

@@ -67,9 +67,9 @@ class RunRecord:
             return {}
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
-            lines = list(reader)
+            lines, names = list(reader), reader.fieldnames or ()
         try:
-            return {name: [float(line[name] or nan) for line in lines] for name in reader.fieldnames or ()}
+            return {name: [float(line[name] or nan) for line in lines] for name in names}
         except ValueError as error:
             raise InputError(f"{path}: a cell is not a number ({error}); remove the file and train again") from None
 

@@ -24,7 +24,8 @@ def seconds_of(run: RunRecord) -> float:
 
 
 def in_words(seconds: float) -> str:
-    """
+    """A time in its two largest units.
+
     >>> in_words(75), in_words(3725), in_words(9.6)
     ('1 min 15 s', '1 h 2 min', '10 s')
     """
@@ -63,5 +64,6 @@ def _places(run: RunRecord) -> str:
 
 
 def _place(attempt: Mapping[str, Any]) -> str:
-    named = (attempt["host"], attempt["gpu"] and f"GPU {attempt['gpu']}", attempt["id"] and f"job {attempt['id']}")
+    gpu = attempt["gpu"] and f"GPU {attempt['gpu'].removeprefix('GPU-')}"  # nvidia-smi names it GPU-<UUID>
+    named = (attempt["host"], gpu, attempt["id"] and f"job {attempt['id']}")
     return ", ".join(filter(None, named))

@@ -1,6 +1,6 @@
 """``python -m integrations.flare student | teachers | distil``: a simulation of hospitals that share weights.
 
-Exit codes: 0 done; 1 not done, the line on stderr says why; 2 wrong usage.
+Exit codes: 0 done; 1 not done, the line on stderr says why; 2 wrong usage; 130 interrupted.
 """
 
 import argparse

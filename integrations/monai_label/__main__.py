@@ -15,6 +15,7 @@ from data_prep.dicom import SeriesChoice
 
 APP_DIR = Path(__file__).resolve().parent
 REPOSITORY = APP_DIR.parents[1]
+LAST_PORT = 65535
 
 
 def main() -> None:
@@ -41,8 +42,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--teachers", default=[], nargs="*", metavar="BUNDLE", help="trained bundles to distil from")
     parser.add_argument("--work-dir", default="runs/label", help="the server's own folder (default: %(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="other machines reach the server only with 0.0.0.0")
-    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--port", type=_port, default=8000, help="port of the server (default: %(default)s)")
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; give 1 to {LAST_PORT}")
+    return int(text)
 
 
 def _settings(options: argparse.Namespace, work_dir: Path) -> dict[str, str]:

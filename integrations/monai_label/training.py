@@ -17,7 +17,7 @@ from custom_components.bundle import SHIPPED_BUNDLES, run_command, weights_file
 from custom_components.bundle.weights import recorded_provenance
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json, replace_file, write_json
-from custom_components.options import flag
+from custom_components.options import as_meant, flag
 from custom_components.unlabeled_options import CHOICES, unlabeled_settings
 from integrations.monai_label.labels import write_dataset
 from integrations.monai_label.training_tasks import finished_epochs, is_going_on, latest_trainings
@@ -90,16 +90,17 @@ class BundleTraining(TrainTask):
                 and ``adapt_teachers``, see :func:`unlabeled_settings`; ``device``.
 
         Raises:
-            InputError: if a label is bad, a teacher is unknown, images without labels have no teacher, or the training
-                failed. The last lines of a failed training give the reason.
+            InputError: if an option or a label is bad, a teacher is unknown, images without labels have no teacher, or
+                the training failed. The last lines of a failed training give the reason.
         """
         options = {key: value[0] if isinstance(value, list) else value for key, value in self.config().items()}
         options |= request
-        options |= {name: flag(name, options[name]) for name in ("unlabeled", "adapt_teachers")}
+        options |= {name: flag(name, options[name]) for name in ("pretrained", "unlabeled", "adapt_teachers")}
+        validation_share = _share("val_split", options["val_split"])
         command = self._command(options)
         unlabeled = _without_labels(datastore) if options["unlabeled"] else []
         began = time.monotonic()
-        write_dataset(datastore.datalist(), self._dataset, float(options["val_split"]), unlabeled)
+        write_dataset(datastore.datalist(), self._dataset, validation_share, unlabeled)
         shutil.rmtree(self._models, ignore_errors=True)
         if subprocess.run(command).returncode:
             raise InputError(f"the training of {self._bundle.name} failed, see above; its weights are as they were")
@@ -115,7 +116,7 @@ class BundleTraining(TrainTask):
             "dataset_dir": self._dataset,
             "models_dir": self._models,
             "device": name_to_device(options["device"]),
-            "train::trainer::max_epochs": int(options["max_epochs"]),
+            "train::trainer::max_epochs": _epochs(options["max_epochs"]),
         }
         served = weights_file(self._bundle)
         if options["pretrained"] and served.is_file():
@@ -163,6 +164,20 @@ class BundleTraining(TrainTask):
         self._record.parent.mkdir(exist_ok=True)
         write_json(self._record, {"weights_sha256": weights, "total_time": str(total_time)})
         shutil.rmtree(self._models)
+
+
+def _epochs(value: Any) -> int:
+    epochs = as_meant("max_epochs", value, {})
+    if epochs is None or epochs < 1:
+        raise InputError(f"--max_epochs {value}: give at least 1")
+    return epochs
+
+
+def _share(option: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise InputError(f"{option}: {value} is not a share from 0 to below 1") from None
 
 
 def _without_labels(datastore: Datastore) -> list[str]:

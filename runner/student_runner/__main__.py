@@ -42,13 +42,17 @@ def _run(options: argparse.Namespace) -> None:
     from student_runner.student import Student
 
     student = Student(options.student)
+    has_volumes = not source.is_dir() or any(is_nifti_name(path) for path in source.iterdir())
+    for_studies = [f"--{name}" for name in ("series", "tie", "psa") if getattr(options, name) is not None]
+    if has_volumes and for_studies:
+        raise InputError("is or holds a NIfTI volume", source, f"{for_studies[0]} is for a DICOM study; leave it out")
     if not source.is_dir():
         if not is_nifti_name(source):
             raise InputError("is no NIfTI (*.nii, *.nii.gz)", source, "give a NIfTI, or the folder of a DICOM study")
         from student_runner.niftis import segment_file
 
         segment_file(student, source, out)
-    elif any(is_nifti_name(path) for path in source.iterdir()):
+    elif has_volumes:
         from student_runner.niftis import segment_folder
 
         segment_folder(student, source, out)

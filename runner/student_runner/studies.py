@@ -15,7 +15,7 @@ try:
 except ModuleNotFoundError as error:
     package = (error.name or "").partition(".")[0]
     raise InputError(
-        f"a DICOM study needs the package {package}; install the runner with its extra: pip install '.[dicom]'"
+        f"a DICOM study needs the package {package}; install it with the runner: pip install './runner[dicom]'"
     ) from error
 
 

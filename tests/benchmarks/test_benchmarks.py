@@ -1,10 +1,5 @@
-"""The benchmarks run, and each compares equal results. These tests measure no time."""
+"""The turns and the page of the benchmarks."""
 
-import json
-
-import pytest
-
-from benchmarks.__main__ import BENCHMARKS, main
 from benchmarks.figure_table import render
 from benchmarks.measure import Figure, in_turn, ratios
 
@@ -30,17 +25,3 @@ def test_a_missed_target_is_shown_as_it_is():
     assert "| start | 3 s | 1 | ≥ 2 s | yes |" in page
     assert "- a / b: a, s 12" in page
     assert "Machine: P, 2 cores, 1 threads, torch 2, no GPU." in page
-
-
-# Each benchmark itself asserts that the compared results are equal.
-@pytest.mark.parametrize("name", BENCHMARKS)
-def test_runs(name, tmp_path):
-    main(["--quick", "--out", str(tmp_path), "--only", name])
-    written = json.loads((tmp_path / "benchmarks.json").read_text())
-    assert {"processor", "cores", "threads", "torch", "gpu"} <= set(written["machine"])
-    assert written["figures"]
-    for figure in written["figures"]:
-        assert figure["benchmark"] == name
-        assert min(figure["values"]) > 0
-        assert min(figure["values"]) <= figure["median"] <= max(figure["values"])
-        assert figure["what"] in (tmp_path / "benchmarks.md").read_text()

@@ -17,7 +17,7 @@ from data_prep.dataset_file import read_dataset
 from experiments.disk import answer_bytes, bytes_of_answer, say_disk_use
 from experiments.inputs import Inputs
 from experiments.plan import Plan, Row
-from experiments.splits import write_splits
+from experiments.splits import new_splits
 
 EPOCHS = "train::trainer::max_epochs"
 CACHED = {EPOCHS: 1, "cache_teachers": True}
@@ -35,7 +35,8 @@ PLAN = Plan("Tiny", 32, None, (50, 25, 25), 0, "test", None, (), ROWS)
 def inputs(dataset_dir, tmp_path):
     dataset = shutil.copytree(dataset_dir, tmp_path / "dataset", ignore=shutil.ignore_patterns("splits", "prepared"))
     (tmp_path / "out").mkdir()
-    write_splits(PLAN, dataset, tmp_path / "out")
+    with new_splits(PLAN, dataset, tmp_path / "out"):
+        pass
     return Inputs(PLAN, dataset, tmp_path / "out", ROWS)
 
 

@@ -15,7 +15,7 @@ from experiments.describe import keep_description
 from experiments.inputs import Inputs, what_changed
 from experiments.plan import Plan, Row
 from experiments.runner import StudyRunner
-from experiments.splits import write_splits
+from experiments.splits import new_splits
 
 EPOCHS = "train::trainer::max_epochs"
 ROWS = (
@@ -34,7 +34,8 @@ def dataset(dataset_dir, tmp_path):
 @pytest.fixture
 def out(dataset, tmp_path):
     (tmp_path / "out").mkdir()
-    write_splits(PLAN, dataset, tmp_path / "out")
+    with new_splits(PLAN, dataset, tmp_path / "out"):
+        pass
     model = tmp_path / "out" / "bundles" / "big" / "models" / "model.pt"
     model.parent.mkdir(parents=True)
     model.write_bytes(b"weights")
@@ -145,7 +146,7 @@ def test_what_another_version_recorded_is_not_taken_for_the_same(dataset, out, f
 
 
 def test_a_stale_result_is_none_even_where_its_row_is_not_asked_for(dataset, out, capsys):
-    keep_description(PLAN, dataset, out)
+    keep_description(PLAN, dataset, out, out / "splits")
     study = StudyRunner(replace(PLAN, rows=ROWS[:1]), dataset, out)
     done = {row.name: out / "bundles" / row.name / "output" / "done.json" for row in ROWS}
     for row in ROWS:
@@ -171,27 +172,44 @@ def test_a_student_is_not_done_while_its_teacher_is_not(dataset, out):
 def test_a_study_keeps_its_split_of_the_cases_and_takes_corrected_masks(dataset, out):
     before = read_json(out / "splits" / "all.json")
     correct_mask(dataset, out, "test")
-    write_splits(PLAN, dataset, out)
+    with new_splits(PLAN, dataset, out):
+        pass
     after = read_json(out / "splits" / "all.json")
     assert [case["case"] for case in after["test"]] == [case["case"] for case in before["test"]]
-    with pytest.raises(
-        InputError, match=r"\A\S+ holds a study with another split; choose another folder, or delete it\Z"
+    with (
+        pytest.raises(
+            InputError, match=r"\A\S+ holds a study with another split; choose another folder, or delete it\Z"
+        ),
+        new_splits(replace(PLAN, split_seed=5), dataset, out),
     ):
-        write_splits(replace(PLAN, split_seed=5), dataset, out)
+        pass
     assert read_json(out / "splits" / "all.json") == after
     assert sorted(file.name for file in (out / "splits").iterdir()) == ["HK+UCL.json", "all.json"]
 
 
+def test_a_refused_study_leaves_the_split_files_of_the_former_one(dataset, out):
+    """A file all.json more would make rows of a study of folds, or of new sites, look for other cases."""
+    keep_description(PLAN, dataset, out, out / "splits")
+    before = sorted(file.relative_to(out) for file in out.rglob("*"))
+    folds = replace(PLAN, rows=(ROWS[1],), folds=("fold1", "fold2"))
+    with (
+        pytest.raises(InputError, match=rf"\A{out} holds a study with other "),
+        new_splits(folds, dataset, out) as splits,
+    ):
+        keep_description(folds, dataset, out, splits)
+    assert sorted(file.relative_to(out) for file in out.rglob("*")) == before
+
+
 def test_another_study_is_refused_with_what_differs(dataset, out):
-    keep_description(PLAN, dataset, out)
-    keep_description(PLAN, dataset.rename(dataset.with_name("moved")), out)
+    keep_description(PLAN, dataset, out, out / "splits")
+    keep_description(PLAN, dataset.rename(dataset.with_name("moved")), out, out / "splits")
     assert read_json(out / "study.json")["dataset"].endswith("moved")
     with pytest.raises(
         InputError, match=r"\A\S+/out holds a study with other settings image_size \(was 32, now 64\); choose"
     ):
-        keep_description(replace(PLAN, image_size=64), dataset, out)
+        keep_description(replace(PLAN, image_size=64), dataset, out, out / "splits")
     other = replace(ROWS[1], settings={**ROWS[1].settings, EPOCHS: 3})
     with pytest.raises(
         InputError, match=rf"\A{out} holds a study with other row alone: settings::{EPOCHS} \(was 1, now 3\); choose"
     ):
-        keep_description(replace(PLAN, rows=(ROWS[0], other, ROWS[2])), dataset, out)
+        keep_description(replace(PLAN, rows=(ROWS[0], other, ROWS[2])), dataset, out, out / "splits")

@@ -174,6 +174,15 @@ def test_folds_of_new_sites_are_no_cross_validation(plan_file):
         load_plan(plan_file, {"HK": 6, "UCL": 8}, folds=3)
 
 
+def test_a_new_site_has_no_validation_cases_to_score(plan_file):
+    with open(plan_file, "a") as file:
+        file.write("scored_on: validation\n")
+    with pytest.raises(
+        InputError, match=r"\Anew\.yaml: scored_on validation: a new site has test cases only; leave it"
+    ):
+        load_plan(plan_file, {"HK": 6, "UCL": 8})
+
+
 @pytest.mark.parametrize(
     ("sites", "leave_out", "message"),
     [

@@ -6,7 +6,7 @@ from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json
 from experiments.plan import EPOCHS
 from experiments.plan_file import load_plan
-from experiments.splits import training_split, write_splits
+from experiments.splits import new_splits, training_split
 
 SITES = dict.fromkeys(["BIDMC", "BMC", "HK", "I2CVB", "RUNMC", "UCL"], 4)
 PLAN = """
@@ -207,6 +207,37 @@ def test_a_plan_that_does_not_fit_is_refused(three_groups, arguments, message):
         ("name: small", "name: distillation", "no row can be called distillation"),
         ("title: Small", "", "lacks 'title'"),
         ("rows:", "rows: [", "not a YAML file"),
+        (
+            "  - {name: small, label: Small,",
+            "  - {name: other, label: Small, role: student, bundle: enet, teachers: [big]}\n"
+            "  - {name: small, label: Small,",
+            "row small: has the label of row other, so that the report would take both for one model; give each a",
+        ),
+        ("seeds: [3]", "seeds: 3", r"seeds: 3 does not fit; write for example seeds: \[0, 1, 2\]\Z"),
+        ("seeds: [3]", "seeds: [a]", r"seeds: \['a'\] does not fit"),
+        ("image_size: 32", "image_size: 50", "image_size: 50 does not fit; write .* image_size: 96, a multiple of 8"),
+        ("fractions: [50, 25, 25]", "fractions: abc", "fractions: 'abc' does not fit"),
+        ("title: Small", "title: Small\nparts: 1", "parts: 1 does not fit"),
+        ("title: Small", "title: Small\nnew_sites: 0", "new_sites: 0 does not fit"),
+        ("title: Small", "title: Small\nfolds: true", "folds: True does not fit"),
+        ("title: Small", "title: Small\nseed: 1", r"seed is no key; did you mean seeds\?\Z"),
+        ("group: 0", "groups: 0", r"row big: groups is no key; did you mean group\?\Z"),
+        ("group: 0", "group: first", "row big: group: 'first' does not fit"),
+        ("name: small", "masks: al, name: small", "row small: masks: 'al' does not fit; .* masks: 2 or masks: all"),
+        (
+            "name: small",
+            "predictions: [{folder: a}], name: small",
+            r"row small: predictions: \[.* write for example pred",
+        ),
+        ("name: small", "masks: 1.5, name: small", "row small: masks: 1.5 does not fit"),
+        ("name: small", "name: ../small", "row ../small: name: '../small' does not fit"),
+        ("name: small", "left_out: [4, 3], name: small", r"row small: left_out: \[4, 3\] does not fit"),
+        (
+            "max_epochs: 2",
+            "max_epochs: many",
+            "row big: train::trainer::max_epochs: 'many' does not fit; give at least 1",
+        ),
+        ("max_epochs: 2", "max_epochs: 0", "row big: train::trainer::max_epochs: 0 does not fit; give at least 1"),
     ],
 )
 def test_a_faulty_plan_is_told_in_one_line(tmp_path, before, after, message):
@@ -216,13 +247,25 @@ def test_a_faulty_plan_is_told_in_one_line(tmp_path, before, after, message):
         load_plan(str(file), SITES)
 
 
-@pytest.mark.parametrize("content", ["", "- a\n- b\n", "title\n", "rows: 3\n"])
+@pytest.mark.parametrize("content", ["", "- a\n- b\n", "title\n", "rows: 3\n", "rows: [a]\n"])
 def test_a_file_that_holds_no_plan_is_told_in_one_line(tmp_path, content):
     file = tmp_path / "other.yaml"
     file.write_text(content)
     with pytest.raises(
         InputError, match=r"\A\S+/other\.yaml: lacks .*, or it is of another kind; compare \S+demo\.yaml\Z"
     ):
+        load_plan(str(file), SITES)
+
+
+def test_a_plan_without_rows_and_one_that_is_no_text_are_told_in_one_line(tmp_path):
+    file = tmp_path / "other.yaml"
+    file.write_text("title: None\nrows: []\n")
+    with pytest.raises(
+        InputError, match=r"\Aother\.yaml: rows: \[\] does not fit; write for example rows: a list of rows\Z"
+    ):
+        load_plan(str(file), SITES)
+    file.write_bytes(b"title: \xff\xfe")
+    with pytest.raises(InputError, match=r"\A\S+/other\.yaml: not a YAML file \("):
         load_plan(str(file), SITES)
 
 
@@ -240,7 +283,8 @@ def test_each_training_patient_is_left_out_once(plan_file, tmp_path, dataset_dir
     teachers = [f"  - {{name: t{k}, label: T, role: teacher, bundle: enet, left_out: [{k}, 3]}}" for k in (1, 2, 3)]
     file.write_text(PLAN.partition("rows:")[0] + "rows:\n" + "\n".join(teachers))
     plan = load_plan(str(file), dict.fromkeys(["BMC", "HK", "UCL"], 4))
-    write_splits(plan, dataset_dir, tmp_path)
+    with new_splits(plan, dataset_dir, tmp_path):
+        pass
     whole = read_json(tmp_path / "splits" / "all.json")
     parts = [read_json(training_split(tmp_path / "splits", row)) for row in plan.rows]
     names = [{case["case"] for case in part["training"]} for part in parts]

@@ -367,6 +367,13 @@ def test_a_study_without_any_result_is_reported(small):
     assert "0 of 3 runs so far" in write_report(small).read_text()
 
 
+def test_a_training_without_a_line_in_its_log_is_reported(small):
+    log = small / "bundles/enet/output/training.csv"
+    for text in ("", "epoch,loss,val_mean_dice\n"):
+        log.write_text(text)
+        assert "ENet alone" in write_report(small).read_text()
+
+
 def test_faults_are_named(small):
     with pytest.raises(InputError, match=r"\A\S+/study\.json: no such file\Z"):
         write_report(small / "nowhere")

@@ -17,9 +17,9 @@ def plan(tmp_path):
 
 
 def test_rows_that_a_later_call_leaves_out_stay_in_the_study(plan, tmp_path):
-    describe.keep_description(plan, tmp_path, tmp_path)
+    describe.keep_description(plan, tmp_path, tmp_path, tmp_path / "splits")
     more = Row("espnet", "ESPNet", "baseline", "espnet")
-    describe.keep_description(replace(plan, rows=(more, plan.rows[0])), tmp_path, tmp_path)
+    describe.keep_description(replace(plan, rows=(more, plan.rows[0])), tmp_path, tmp_path, tmp_path / "splits")
     kept = json.loads((tmp_path / "study.json").read_text())
     assert [row["name"] for row in kept["rows"]] == ["espnet", "enet", "enet_seed1"]
 
@@ -27,7 +27,7 @@ def test_rows_that_a_later_call_leaves_out_stay_in_the_study(plan, tmp_path):
 def test_a_study_names_every_machine_that_it_ran_on(plan, tmp_path, monkeypatch):
     for machine in ({"cores": 2, "torch": "2"}, {"cores": 16, "torch": "2", "gpu": "H"}, {"cores": 2, "torch": "2"}):
         monkeypatch.setattr(describe, "machine", lambda machine=machine: machine)
-        describe.keep_description(plan, tmp_path, tmp_path)
+        describe.keep_description(plan, tmp_path, tmp_path, tmp_path / "splits")
     kept = json.loads((tmp_path / "study.json").read_text())
     assert kept["machine"] == {"cores": "2 / 16", "torch": "2", "gpu": "H"}
 
@@ -39,7 +39,7 @@ def test_a_cross_validation_names_the_split_of_each_fold(plan, tmp_path):
         (tmp_path / "splits" / f"fold{number}" / "all.json").write_text(json.dumps(split))
     folds = ("fold1", "fold2")
     rows = tuple(replace(plan.rows[0], name=f"enet_{fold}", fold=fold) for fold in folds)
-    describe.keep_description(replace(plan, rows=rows, folds=folds), tmp_path, tmp_path)
+    describe.keep_description(replace(plan, rows=rows, folds=folds), tmp_path, tmp_path, tmp_path / "splits")
     kept = json.loads((tmp_path / "study.json").read_text())
     assert kept["split"]["folds"] == {"fold1": "abc1", "fold2": "abc2"}
     assert kept["split"]["counts"] == {"test": 4}

@@ -55,6 +55,11 @@ def test_the_report_says_how_long_each_run_took_where_and_the_whole_on_more_gpus
     assert "the longest chain of them takes 1 h 2 min" in note.text
 
 
+def test_a_gpu_is_named_once(tmp_path):
+    write_study(tmp_path, {"north": [attempt(0, 60, gpu="GPU-5c1d")], "student": []})
+    assert times_section(load_study(tmp_path)).blocks[0].lines[0].cells[1] == "n1, GPU 5c1d"
+
+
 def test_a_study_of_a_former_version_has_no_times(tmp_path):
     write_study(tmp_path, {"north": [], "student": []})
     assert times_section(load_study(tmp_path)).blocks == []

@@ -33,6 +33,7 @@ def test_what_is_left_out_has_its_default(tmp_path, content):
         ("cpus: true", r"cpus: True is none"),
         ("cpus: [4]", r"cpus: \[4\] is none"),
         ("gpus: -1", r"gpus: -1 is none"),
+        ("partition: on", r"partition: True is none"),  # YAML reads on as True
         ("partition: [a]", r"partition: \['a'\] is none"),
         ("lines: module load", r"lines: 'module load' is none; write for example lines: \["),
         ("lines: [1]", r"lines: \[1\] is none"),

@@ -172,6 +172,22 @@ def test_the_pseudo_labels_of_a_preset_can_be_switched_off(batch):
     assert list(with_labels.terms) == ["dice", "lovasz", "cross_entropy"]
 
 
+def test_soft_labels_compare_only_the_samples_without_a_mask(batch):
+    student, target, teachers = batch
+    has_mask = torch.tensor([True, False, True, False])
+    without, with_mask = [[part[rows] for part in (student, target, *teachers)] for rows in (~has_mask, has_mask)]
+    plain = DistillationLoss("new_site", beta=1, pseudo_labels="none")
+    soft = DistillationLoss("new_site", beta=1, pseudo_labels="soft")
+    found = compared(soft, student, target, teachers, has_mask).terms
+    expected = compared(plain, *without[:2], without[2:], torch.zeros(2, dtype=torch.bool)).terms
+    torch.testing.assert_close(found["prediction"], expected["prediction"])
+    of_masks = compared(plain, *with_mask[:2], with_mask[2:], None).terms
+    for name in ("dice", "lovasz", "cross_entropy"):
+        torch.testing.assert_close(found[name], of_masks[name])
+    # In the last epoch, all samples have a mask.
+    assert list(compared(soft, student, target, teachers, None).terms) == ["dice", "lovasz", "cross_entropy"]
+
+
 def test_a_term_for_each_pixel_is_averaged_over_those_that_count(batch, monkeypatch):
     """A term of the documentation's kind, which knows nothing of ignored pixels."""
     student, target, teachers = batch

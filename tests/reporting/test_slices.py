@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from nibabel.affines import from_matvec
 
-from reporting.slices import axial
+from reporting.slices import AxialSlice, axial, outline
 
 # A column is one step along an array axis, in mm to the patient's right, front and head (the rows).
 RAS = np.diag([0.5, 0.75, 3.0])
@@ -37,3 +38,16 @@ def test_one_slice_of_a_stack():
     stack = axial(np.arange(24).reshape(2, 3, 4), from_matvec(RAS, (0, 0, 0)))
     assert stack[2].pixels.tolist() == stack.pixels[:, :, 2].tolist()
     assert stack[2].pixel_mm == stack.pixel_mm
+
+
+def test_the_width_of_an_outline_is_in_points_whatever_the_size_of_a_pixel():
+    axes = Figure().subplots()
+    mask = np.zeros((6, 8))
+    mask[2:4, 3:6] = 1
+    outline(axes, AxialSlice(mask, (3.0, 2.0)), "red")
+    outline(axes, AxialSlice(mask, (3.0, 2.0)), "red", width=0.9)
+    assert [float(one.get_linewidth()[0]) for one in axes.collections] == [1.7, 0.9]
+    (box,) = [one.get_extents() for one in axes.collections[0].get_paths()]
+    assert (box.x0, box.x1, box.y0, box.y1) == pytest.approx(
+        (6, 12, 6, 12)
+    )  # columns 3 to 5 of 2 mm, rows 2 and 3 of 3 mm

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from old_builds import leave_old_build
+from wheels import build_wheel
 
 RUNNER = Path(__file__).parents[2] / "runner"
 PROJECT = tomllib.loads((RUNNER / "pyproject.toml").read_text())
@@ -79,7 +80,7 @@ import student_runner.studies
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.strip().endswith(
-        "a DICOM study needs the package pydicom; install the runner with its extra: pip install '.[dicom]'"
+        "a DICOM study needs the package pydicom; install it with the runner: pip install './runner[dicom]'"
     )
 
 
@@ -87,10 +88,7 @@ def test_nothing_of_an_earlier_build_is_in_a_wheel(repository, tmp_path):
     for folder in ("runner", "custom_components", "data_prep"):
         shutil.copytree(repository / folder, tmp_path / folder, ignore=shutil.ignore_patterns("build", "*.egg-info"))
     leave_old_build(tmp_path / "runner")
-    command = ["wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, tmp_path / "runner"]
-    subprocess.run([sys.executable, "-m", "pip", *command], check=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+    with zipfile.ZipFile(build_wheel(tmp_path / "runner", tmp_path)) as archive:
         modules = {name for name in archive.namelist() if name.endswith(".py") and "__init__" not in name}
     files = (RUNNER / "student_runner").rglob("*.py")
     own = {file.relative_to(RUNNER).as_posix() for file in files if file.stem != "__init__"}
@@ -109,7 +107,7 @@ import student_runner.node.__main__
     assert (done.returncode, done.stderr) == (
         *(
             1,
-            f"error: the node needs the package {package}; install the runner with its extra: pip install '.[node]'\n",
+            f"error: the node needs the package {package}; install it with the runner: pip install './runner[node]'\n",
         ),
     )
 

@@ -119,6 +119,16 @@ def test_what_is_not_there(student, segment, tmp_path):
     assert "no such file" in one_line(segment(tmp_path / "none.onnx", tmp_path / "a.txt", tmp_path / "out"))
 
 
+@pytest.mark.parametrize("option", ["--psa=5", "--series=t2", "--tie=last"])
+def test_an_option_of_a_study_is_not_ignored_for_a_volume(student, segment, save_volume, tmp_path, option):
+    volume = save_volume("in/a.nii")
+    for source in (volume, volume.parent):
+        code, said, errors = segment(student, source, tmp_path / "out", option)
+        line = f"is or holds a NIfTI volume; {option.partition('=')[0]} is for a DICOM study; leave it out"
+        assert (code, said, errors) == (1, "", f"error: {source}: {line}\n")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_full_disk_leaves_no_part_of_a_mask(student, segment, save_volume, tmp_path, monkeypatch):
     def no_space(*_):
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -35,7 +35,7 @@ try:
     from student_runner.node.worker import Worker
 except ModuleNotFoundError as missing:
     package = (missing.name or "").partition(".")[0]
-    sys.exit(f"error: the node needs the package {package}; install the runner with its extra: pip install '.[node]'")
+    sys.exit(f"error: the node needs the package {package}; install it with the runner: pip install './runner[node]'")
 
 log = logging.getLogger("segment-node")
 

@@ -85,9 +85,9 @@ class LimitSettings:
 
     object_mb: float = _number(256, 0.01, 4000)
     associations: int = _number(10, 1, 200)
-    idle_s: float = _number(60, 1)
-    queue_gb: float = _number(20, 0.0001)
-    free_gb: float = _number(1, 0)
+    idle_s: float = _number(60, 1, 1e6)
+    queue_gb: float = _number(20, 0.0001, 1e6)
+    free_gb: float = _number(1, 0, 1e6)
 
 
 @dataclass(frozen=True)

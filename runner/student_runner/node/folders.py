@@ -1,11 +1,12 @@
 """Moves of files and folders that survive a power cut."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from custom_components.foundation.files import write_json
+from custom_components.foundation.files import replace_file
 
 
 def sync_folder(folder: Path) -> None:
@@ -23,9 +24,14 @@ def write_safely(path: Path, content: dict) -> None:
     Raises:
         WriteError: if the file cannot be written.
     """
-    write_json(path, content)
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+
+    def write(partial: Path) -> None:
+        with partial.open("w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2)
+            file.flush()
+            os.fsync(file.fileno())  # before the rename, which may reach the disk first
+
+    replace_file(path, write)
     sync_folder(path.parent)
 
 

@@ -64,7 +64,7 @@ class Queue:
         for folder in self.folders(SEGMENTING):
             for partial in folder.glob(f"{RESULTS}.*"):
                 shutil.rmtree(partial)
-            self._move_images(folder, self._root / WAITING / folder.name)
+            self._move_images(folder, self._root / WAITING / folder.name, is_newer=False)
 
     # ---- receiving
 
@@ -103,6 +103,7 @@ class Queue:
         folder = self._root / RECEIVING / study
         with self._lock:
             (folder / IMAGES).mkdir(mode=0o700, parents=True, exist_ok=True)
+            (folder / RELEASED).unlink(missing_ok=True)
             (folder / f"{FAILED}{image}").touch()
 
     def mark_released(self, studies: Iterable[str]) -> None:
@@ -122,7 +123,7 @@ class Queue:
         for folder in self.folders(RECEIVING):
             with self._lock:
                 if folder.name not in open_studies() and self._is_quiet(folder):
-                    self._move_images(folder, self._root / WAITING / folder.name)
+                    self._move_images(folder, self._root / WAITING / folder.name, is_newer=True)
 
     def _is_quiet(self, folder: Path) -> bool:
         images = folder / IMAGES
@@ -157,7 +158,7 @@ class Queue:
     def give_back(self, folder: Path) -> None:
         """Move a study whose segmentation was stopped back to waiting."""
         with self._lock:
-            self._move_images(folder, self._root / WAITING / folder.name)
+            self._move_images(folder, self._root / WAITING / folder.name, is_newer=False)
 
     def to_sending(self, folder: Path) -> None:
         """Move a study with complete results to sending."""
@@ -232,11 +233,22 @@ class Queue:
         results = images // IMAGES_PER_RESULTS
         return images + results <= self._limit and self.free() - count - results >= self._least_free
 
-    def _move_images(self, source: Path, target: Path) -> None:
+    def _move_images(self, source: Path, target: Path, is_newer: bool) -> None:
+        """Let the images of a study join those of another state; of one image that both have, the newer one stays.
+
+        Args:
+            source: the folder of the study in its present state.
+            target: its folder in the other state.
+            is_newer: whether the images in ``source`` came after those in ``target``.
+        """
         if not target.exists():
             rename_folder(source, target)
             return
-        move_files(source / IMAGES, target / IMAGES, replace=True)
+        newer, older = (source, target) if is_newer else (target, source)
+        for mark in older.glob(f"{FAILED}*"):
+            if (newer / IMAGES / mark.name.removeprefix(FAILED)).exists():  # the image has come well since
+                mark.unlink()
+        move_files(source / IMAGES, target / IMAGES, replace=is_newer)
         for mark in source.glob(f"{FAILED}*"):
             os.replace(mark, target / mark.name)
         shutil.rmtree(source)

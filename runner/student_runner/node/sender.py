@@ -14,7 +14,6 @@ from dicomweb_client import DICOMwebClient
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
-from requests import RequestException
 
 from custom_components.foundation.errors import WriteError
 from custom_components.foundation.files import read_json
@@ -30,6 +29,7 @@ LONGEST_WAIT_S = 30
 FIRST_DELAY_S, LONGEST_DELAY_S = 2, 300
 # Statuses of C-STORE (DICOM PS3.4 B.2.3): stored, stored with a warning, and already stored before.
 STORED = (0x0000, 0x0001, 0xB000, 0xB006, 0xB007, 0x0111)
+BROKEN_OFF = "it broke off the association"
 
 
 class NotStoredError(Exception):
@@ -84,8 +84,10 @@ class DicomArchive:
                     status = association.send_c_store(document).get("Status")
                 except ValueError as error:
                     raise NotStoredError(f"it does not take {document.SOPClassUID.name}", is_reached=True) from error
+                except RuntimeError as error:  # the association has ended after the document before
+                    raise NotStoredError(BROKEN_OFF, is_reached=False) from error
                 if status is None:
-                    raise NotStoredError("it broke off the association", is_reached=False)
+                    raise NotStoredError(BROKEN_OFF, is_reached=False)
                 if status not in STORED:
                     raise NotStoredError(f"it refused with status 0x{status:04X}", is_reached=True)
         finally:
@@ -109,11 +111,15 @@ class WebArchive:
         try:
             with quietly():
                 answer = self._client.store_instances(documents, documents[0].StudyInstanceUID)
+            stored = {item.ReferencedSOPInstanceUID for item in answer.get("ReferencedSOPSequence", [])}
         except requests.HTTPError as error:
             raise NotStoredError(f"it refused with HTTP {error.response.status_code}", is_reached=True) from error
-        except (RequestException, ValueError, KeyError) as error:
+        except (requests.ConnectionError, requests.Timeout) as error:
             raise NotStoredError(f"it is not reached: {type(error).__name__}", is_reached=False) from error
-        stored = {item.ReferencedSOPInstanceUID for item in answer.get("ReferencedSOPSequence", [])}
+        except Exception as error:
+            # The library reads the answer, of whatever server it is, and raises errors of any kind.
+            reason = f"it gives no answer of DICOMweb: {type(error).__name__}"
+            raise NotStoredError(reason, is_reached=True) from error
         if any(document.SOPInstanceUID not in stored for document in documents):
             raise NotStoredError("it refused a document", is_reached=True)
 

@@ -11,6 +11,7 @@ import pytest
 import SimpleITK
 
 from custom_components.bundle import run_command
+from integrations.monai_label.__main__ import main
 
 CORRUPT = "broken"
 
@@ -213,6 +214,15 @@ def test_a_start_that_cannot_be_ends_with_one_line(environment, tmp_path, argume
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"error: {message}")
     assert ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("port", ["99999", "0", "-1", "http"])
+def test_a_number_that_is_no_port_is_wrong_usage(capsys, monkeypatch, port):
+    monkeypatch.setattr(sys, "argv", ["monai_label", "--studies", ".", "--models", "enet", f"--port={port}"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(f"argument --port: '{port}' is no port; give 1 to 65535\n")
 
 
 def test_the_start_page_has_no_scripts_and_the_viewer_wants_a_pacs(server):

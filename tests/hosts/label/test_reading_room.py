@@ -4,8 +4,10 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -73,3 +75,12 @@ def test_from_annotation_to_a_student_in_the_reading_room(folder, free_port):
     assert np.mean(proposal.get_fdata() != mask.get_fdata()) < 1e-3
     assert "<title>" in (folder / "index.html").read_text()
     assert (folder / "health.txt").read_text().startswith("ok")
+    end = time.monotonic() + 30
+    while running := [name for name in ("PORT", "PAGE", "NODE") if is_open(int(shorter[name]))]:
+        assert time.monotonic() < end, f"told to end, and still running: {running}"
+        time.sleep(0.2)
+
+
+def is_open(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -63,7 +63,7 @@ def test_a_study_needs_the_extra_and_works_with_it(environment, student, tmp_pat
     save(series_datasets(), tmp_path / "study")
     done = run(environment, student, tmp_path / "study", tmp_path / "out", code=1)
     assert done.stderr == (
-        "error: a DICOM study needs the package pydicom; install the runner with its extra: pip install '.[dicom]'\n"
+        "error: a DICOM study needs the package pydicom; install it with the runner: pip install './runner[dicom]'\n"
     )
     install_runner(environment, "[dicom]")
     assert run(environment, student, tmp_path / "study", tmp_path / "out").stdout.startswith("series 4 t2_tse_tra\n")

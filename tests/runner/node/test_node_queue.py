@@ -80,6 +80,51 @@ def test_a_damaged_image_holds_its_study_until_it_comes_well(open_queue):
     assert list(folder.glob("failed-*")) == []
 
 
+def test_a_damaged_image_that_comes_well_while_its_study_waits_or_is_segmented(open_queue):
+    queue = open_queue()
+    for study in ("s", "t"):
+        queue.add(study, "a", b"1")
+        queue.mark_failed(study, "b")
+    past = time.time() - 10.1 * QUIET_S
+    for path in (*(queue._root / "receiving").glob("*"), *(queue._root / "receiving").glob("*/images")):
+        os.utime(path, (past, past))
+    queue.settle(nobody)
+    segmented = queue.claim()
+    for study in ("s", "t"):
+        complete(queue, study, "b")
+    queue.give_back(segmented)
+    for _ in range(2):
+        folder = queue.claim()
+        assert files_of(folder / "images") == {"a": b"1", "b": b"b"}
+        assert list(folder.glob("failed-*")) == []
+
+
+def test_an_image_that_came_again_replaces_the_one_that_is_given_back(open_queue):
+    queue = open_queue()
+    complete(queue, "s", "a")
+    segmented = queue.claim()
+    queue.add("s", "a", b"later")
+    queue.mark_failed("s", "b")
+    past = time.time() - 10.1 * QUIET_S
+    for path in (queue._root / "receiving" / "s", queue._root / "receiving" / "s" / "images"):
+        os.utime(path, (past, past))
+    queue.settle(nobody)
+    queue.give_back(segmented)
+    folder = queue.claim()
+    assert files_of(folder) == {"images/a": b"later", "failed-b": b""}
+
+
+def test_an_image_that_is_damaged_later_holds_a_released_study(open_queue):
+    queue = open_queue()
+    queue.add("s", "a", b"1")
+    queue.mark_released(["s"])
+    queue.mark_failed("s", "b")
+    queue.mark_released(["s"])
+    time.sleep(1.5 * QUIET_S)
+    queue.settle(nobody)
+    assert queue.claim() is None
+
+
 def test_new_images_join_a_study_that_still_waits(open_queue):
     queue = open_queue()
     complete(queue, "s", "a")

@@ -1,17 +1,20 @@
 """Results reach the PACS by C-STORE, and are tried again until it takes them."""
 
 import json
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 
 import pytest
 from dicom_studies import gland, segmentation, series_datasets
 from orthanc import free_port
 from pynetdicom import AE, evt
+from pynetdicom.association import Association
 from pynetdicom.sop_class import SegmentationStorage
 from student_runner.node.config import LimitSettings, ListenSettings, NodeSettings, PacsSettings, StudySettings
 from student_runner.node.queue import Queue
-from student_runner.node.sender import FIRST_DELAY_S, DicomArchive, NotStoredError, Sender
+from student_runner.node.sender import FIRST_DELAY_S, DicomArchive, NotStoredError, Sender, WebArchive
 
 OUTCOME = {"answer": "segmented", "reason": "", "images": ["a"], "series": ["x"], "fitting": ["x"], "seconds": 1}
 
@@ -20,7 +23,7 @@ class ScriptedPacs:
     """A PACS that answers C-STORE with the statuses of a list, one after the other, and then with success."""
 
     def __init__(self):
-        self.statuses, self.stored, self.port = [], [], free_port()
+        self.statuses, self.stored, self.port, self.breaks_off = [], [], free_port(), False
         self._ae = AE("PACS")
         self._ae.require_called_aet = True
         self._ae.add_supported_context(SegmentationStorage)
@@ -33,6 +36,9 @@ class ScriptedPacs:
         self._server.shutdown()
 
     def _on_store(self, event):
+        if self.breaks_off:
+            event.assoc.abort()
+            return 0
         status = self.statuses.pop(0) if self.statuses else 0
         if status in (0, 0x0111, 0xB000):
             self.stored.append(str(event.request.AffectedSOPInstanceUID))
@@ -80,6 +86,58 @@ def test_other_failures(pacs, document):
         DicomArchive(PacsSettings("PACS", "127.0.0.1", pacs.port), "NODE").store([image])
     with pytest.raises(NotStoredError, match=r"\Ait does not take MR Image Storage\Z"):
         DicomArchive(PacsSettings("PACS", "127.0.0.1", pacs.port), "NODE").store([document, image])
+
+
+def test_a_pacs_that_breaks_off_is_tried_again(pacs, document, monkeypatch):
+    pacs.breaks_off = True
+    archive = DicomArchive(PacsSettings("PACS", "127.0.0.1", pacs.port), "NODE")
+    with pytest.raises(NotStoredError, match=r"\Ait broke off the association\Z") as caught:
+        archive.store([document])
+    assert not caught.value.is_reached
+    pacs.breaks_off = False
+    send = Association.send_c_store
+
+    def send_and_lose_the_association(association, one):
+        status = send(association, one)
+        association.abort()
+        return status
+
+    monkeypatch.setattr(Association, "send_c_store", send_and_lose_the_association)
+    with pytest.raises(NotStoredError, match=r"\Ait broke off the association\Z"):
+        archive.store([document, document])
+    assert pacs.stored == [document.SOPInstanceUID]
+
+
+XML, JSON = "application/dicom+xml", "application/dicom+json"
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer"),
+    [
+        (XML, "<html>Sign in<br>"),
+        (XML, "<html/>"),
+        (JSON, "[]"),
+        (JSON, "no JSON"),
+        (JSON, '{"00081199": {"vr": "SQ", "Value": [{}]}}'),
+        ("text/html", "<html/>"),
+    ],
+)
+def test_an_answer_that_is_none_of_a_pacs_is_not_stored(document, kind, answer):
+    class Page(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.end_headers()
+            self.wfile.write(answer.encode())
+
+        def log_message(self, *arguments):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        with pytest.raises(NotStoredError, match=r"\Ait (refused a document|gives no answer of DICOMweb: \w+)\Z"):
+            WebArchive(PacsSettings(url=f"http://127.0.0.1:{server.server_port}")).store([document])
 
 
 def test_refused_results_are_tried_again_and_do_not_hold_up_others(pacs, document, tmp_path, monkeypatch):
