@@ -14,11 +14,12 @@ import pytest
 from custom_components.jobs.job import read_attempts
 from experiments.runner import epochs_done
 
+# The trainings are long enough that a fast machine still trains when the test looks.
 PLAN = """
 title: Tiny study
 image_size: 32
 fractions: [50, 25, 25]
-settings: {batch_size: 4, device: cpu, train::trainer::max_epochs: 3}
+settings: {batch_size: 4, device: cpu, train::trainer::max_epochs: 12}
 rows:
   - {name: first, label: ENet of one site, role: teacher, bundle: enet, group: 0}
   - {name: second, label: ESPNet, role: teacher, bundle: espnet, group: 1}
@@ -28,7 +29,7 @@ rows:
     role: student
     bundle: enet
     teachers: [first, second]
-    settings: {cache_teachers: true, augmentation_views: 2, train::trainer::max_epochs: 6}
+    settings: {cache_teachers: true, augmentation_views: 2}
 """
 CLUSTER = """
 partition: gpu
