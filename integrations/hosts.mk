@@ -8,7 +8,7 @@ test-runner: $(READY)  ## the tests of the runner, installed into a new environm
 
 # ---- Slurm
 
-test-slurm: $(READY)  ## run a study and a training on two nodes of a real Slurm, and kill parts of it (4 minutes); without Slurm it tests nothing
+test-slurm: $(READY)  ## run a study and a training on two nodes of a real Slurm, and kill parts of it (5 minutes); without Slurm it tests nothing
 	@if command -v slurmctld >/dev/null && command -v munged >/dev/null && [ "$$(id -u)" = 0 ]; then \
 		$(INSTALL) $(VENV) -r integrations/slurm/requirements.txt && \
 		OMP_NUM_THREADS=1 $(PY) -m pytest tests/hosts/slurm; \
