@@ -1,4 +1,4 @@
-"""Teachers' answers that are computed once and kept on disk, for trainings whose images do not change."""
+"""Teachers' answers that are computed once and kept on disk."""
 
 import logging
 import shutil
@@ -18,6 +18,7 @@ from custom_components.losses import DistillationLoss
 from custom_components.losses.term import Answer, Output
 from custom_components.teachers.answer_files import AnswerFiles, as_answer
 from custom_components.teachers.ensemble import TeacherEnsemble
+from custom_components.teachers.moving import moved_answer
 from custom_components.teachers.taught_slices import ANSWERS
 from custom_components.teachers.teachers import Batch, Summarise, Teachers
 
@@ -26,6 +27,10 @@ logger = logging.getLogger(__name__)
 
 class CachedTeachers(Teachers):
     """The teachers' answers for every slice of a dataset, read from files that later trainings use again.
+
+    If the dataset has fixed random versions of a slice (``views``), there is an answer for each of them. If every
+    sample is a new version, there is one answer for the plain slice, and its probabilities are moved as the version was
+    (:func:`moved_answer`). Such an answer has no features, so the loss terms that compare features leave it out.
 
     A file's name is a hash of the case's files, the preprocessing and the random transforms. The folder's name is a
     hash of the teacher's weights, network, taps and precision, and of the options that the summaries depend on. So a
@@ -42,8 +47,8 @@ class CachedTeachers(Teachers):
         batch_size: number of slices in a forward pass.
 
     Raises:
-        InputError: if there is no frozen teacher, if the dataset makes a new random version of a slice for every
-            sample, if two of its cases have the same name, or if the disk has too little space.
+        InputError: if there is no frozen teacher, if two cases of the dataset have the same name, or if the disk has
+            too little space.
     """
 
     def __init__(
@@ -61,19 +66,18 @@ class CachedTeachers(Teachers):
                 "cache_teachers: online teachers change with every batch, and predictions are in files already; "
                 "set --cache_teachers False"
             )
-        if dataset.transform is not None and not dataset.views:
-            raise InputError(
-                "cache_teachers: slices change at random; set --augmentation_views 4, --augmentation 0 or "
-                "--cache_teachers False"
-            )
         for name, count in Counter(case.name for case in dataset.cases).items():
             if count > 1:
                 raise InputError(f"two cases are called {name}; give each its own 'case' in the datalist")
         self.names, self.identities = teachers.names, teachers.identities
         self.weights_sha256, self.trained_on = teachers.weights_sha256, teachers.trained_on
+        self._moving = None if dataset.views else dataset.transform
+        if self._moving is not None:
+            dataset = dataset.without_random_transforms()
         teachers = teachers.to(device)
         answering = [
-            _Answering(teachers, place, dataset, loss, device, Path(cache_dir)) for place in range(len(self.names))
+            _Answering(teachers, place, dataset, loss, device, Path(cache_dir), features=self._moving is None)
+            for place in range(len(self.names))
         ]
         self.stored = {name: own.files for name, own in zip(self.names, answering, strict=True)}
         volumes = [(own, case) for case in dataset.cases for own in answering]
@@ -90,7 +94,10 @@ class CachedTeachers(Teachers):
         teachers.cpu()  # not used after this point
 
     def answer(self, batch: Batch, summarise: Summarise) -> list[Answer]:
-        return [as_answer(batch.sample[ANSWERS][name], batch.image.device) for name in self.names]
+        answers = [as_answer(batch.sample[ANSWERS][name], batch.image.device) for name in self.names]
+        if self._moving is None:
+            return answers
+        return [moved_answer(answer.logits.float().softmax(dim=1), self._moving, batch) for answer in answers]
 
 
 class _Answering:
@@ -104,14 +111,16 @@ class _Answering:
         loss: DistillationLoss,
         device: torch.device,
         cache_dir: Path,
+        features: bool,
     ) -> None:
+        self._features = features
         self._teachers = teachers
         self._place = place
         self._dataset = dataset
         self._loss = loss
         self._device = device
         self._views = max(1, dataset.views)
-        terms = {name: term.summary_options() for name, term in loss.terms_of_features.items()}
+        terms = {name: term.summary_options() for name, term in loss.terms_of_features.items()} if features else {}
         fingerprint = sha256_of([teachers.fingerprints[place], terms])
         self.files = AnswerFiles(
             cache_dir / f"{teachers.names[place]}-{fingerprint[:16]}",
@@ -131,7 +140,8 @@ class _Answering:
 
     def _answer(self, case: PreparedCase, views: list[tuple[int, int]]) -> Answer:
         images, labels = self._dataset.views_of(case, views, self._device)
-        return self._loss.answer(Output(*self._teachers.run(self._place, images)), labels)
+        logits, features = self._teachers.run(self._place, images)
+        return self._loss.answer(Output(logits, features if self._features else ()), labels)
 
 
 def _missing(volumes: Sequence[tuple[_Answering, PreparedCase]]) -> list[tuple[_Answering, PreparedCase]]:

@@ -19,15 +19,13 @@ from custom_components.predictions.prepared import HASHES
 from custom_components.predictions.record import FILE
 from custom_components.teachers.kinds import Predictions, predictions_among
 from custom_components.teachers.load import check_held_out
+from custom_components.teachers.moving import moved_answer
 from custom_components.teachers.taught_slices import ANSWERS
 from custom_components.teachers.teachers import Batch, Summarise, Teachers
 
 logger = logging.getLogger(__name__)
 
 PROBS = "probs"
-# The least probability. It must not be 0, because its logarithm becomes a logit. Files in half precision hold smaller
-# values only coarsely.
-LEAST = 1e-6
 
 
 class PredictedTeachers(Teachers):
@@ -87,9 +85,7 @@ class PredictedTeachers(Teachers):
         answers = []
         for name in self.names:
             probs = batch.sample[ANSWERS][name][PROBS].to(batch.image.device, non_blocking=True)
-            if self._transform is not None and "seed" in batch.sample:
-                probs = self._transform.move(probs, batch.sample["seed"].tolist())
-            answers.append(Answer(probs.clamp(min=LEAST).log()))
+            answers.append(moved_answer(probs, self._transform, batch))
         return answers
 
 

@@ -190,6 +190,15 @@ def test_an_inference_without_a_model_or_volumes(repo, copy_bundles, workflow, d
         workflow(repo / "bundles" / "enet", "inference", dataset_dir=str(tmp_path)).run()
 
 
+def test_cached_teachers_answer_for_slices_that_change(repo, workflow, tmp_path):
+    folders = {key: str(tmp_path / key) for key in ("output_dir", "models_dir")}
+    options = {"student": "enet", "teachers": ["espnet"], "cache_teachers": True, "augmentation": 0.9, EPOCHS: 2}
+    workflow(repo / "bundles" / "distillation", "train", **folders, **options).run()
+    rows = [*csv.DictReader((tmp_path / "output_dir" / "training.csv").open())]
+    assert all(float(row["prediction"]) > 0 for row in rows)
+    assert not any(row.get("importance") for row in rows), "a moved answer has no features"
+
+
 def test_cached_teachers_distil_the_same_student(repo, workflow, tmp_path):
     losses = []
     for cached in (False, True):

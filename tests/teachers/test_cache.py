@@ -140,10 +140,28 @@ def test_every_view_of_a_slice_is_kept(
         assert len(written(cache_dir)) == number * len(files)
 
 
-def test_refuses_slices_that_change(ensemble, cases, preprocessing, random_transforms, cache_dir, tmp_path):
-    slices = SliceDataset(cases[:1], preprocessing, tmp_path / "prepared", random_transforms())
-    with pytest.raises(InputError, match=r"\A\S*cache_teachers: slices change at random"):
-        CachedTeachers(ensemble, slices, LOSS, CPU, cache_dir)
+def test_one_answer_moves_with_every_new_version_of_a_slice(
+    ensemble, slices, cases, preprocessing, random_transforms, cache_dir, tmp_path
+):
+    transform = random_transforms()
+    changing = SliceDataset(cases[:2], preprocessing, tmp_path / "prepared", transform)
+    cached = CachedTeachers(ensemble, changing, LOSS, CPU, cache_dir)
+    taught = TaughtSlices(changing, cached)
+    sample = default_collate([taught[index] for index in (5, 0, 2)])
+    image, target = PrepareSlices(transform)(sample)
+    answers = cached.answer(Batch(image, target, sample, 0.0), LOSS.answer)
+    still, _ = ensemble(torch.stack([slices[index]["image"] for index in (5, 0, 2)]))
+    for answer, logits in zip(answers, still, strict=True):
+        moved = transform.move(logits.softmax(dim=1), sample["seed"].tolist())
+        torch.testing.assert_close(answer.logits.exp(), moved, rtol=1e-4, atol=1e-5)
+        assert not torch.allclose(moved, logits.softmax(dim=1), atol=1e-3)
+        assert answer.summaries == {}, "features cannot be moved"
+    # The file holds what a training without random versions needs, if its loss compares no features.
+    files = written(cache_dir)
+    CachedTeachers(ensemble, slices, LOGITS_ONLY, CPU, cache_dir)
+    assert written(cache_dir) == files
+    CachedTeachers(ensemble, slices, LOSS, CPU, cache_dir)
+    assert len(written(cache_dir)) == 2 * len(files)
 
 
 def test_refuses_what_does_not_fit_on_the_disk(ensemble, slices, cache_dir, monkeypatch):
