@@ -1,5 +1,6 @@
 """A plan: a list of trainings, each with its bundle, sites, teachers and settings."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -110,5 +111,10 @@ class Plan:
         return [row for row in self.rows if row.name in wanted]
 
 
+def without_fold(name: str, fold: str) -> str:
+    """A row's name without its fold: ``enet_seed1`` for ``enet_fold2_seed1``; the name itself if the fold is empty."""
+    return re.sub(rf"_{re.escape(fold)}(?=(_seed\d+)?$)", "", name) if fold else name
+
+
 def _matches(row: Row, pattern: str) -> bool:
-    return fnmatch(row.name, pattern) or fnmatch(row.name.replace(f"_{row.fold}", ""), pattern)
+    return fnmatch(row.name, pattern) or fnmatch(without_fold(row.name, row.fold), pattern)

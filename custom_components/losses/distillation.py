@@ -8,17 +8,15 @@ from torch import Tensor
 
 from custom_components.losses._tensors import (
     IGNORED,
-    check_choice,
-    check_number,
     check_pairs,
     in_full_precision,
     segmentation_labels,
 )
 from custom_components.losses.gates import Gate, check_gate
 from custom_components.losses.prediction import mix_teachers
-from custom_components.losses.presets import EQUATION_5, PRESETS
+from custom_components.losses.presets import options_over_preset
 from custom_components.losses.pseudo_labels import MODES, OF_CLASSES, check_pseudo_labels, pseudo_labels
-from custom_components.losses.sum_of_terms import SumOfTerms, lay_over
+from custom_components.losses.sum_of_terms import SumOfTerms
 from custom_components.losses.term import Answer, Output, SupervisedTerm, Term
 from custom_components.losses.term_values import compared_values, distilled_values, supervised_values
 from custom_components.losses.unlabeled_weights import UnlabeledWeights
@@ -96,7 +94,6 @@ class DistillationLoss(SumOfTerms):
         unlabeled_weighting: str | Sequence[float] | None = None,
         pseudo_labels: str | None = None,
     ) -> None:
-        check_choice("preset", preset, tuple(PRESETS))
         given = {
             "weighting": weighting,
             "weighting_temperature": weighting_temperature,
@@ -106,13 +103,7 @@ class DistillationLoss(SumOfTerms):
             "unlabeled_weighting": unlabeled_weighting,
             "pseudo_labels": pseudo_labels,
         }
-        options = {**PRESETS[preset], **{name: value for name, value in given.items() if value is not None}}
-        for letter, weight in (("alpha", alpha), ("beta", beta)):
-            if weight is not None:
-                check_number(letter, weight, least=0)
-                weights = {name: {"weight": weight} for name in EQUATION_5[letter]}
-                options["terms"] = lay_over(options["terms"], weights)
-        options["terms"] = lay_over(options["terms"], terms)
+        options = options_over_preset(preset, given, {"alpha": alpha, "beta": beta}, terms)
         super().__init__(options["terms"])
         check_gate(options["gate"])
         self.options = options

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from custom_components.losses._tensors import check_choice, check_number
 from custom_components.losses.sum_of_terms import lay_over
 
 # The values of the paper. Where the paper does not state a value, it is the value of EMKD's code.
@@ -59,3 +60,30 @@ EQUATION_5 = {"alpha": ("importance", "region_contrast"), "beta": ("prediction",
 def default_preset(unlabeled: bool) -> str:
     """The preset of a training: ``"new_site"`` if it uses images without masks, otherwise ``"measured"``."""
     return "new_site" if unlabeled else "measured"
+
+
+def options_over_preset(
+    preset: str,
+    given: Mapping[str, Any],
+    of_equation_5: Mapping[str, float | None],
+    terms: Mapping[str, Mapping[str, Any]] | None,
+) -> dict[str, Any]:
+    """The options of a preset, replaced by those that are given.
+
+    Args:
+        preset: the name of the preset.
+        given: options by name; None leaves the preset's value.
+        of_equation_5: alpha and beta, which set the weights of their terms; None leaves the preset's weights.
+        terms: options by term; they replace all others.
+
+    Raises:
+        InputError: if the preset is unknown, if alpha or beta is no weight, or if ``terms`` is no table of options.
+    """
+    check_choice("preset", preset, tuple(PRESETS))
+    options = {**PRESETS[preset], **{name: value for name, value in given.items() if value is not None}}
+    for letter, weight in of_equation_5.items():
+        if weight is not None:
+            check_number(letter, weight, least=0)
+            weights = {name: {"weight": weight} for name in EQUATION_5[letter]}
+            options["terms"] = lay_over(options["terms"], weights)
+    return {**options, "terms": lay_over(options["terms"], terms)}

@@ -8,6 +8,7 @@ from typing import Any
 
 from custom_components.metrics import summarise
 from custom_components.metrics.calibration import join_calibrations
+from experiments.plan import without_fold
 from experiments.report.run_record import RunRecord
 
 
@@ -43,7 +44,7 @@ def join_folds(runs: Sequence[RunRecord]) -> list[RunRecord]:
     """Join runs that differ only in the fold into one run, whose name has no fold. All other runs stay as they are."""
     groups: dict[str, list[RunRecord]] = {}
     for run in runs:
-        groups.setdefault(_without_fold(run.name, run.fold), []).append(run)
+        groups.setdefault(without_fold(run.name, run.fold), []).append(run)
     joined = []
     for name, parts in groups.items():
         first = parts[0]
@@ -51,11 +52,7 @@ def join_folds(runs: Sequence[RunRecord]) -> list[RunRecord]:
             joined += parts
             continue
         own = {field.name: getattr(first, field.name) for field in fields(RunRecord)}
-        teachers = dict.fromkeys(_without_fold(teacher, part.fold) for part in parts for teacher in part.teachers)
+        teachers = dict.fromkeys(without_fold(teacher, part.fold) for part in parts for teacher in part.teachers)
         own |= {"name": name, "teachers": [*teachers]}
         joined.append(JoinedRun(**own, parts=tuple(parts)))
     return joined
-
-
-def _without_fold(name: str, fold: str) -> str:
-    return name.replace(f"_{fold}", "") if fold else name

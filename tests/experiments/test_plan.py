@@ -4,7 +4,7 @@ import pytest
 
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json
-from experiments.plan import EPOCHS
+from experiments.plan import EPOCHS, without_fold
 from experiments.plan_file import load_plan
 from experiments.splits import new_splits, training_split
 
@@ -293,3 +293,18 @@ def test_each_training_patient_is_left_out_once(plan_file, tmp_path, dataset_dir
     assert set.union(*gone) == everything
     assert sum(map(len, gone)) == len(everything)
     assert all(part["test"] == whole["test"] and part["sha256"] != whole["sha256"] for part in parts)
+
+
+@pytest.mark.parametrize(
+    ("name", "fold", "expected"),
+    [
+        ("enet_fold2", "fold2", "enet"),
+        ("enet_fold2_seed1", "fold2", "enet_seed1"),
+        ("enet_fold1_kd_fold1", "fold1", "enet_fold1_kd"),
+        ("enet_fold10", "fold1", "enet_fold10"),
+        ("enet_HK-1_seed2", "HK-1", "enet_seed2"),
+        ("enet", "", "enet"),
+    ],
+)
+def test_a_name_loses_its_fold_and_nothing_else(name, fold, expected):
+    assert without_fold(name, fold) == expected

@@ -1,7 +1,6 @@
 import base64
 import json
 import re
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,15 +8,12 @@ from sample_study import CASES, ROWS, SPLIT_SHA256, TEACHERS, change, write_run
 
 from custom_components import loss_terms
 from custom_components.foundation.errors import InputError
-from custom_components.metrics import summarise
 from experiments.report import load_study, render_table, write_report
-from experiments.report.comparison import compare, comparisons, conclusions
+from experiments.report.comparison import comparisons
 from experiments.report.figures import distillation_losses, segmentation_losses, weights_by_site
-from experiments.report.paper import table_1, table_2
 from experiments.report.pictures import chosen_cases
 from experiments.report.runs import run_table, shared_settings
 from experiments.report.scores import site_tables
-from experiments.report.study import Model
 
 
 def test_page_holds_every_row_and_embeds_its_pictures(sample, page_of_sample):
@@ -80,167 +76,6 @@ def test_seeds_get_a_column_only_where_they_differ(small):
     )
 
 
-def test_paired_difference(small):
-    _, baseline, student = load_study(small).rows
-    for case, (alone, distilled) in enumerate([(0.5, 0.6), (0.6, 0.7), (0.7, 0.8), (0.8, 0.9)]):
-        name = CASES[case][1]
-        baseline.cases[name]["dice"], student.cases[name]["dice"] = alone, distilled
-    found = compare(Model([student]), Model([baseline]))
-    # Each case gains 10 points, and so does each resample of the cases. So the interval has no width.
-    assert (found.difference, found.low, found.high) == pytest.approx((10, 10, 10))
-    assert str(found) == (
-        "ENet <distilled> minus ENet alone: +10.0 Dice points (95 % interval +10.0 to +10.0, over 4 cases, one seed)"
-    )
-    student.cases[CASES[0][1]]["dice"] = 0.1
-    found = compare(Model([student]), Model([baseline]))
-    assert found.difference == pytest.approx((-40 + 10 + 10 + 10) / 4)
-    assert found.low < found.difference < found.high == pytest.approx(10)
-    assert "cannot tell" in found.verdict
-
-
-def in_two_folds(study, rows):
-    """Make the study a cross-validation of two folds, which have two of the four cases each; return its split."""
-    runs, hashes = [], {"fold1": "a" * 64, "fold2": "b" * 64}
-    for row in rows:
-        for place, fold in enumerate(hashes):
-            name = f"{row['name']}_{fold}"
-            write_run(study / "bundles" / name, row)
-            file = study / "bundles" / name / "output" / "evaluation.json"
-            cases = json.loads(file.read_text())["cases"][2 * place : 2 * place + 2]
-            change(file, cases=cases, summary=summarise(cases), split={"name": "all", "sha256": hashes[fold]})
-            shared = {"seed": 0, "sites": [], "settings": {}}
-            teachers = [f"{teacher}_{fold}" for teacher in row.get("teachers", [])]
-            runs.append({**shared, **row, "name": name, "fold": fold, "teachers": teachers})
-    split = {"name": "2 folds", "sha256": "c" * 64, "counts": {"test": 4}, "folds": hashes}
-    change(study / "study.json", rows=runs, split=split)
-    return split
-
-
-def test_the_folds_of_a_model_are_one_row_of_all_cases(small):
-    """Two folds of two cases each make one row with the scores of all four."""
-    whole = load_study(small)
-    split = in_two_folds(small, ROWS[1:3])
-    study = load_study(small)
-    assert [row.name for row in study.rows] == ["pspnet", "enet"]
-    assert [run.name for run in study.runs] == ["pspnet_fold1", "pspnet_fold2", "enet_fold1", "enet_fold2"]
-    for joined, former in zip(study.rows, whole.rows[:2], strict=True):
-        assert joined.evaluation["summary"] == former.evaluation["summary"]
-        assert joined.cases == former.cases
-        # Both folds have the calibration of the former run, so it counts twice as many voxels.
-        ours, before = joined.evaluation["calibration"]["bins"], former.evaluation["calibration"]["bins"]
-        assert ours == [{"voxels": 4 * before[0]["voxels"], "probability": 0.1, "frequency": 0.2}]
-    assert study.rows[1].prediction("HK_Case02").parts[-4] == "enet_fold2"
-    assert len(run_table(study).lines) == 4
-    page = write_report(small).read_text()
-    assert "pspnet" in page
-    assert "every fold has weights of its own, so train it once on all cases before you deploy it" in page
-    # A fold that is scored on the cases of another one is refused.
-    change(small / "study.json", split={**split, "folds": {**split["folds"], "fold2": "d" * 64}})
-    with pytest.raises(InputError, match=r"\A\S*evaluation\.json: evaluated on another split than the study's"):
-        load_study(small)
-
-
-def test_an_interval_around_zero_says_what_these_cases_could_show(small):
-    _, baseline, student = load_study(small).rows
-    for case, difference in enumerate((-0.1, 0.1, -0.1, 0.1)):
-        name = CASES[case][1]
-        baseline.cases[name]["dice"], student.cases[name]["dice"] = 0.5, 0.5 + difference
-    found = compare(Model([student]), Model([baseline]))
-    # The standard deviation of ±10 points in four cases is 10 √(4/3), and z.975 + z.8 is 2.802.
-    assert found.spread == pytest.approx(11.547, abs=1e-3)
-    assert "would show a difference of 16.2 points in four of five such studies" in found.verdict
-
-
-def test_students_are_compared_with_baselines_of_their_network(sample):
-    pairs = [(found.student.label, found.baseline.label) for found in comparisons(load_study(sample))]
-    assert pairs == [("ENet <distilled>", "ENet alone"), ("ESPNet distilled", "ESPNet alone")]
-
-
-def test_paper_tables_set_each_student_beside_its_counterpart(sample):
-    study = load_study(sample)
-    one, several = table_1(study), table_2(study)
-    # PSPNet has seen all sites, and DeepLabV3+ one site. The paper has a figure only for the student of PSPNet alone.
-    assert [(line.cells[0], line.cells[3]) for line in one.lines] == [
-        ("PSPNet", "86.3"),
-        ("ESPNet alone", "75.2"),
-        ("ESPNet distilled", "81.7"),
-    ]
-    student = one.lines[-1].cells
-    found = next(found for found in comparisons(study) if found.student.network == "espnet")
-    assert student[4] == f"{found.difference:+.1f} ({found.low:+.1f} to {found.high:+.1f})"
-    assert student[5] == "+6.5"
-    teacher = compare(Model([study.rows[5]]), Model([study.rows[1]]))
-    assert student[7] == f"{teacher.difference:+.1f} ({teacher.low:+.1f} to {teacher.high:+.1f})"
-    assert [line.cells[7] for line in several.lines] == ["–", "–", "–"]
-    assert [line.cells[0] for line in several.lines] == ["DeepLabV3+", "ENet alone", "ENet <distilled>"]
-    assert [line.cells[3] for line in several.lines] == ["–", "80.0", "–"]
-
-
-@pytest.mark.parametrize(
-    ("row", "settings", "figure"),
-    [
-        (
-            2,
-            {"loss::preset": "paper", "train::trainer::max_epochs": 3, "learning_rate": 0.1, "tracking": "mlflow"},
-            "84.2",
-        ),
-        (2, {"loss::preset": "emkd", "loss::beta": None}, "84.2"),
-        # These options are those of the preset "measured".
-        (
-            2,
-            {
-                "loss::preset": "emkd",
-                "loss::terms::cross_entropy::weight": 0.5,
-                "loss::weighting": "inverse",
-                "loss::scope": "sample",
-                "loss::beta": "1.0",
-            },
-            "84.2",
-        ),
-        (2, {"loss::beta": 2.0}, "–"),
-        (2, {"loss::preset": "paper", "loss::alpha": 0}, "–"),
-        (2, {"loss::preset": "paper", "loss::terms::prediction::temperature": 2}, "–"),
-        (2, {"loss::weighting": "uniform"}, "–"),
-        (2, {"gland_slices_only": True}, "–"),
-        (2, {"online": True}, "–"),
-        (1, {"loss::cross_entropy_weight": 0, "augmentation": 0}, "80.0"),
-        (1, {"loss::cross_entropy_weight": 0, "loss::lovasz_weight": 0.5}, "–"),
-        (1, {"loss::cross_entropy_weight": 0, "optimizer::weight_decay": 0.1}, "–"),
-        (0, {"batch_size": 4, "precision": "auto"}, "86.3"),
-        (0, {"network_def::backbone": "resnet101"}, "–"),
-    ],
-)
-def test_a_row_of_other_settings_has_no_counterpart_in_the_paper(small, row, settings, figure):
-    rows = json.loads((small / "study.json").read_text())["rows"]
-    rows[row]["settings"] = settings
-    change(small / "study.json", rows=rows)
-    assert table_1(load_study(small)).lines[row].cells[3] == figure
-
-
-def test_a_baseline_with_cross_entropy_is_another_baseline(small):
-    rows = json.loads((small / "study.json").read_text())["rows"]
-    fair = {**rows[1], "name": "enet_ce", "label": "ENet fair", "settings": {"loss::cross_entropy_weight": 0.5}}
-    write_run(small / "bundles/enet_ce", ROWS[2])
-    change(small / "study.json", rows=[*rows, fair])
-    lines = {line.cells[0]: line.cells for line in table_1(load_study(small)).lines}
-    assert lines["ENet fair"][3] == "–"
-    assert lines["ENet <distilled>"][4] == lines["ENet <distilled>"][6]  # both baselines have the same scores
-
-
-@pytest.mark.parametrize(
-    ("settings", "expected"),
-    [
-        ({}, True),
-        ({"loss::cross_entropy_weight": 0}, False),
-        ({"loss::terms::cross_entropy::weight": 0}, False),
-        ({"loss::terms::cross_entropy::weight": "0.1", "loss::cross_entropy_weight": 0}, True),
-    ],
-)
-def test_either_flag_says_whether_a_network_had_cross_entropy(sample, settings, expected):
-    row = replace(load_study(sample).rows[2], settings=settings)
-    assert Model([row]).with_cross_entropy == expected
-
-
 def test_the_terms_of_the_table_are_drawn_in_its_order(sample, monkeypatch):
     monkeypatch.setitem(loss_terms.DISTILLING, "mean_logit", "a.new.Term")
     row = load_study(sample).rows[3]
@@ -262,24 +97,6 @@ def test_weights_are_shown_by_site_where_they_were_logged_so(sample):
         "RUNMC": list(TEACHERS),
     }
     assert list(weights_by_site({"epoch": [1.0], "weight_pspnet": [1.0]})) == [""]
-
-
-def test_many_comparisons_are_counted(sample, monkeypatch):
-    assert len(conclusions(load_study(sample))) == 2
-    monkeypatch.setattr("experiments.report.comparison.MOST_LISTED", 1)
-    (sentence,) = conclusions(load_study(sample))
-    assert sentence.startswith(
-        "Against the same network trained alone: of 2 distilled students, 1 come out better (95 % interval above zero)"
-    )
-
-
-def test_a_student_of_two_baselines_is_counted_in_pairs(small, monkeypatch):
-    rows = json.loads((small / "study.json").read_text())["rows"]
-    other = {**rows[1], "name": "enet_other", "label": "ENet alone, other"}
-    write_run(small / "bundles/enet_other", ROWS[2])
-    change(small / "study.json", rows=[*rows, other])
-    monkeypatch.setattr("experiments.report.comparison.MOST_LISTED", 1)
-    assert "of 2 pairs of distilled student and baseline, " in conclusions(load_study(small))[0]
 
 
 @pytest.mark.usefixtures("page_of_sample")
@@ -345,19 +162,6 @@ def test_a_study_under_way_is_reported(small):
     page = write_report(small).read_text()
     assert "2 of 3 runs so far" in page
     assert 'ENet &lt;distilled&gt;</th><td class="words">student</td><td class="words">all sites</td><td>–</td>' in page
-
-
-@pytest.mark.parametrize("ready", [("enet_fold1", "enet_fold2", "enet_kd_fold2"), ("enet_fold1", "enet_kd_fold2")])
-def test_folds_under_way_show_cases_that_all_models_of_a_picture_have(small, ready):
-    in_two_folds(small, [*ROWS[1:3], {**ROWS[3], "teachers": ["pspnet"]}])
-    for row in ("enet", "enet_kd"):
-        for fold in ("fold1", "fold2"):
-            if f"{row}_{fold}" not in ready:
-                (small / "bundles" / f"{row}_{fold}" / "output/done.json").unlink()
-    _, baseline, student = load_study(small).rows
-    shared = set(baseline.cases) & set(student.cases)
-    assert set(chosen_cases([baseline, student]).values()) == shared
-    assert ("Segmentations by enet" in write_report(small).read_text()) == bool(shared)
 
 
 def test_a_study_without_any_result_is_reported(small):
