@@ -74,6 +74,8 @@ class CachedTeachers(Teachers):
         self._moving = None if dataset.views else dataset.transform
         if self._moving is not None:
             dataset = dataset.without_random_transforms()
+            if loss.terms_of_features:
+                logger.info("the answers move with the slices, without features; --augmentation_views 4 keeps features")
         teachers = teachers.to(device)
         answering = [
             _Answering(teachers, place, dataset, loss, device, Path(cache_dir), features=self._moving is None)

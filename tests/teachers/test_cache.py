@@ -141,8 +141,9 @@ def test_every_view_of_a_slice_is_kept(
 
 
 def test_one_answer_moves_with_every_new_version_of_a_slice(
-    ensemble, slices, cases, preprocessing, random_transforms, cache_dir, tmp_path
+    ensemble, slices, cases, preprocessing, random_transforms, cache_dir, tmp_path, caplog
 ):
+    caplog.set_level("INFO")
     transform = random_transforms()
     changing = SliceDataset(cases[:2], preprocessing, tmp_path / "prepared", transform)
     cached = CachedTeachers(ensemble, changing, LOSS, CPU, cache_dir)
@@ -156,6 +157,8 @@ def test_one_answer_moves_with_every_new_version_of_a_slice(
         torch.testing.assert_close(answer.logits.exp(), moved, rtol=1e-4, atol=1e-5)
         assert not torch.allclose(moved, logits.softmax(dim=1), atol=1e-3)
         assert answer.summaries == {}, "features cannot be moved"
+    told = "the answers move with the slices, without features; --augmentation_views 4 keeps features"
+    assert told in caplog.messages
     # The file holds what a training without random versions needs, if its loss compares no features.
     files = written(cache_dir)
     CachedTeachers(ensemble, slices, LOGITS_ONLY, CPU, cache_dir)
