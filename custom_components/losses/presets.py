@@ -42,6 +42,13 @@ MEASURED: dict[str, Any] = {
     "weighting": "inverse",
     "scope": "sample",
 }
+# The same at the start of the training, and the masks alone in its last epoch: docs/adr/0017-all-masks.md.
+ANNEALED: dict[str, Any] = {
+    **MEASURED,
+    "terms": lay_over(
+        MEASURED["terms"], {name: {"anneal": 0.0} for name in ("importance", "region_contrast", "prediction")}
+    ),
+}
 # For a site with few masks or none, docs/adr/0014-a-new-site.md. There, students that followed the probabilities or the
 # features of other sites' teachers often found no prostate. The teachers' classes in place of masks work better.
 NEW_SITE: dict[str, Any] = {
@@ -51,7 +58,14 @@ NEW_SITE: dict[str, Any] = {
     ),
     "pseudo_labels": "all",
 }
-PRESETS: dict[str, Mapping[str, Any]] = {"paper": PAPER, "emkd": EMKD, "measured": MEASURED, "new_site": NEW_SITE}
+PRESETS: dict[str, Mapping[str, Any]] = {
+    "paper": PAPER,
+    "emkd": EMKD,
+    "measured": MEASURED,
+    "annealed": ANNEALED,
+    "new_site": NEW_SITE,
+}
+
 
 # The terms that α and β of equation (5) weight.
 EQUATION_5 = {"alpha": ("importance", "region_contrast"), "beta": ("prediction",)}

@@ -280,6 +280,17 @@ def test_a_preset_is_a_table_and_what_is_given_goes_over_it():
     assert list(given(*args).terms) == ["dice", "lovasz", "prediction"]
 
 
+def test_annealed_begins_as_measured_and_ends_without_its_teachers():
+    args = arguments()
+    measured, annealed = DistillationLoss("measured"), DistillationLoss("annealed")
+    torch.testing.assert_close(annealed(*args).loss, measured(*args).loss)
+    annealed.progress = 1.0
+    alone = DistillationLoss(
+        "measured", terms={"importance": {"weight": 0}, "region_contrast": {"weight": 0}}, beta=1e-9
+    )
+    torch.testing.assert_close(annealed(*args).loss, alone(*args).loss)
+
+
 def test_importance_and_region_contrast_are_weighed_apart():
     args = arguments()
     apart = DistillationLoss(alpha=0.3, terms={"region_contrast": {"weight": 0.05}, "importance": {}})
