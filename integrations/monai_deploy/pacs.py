@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pydicom
 from dicomweb_client import DICOMwebClient
-from requests import HTTPError, RequestException
+from requests import HTTPError, RequestException, Session
 
 from custom_components.foundation.errors import InputError
+from data_prep.dicom.dicomweb import with_bare_types
 from data_prep.dicom.headers import quietly
 
 ADDRESS = re.compile(r"(?P<root>https?://[^/@]+(?:/.+)?)/studies/(?P<study>[\d.]+)/?")
@@ -33,7 +34,7 @@ class PacsStudy:
             raise InputError(f"{url}: is no study's address; give http(s)://<DICOMweb root>/studies/<StudyInstanceUID>")
         self.url = url.rstrip("/")
         self.uid = match["study"]
-        self._client = DICOMwebClient(match["root"])
+        self._client = DICOMwebClient(match["root"], session=with_bare_types(Session()))
         # Retries would wait half a minute for a PACS that is down; a user can easily run the command again.
         self._client.set_http_retry_params(retry=False)
 

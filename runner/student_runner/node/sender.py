@@ -17,6 +17,7 @@ from pynetdicom import AE
 
 from custom_components.foundation.errors import WriteError
 from custom_components.foundation.files import read_json
+from data_prep.dicom.dicomweb import with_bare_types
 from data_prep.dicom.headers import quietly
 from student_runner.node.config import NodeSettings, PacsSettings
 from student_runner.node.job import OUTCOME, UNCHANGED
@@ -99,7 +100,7 @@ class WebArchive:
     """A PACS that takes STOW-RS; user and password come from ``~/.netrc``."""
 
     def __init__(self, pacs: PacsSettings) -> None:
-        session = requests.Session()
+        session = with_bare_types(requests.Session())
         if pacs.tls:
             session.verify = str(pacs.tls.ca) if pacs.tls.ca else True
             session.cert = (str(pacs.tls.certificate), str(pacs.tls.key)) if pacs.tls.certificate else None

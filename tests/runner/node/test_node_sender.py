@@ -123,6 +123,19 @@ XML, JSON = "application/dicom+xml", "application/dicom+json"
     ],
 )
 def test_an_answer_that_is_none_of_a_pacs_is_not_stored(document, kind, answer):
+    with pytest.raises(NotStoredError, match=r"\Ait (refused a document|gives no answer of DICOMweb: \w+)\Z"):
+        store_where_the_answer_is(kind, answer, document)
+
+
+@pytest.mark.parametrize("kind", [JSON, f"{JSON}; charset=utf-8", "Application/JSON;charset=UTF-8"])
+def test_an_answer_may_name_its_character_set(document, kind):
+    item = {"00081155": {"vr": "UI", "Value": [document.SOPInstanceUID]}}
+    store_where_the_answer_is(kind, json.dumps({"00081199": {"vr": "SQ", "Value": [item]}}), document)
+
+
+def store_where_the_answer_is(kind, answer, document):
+    """Store a document by STOW-RS in a server that gives one answer of a media type."""
+
     class Page(BaseHTTPRequestHandler):
         def do_POST(self):
             self.rfile.read(int(self.headers["Content-Length"]))
@@ -136,8 +149,7 @@ def test_an_answer_that_is_none_of_a_pacs_is_not_stored(document, kind, answer):
 
     with HTTPServer(("127.0.0.1", 0), Page) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
-        with pytest.raises(NotStoredError, match=r"\Ait (refused a document|gives no answer of DICOMweb: \w+)\Z"):
-            WebArchive(PacsSettings(url=f"http://127.0.0.1:{server.server_port}")).store([document])
+        WebArchive(PacsSettings(url=f"http://127.0.0.1:{server.server_port}")).store([document])
 
 
 def test_refused_results_are_tried_again_and_do_not_hold_up_others(pacs, document, tmp_path, monkeypatch):
