@@ -33,7 +33,8 @@ def curve(name: str) -> list[float]:
     loss = SegmentationLoss(cross_entropy_weight=0.5) if name == "alone" else DistillationLoss(name)
     optimizer = torch.optim.Adam(student.parameters(), lr=0.01)
     values = []
-    for _ in range(STEPS):
+    for step in range(STEPS):
+        loss.progress = step / (STEPS - 1)
         for tap in taps:
             tap.arm()
         logits = student(image)

@@ -58,8 +58,8 @@ class DistillationLoss(SumOfTerms):
               points in the mean, and 2.5 to 15 points at the site that the teachers know least (ADRs 6 and 17 in
               docs/adr). ``"paper"`` scored lower on validation cases.
             - ``"annealed"`` is ``"measured"`` with distilling terms that fall to none over the training. With three
-              teachers of one or two sites each, ENet neither gained nor lost in the mean, and lost 1.0 point at one of
-              four sites.
+              teachers of one or two sites each, ENet neither gained nor lost in the mean; it lost 0.8 and 1.0 points at
+              two of four sites, and gained 3.2 at another.
             - ``"new_site"`` is for images without masks: the student learns the teachers' classes, and no term compares
               it with the teachers.
         alpha: α of equation (5), the weight of both terms that compare features. With 0 no features are needed.

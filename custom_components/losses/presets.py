@@ -42,7 +42,7 @@ MEASURED: dict[str, Any] = {
     "weighting": "inverse",
     "scope": "sample",
 }
-# The same at the start of the training, and the masks alone in its last epoch: docs/adr/0017-all-masks.md.
+# As MEASURED at the start of the training, and the masks alone in its last epoch: docs/adr/0017-all-masks.md.
 ANNEALED: dict[str, Any] = {
     **MEASURED,
     "terms": lay_over(

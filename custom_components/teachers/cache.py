@@ -14,6 +14,7 @@ from custom_components.data.prepared import PreparedCase
 from custom_components.distributed import progress_bar, share_out
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import sha256_of
+from custom_components.loss_terms import DISTILLING
 from custom_components.losses import DistillationLoss
 from custom_components.losses.term import Answer, Output
 from custom_components.teachers.answer_files import AnswerFiles, as_answer
@@ -32,11 +33,11 @@ class CachedTeachers(Teachers):
     sample is a new version, there is one answer for the plain slice, and its probabilities are moved as the version was
     (:func:`moved_answer`). Such an answer has no features, so the loss terms that compare features leave it out.
 
-    A file's name is a hash of the case's files, the preprocessing and the random transforms. The folder's name is a
-    hash of the teacher's weights, network, taps and precision, and of the options that the summaries depend on. So a
-    training never reads the answers to other inputs. The answers for a slice with two classes and taps of strides 2 and
-    8 take 1.3 MB at 384x384 and 0.04 MB at 64x64; with a ``teacher_precision`` of 16 bits the logits take half. Writing
-    an answer does not round it. Two trainings may fill the same cache at the same time.
+    A file's name is a hash of the case's files, the preprocessing and, with fixed versions, the random transforms. The
+    folder's name is a hash of the teacher's weights, network, taps and precision, and of the options that the summaries
+    depend on. So a training never reads the answers to other inputs. The answers for a slice with two classes and taps
+    of strides 2 and 8 take 1.3 MB at 384x384 and 0.04 MB at 64x64; with a ``teacher_precision`` of 16 bits the logits
+    take half. Writing an answer does not round it. Two trainings may fill the same cache at the same time.
 
     Args:
         teachers: the frozen teachers; None if there are none.
@@ -47,8 +48,8 @@ class CachedTeachers(Teachers):
         batch_size: number of slices in a forward pass.
 
     Raises:
-        InputError: if there is no frozen teacher, if two cases of the dataset have the same name, or if the disk has
-            too little space.
+        InputError: if there is no frozen teacher, if two cases of the dataset have the same name, if the answers move
+            and the loss compares features alone, or if the disk has too little space.
     """
 
     def __init__(
@@ -74,8 +75,7 @@ class CachedTeachers(Teachers):
         self._moving = None if dataset.views else dataset.transform
         if self._moving is not None:
             dataset = dataset.without_random_transforms()
-            if loss.terms_of_features:
-                logger.info("the answers move with the slices, without features; --augmentation_views 4 keeps features")
+            _tell_what_is_left_out(loss)
         teachers = teachers.to(device)
         answering = [
             _Answering(teachers, place, dataset, loss, device, Path(cache_dir), features=self._moving is None)
@@ -100,6 +100,20 @@ class CachedTeachers(Teachers):
         if self._moving is None:
             return answers
         return [moved_answer(answer.logits.float().softmax(dim=1), self._moving, batch) for answer in answers]
+
+
+def _tell_what_is_left_out(loss: DistillationLoss) -> None:
+    """Say that moved answers have no features, if the loss compares features.
+
+    Raises:
+        InputError: if the loss compares nothing else.
+    """
+    if not loss.terms_of_features:
+        return
+    left_out = f"answers that move with the slices have no features, which {', '.join(loss.terms_of_features)} need"
+    if loss.parts.keys() & DISTILLING.keys() == loss.terms_of_features.keys() and not loss.pseudo_labels:
+        raise InputError(left_out, "cache_teachers", advice="give --augmentation_views 4 or --loss::beta 1")
+    logger.info(f"cache_teachers: {left_out}; for teachers with features, --augmentation_views 4 keeps these terms")
 
 
 class _Answering:

@@ -6,8 +6,8 @@ from custom_components.data import RandomTransforms
 from custom_components.losses.term import Answer
 from custom_components.teachers.teachers import Batch
 
-# The least probability. It must not be 0, because its logarithm becomes a logit. Files in half precision hold smaller
-# values only coarsely.
+# The least probability. It must not be 0, because its logarithm becomes a logit. Predictions in half precision hold
+# smaller values only coarsely.
 LEAST = 1e-6
 
 
@@ -20,7 +20,7 @@ def moved_answer(probs: Tensor, transform: RandomTransforms | None, batch: Batch
     Args:
         probs: (B, C, H, W), on the batch's device.
         transform: the transforms that made the batch's images; None if the images are the slices themselves.
-        batch: the batch.
+        batch: the batch; if its samples have no ``seed``, its images are the slices themselves.
     """
     if transform is not None and "seed" in batch.sample:
         probs = transform.move(probs, batch.sample["seed"].tolist())

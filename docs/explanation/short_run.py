@@ -21,7 +21,9 @@ from custom_components.bundle.parsing import parse_config
 from custom_components.data import SliceDataset
 from custom_components.engines import DistillationTrainer
 from custom_components.losses import DistillationLoss, SegmentationLoss, teacher_dice_losses
-from custom_components.teachers import CachedTeachers, Taps, Teacher, TeacherEnsemble
+from custom_components.losses.term import Answer
+from custom_components.teachers import Batch, Taps, Teacher, TeacherEnsemble
+from custom_components.teachers.teachers import Summarise
 from data_prep.phantom.command import make_phantom
 
 HERE = Path(__file__).resolve().parent
@@ -47,7 +49,7 @@ def main() -> None:
         teachers = [_train_teacher(pair, slices([*training[pair[0]], *training[pair[1]]])) for pair in PAIRS]
         every_site = slices([case for site in training for case in training[site]])
         ensemble = TeacherEnsemble(teachers, ("stride2", "stride8"))
-        student, taps, weights_log = _distil(ensemble, every_site, Path(folder, "teachers"))
+        student, taps, weights_log = _distil(ensemble, every_site)
         unseen = slices([shown["RUNMC"]])
         middle = unseen[len(unseen) // 2 + 1]
         numbers = {**weights_log, **_look(middle, teachers[0], student, taps)}
@@ -108,23 +110,24 @@ def _train_teacher(sites: tuple[str, str], slices: SliceDataset) -> Teacher:
     return Teacher(bundle, network, Taps(network, bundle.taps), weights_sha256="")
 
 
-def _distil(ensemble: TeacherEnsemble, slices: SliceDataset, cache_dir: Path):
+def _distil(ensemble: TeacherEnsemble, slices: SliceDataset):
     """Distil the student; return it, its taps, and the teachers' Dice losses on every batch."""
     torch.manual_seed(0)
     bundle = read_bundle("espnet", SHIPPED_BUNDLES)
     student = bundle.build_network()
     taps = Taps(student, bundle.taps)
-    teachers = CachedTeachers(ensemble, slices, CPU, cache_dir)
     dice_losses: list[torch.Tensor] = []
     terms: list[list[float]] = []
     loss = DistillationLoss(preset="emkd", weighting="inverse")
     setup = _setup(slices, student, 0.004, STUDENT_EPOCHS)
-    trainer = DistillationTrainer(**setup, loss_function=loss, teachers=teachers, student_taps=taps)
-    teachers.register_forward_hook(
-        lambda _module, _inputs, outputs: dice_losses.append(
-            teacher_dice_losses(outputs[0], trainer.state.batch["label"])
-        )
-    )
+    trainer = DistillationTrainer(**setup, loss_function=loss, teachers=ensemble, student_taps=taps)
+
+    def answer_and_note(batch: Batch, summarise: Summarise) -> list[Answer]:
+        answers = TeacherEnsemble.answer(ensemble, batch, summarise)
+        dice_losses.append(teacher_dice_losses([own.logits for own in answers], batch.target))
+        return answers
+
+    ensemble.answer = answer_and_note
     names = tuple(loss.parts)
     trainer.add_event_handler(
         Events.ITERATION_COMPLETED, lambda: terms.append([loss.last_terms[name].item() for name in names])

@@ -76,6 +76,8 @@ def paper_dice(row: RunRecord, study: StudyRecord) -> float | None:
 
 def _as_in_the_paper(row: RunRecord) -> bool:
     """Whether all settings of a row leave it comparable with the paper's experiment."""
+    if _answers_move(row.settings):
+        return False
     special = {key for key in row.settings if not may_differ(key) and not any(fnmatchcase(key, own) for own in NEUTRAL)}
     if row.role != "student":
         return special <= {LOSS_OF_OTHERS}
@@ -83,9 +85,18 @@ def _as_in_the_paper(row: RunRecord) -> bool:
 
 
 def _is_a_preset(settings: Mapping[str, Any]) -> bool:
-    """Whether a student's loss is an unchanged preset; another alpha, beta or weighting changes it."""
+    """Whether a student's loss is an unchanged preset; another alpha, beta or weighting changes it.
+
+    The paper's weights do not fall over the training, so the preset ``annealed`` does not count.
+    """
     own = flat(DistillationLoss(**_loss_options(settings)).options)
-    return any(not setting_differences(flat(preset), own) for preset in PRESETS.values())
+    return any(not setting_differences(flat(PRESETS[name]), own) for name in PRESETS.keys() - {"annealed"})
+
+
+def _answers_move(settings: Mapping[str, Any]) -> bool:
+    """Whether the teachers' answers move with random versions of the slices; then no term compares features."""
+    changing = settings.get("augmentation") != 0 and not settings.get("augmentation_views")
+    return bool(settings.get("cache_teachers")) and changing
 
 
 def _loss_options(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from custom_components.losses import DistillationLoss, Gate, ImportanceMapLoss, PredictionDistillationLoss
+from custom_components.losses.presets import PRESETS
 from custom_components.losses.term import Output, Taught
 
 few = settings(max_examples=30, deadline=None, derandomize=True)
@@ -153,9 +154,9 @@ def test_finite_on_one_class_masks_in_half(gate, fill, half):
     assert all(teacher.grad is None for teacher in teachers)
 
 
-def test_no_preset_has_a_gate_or_lets_a_weight_fall():
-    for preset in ("paper", "emkd", "measured"):
+def test_no_preset_has_a_gate_and_only_annealed_lets_weights_fall():
+    for preset in PRESETS:
         loss = DistillationLoss(preset)
         assert loss.gate is None
-        assert not any("anneal" in options for options in loss.options["terms"].values())
+        assert any("anneal" in options for options in loss.options["terms"].values()) == (preset == "annealed")
         assert loss.options["weighting"] != "softmin"

@@ -157,8 +157,15 @@ def test_one_answer_moves_with_every_new_version_of_a_slice(
         torch.testing.assert_close(answer.logits.exp(), moved, rtol=1e-4, atol=1e-5)
         assert not torch.allclose(moved, logits.softmax(dim=1), atol=1e-3)
         assert answer.summaries == {}, "features cannot be moved"
-    told = "the answers move with the slices, without features; --augmentation_views 4 keeps features"
+    told = (
+        "cache_teachers: answers that move with the slices have no features, which importance, region_contrast need; "
+        "for teachers with features, --augmentation_views 4 keeps these terms"
+    )
     assert told in caplog.messages
+    with pytest.raises(
+        InputError, match=r"\Acache_teachers: answers that move with the slices have no features, which "
+    ):
+        CachedTeachers(ensemble, changing, DistillationLoss("emkd", beta=0), CPU, cache_dir)
     # The file holds what a training without random versions needs, if its loss compares no features.
     files = written(cache_dir)
     CachedTeachers(ensemble, slices, LOGITS_ONLY, CPU, cache_dir)
