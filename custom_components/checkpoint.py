@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from custom_components.foundation.errors import InputError
-from custom_components.foundation.files import file_sha256, replace_file, write_json
+from custom_components.foundation.files import file_sha256, remove_partials, replace_file, write_json
 
 
 def write_checkpoint(file: str | Path, content: Any) -> None:
@@ -45,9 +45,19 @@ def write_weights(
         record = {"weights_sha256": file_sha256(partial), "epoch": epoch, "metrics": metrics}
         # Written before the weights are moved into place: if writing fails, the former weights and provenance still
         # fit.
-        write_json(model_file.with_name("provenance.json"), {**provenance, **record})
+        write_json(_provenance_of(model_file), {**provenance, **record})
 
     replace_file(model_file, write)
+
+
+def remove_partial_weights(model_file: str | Path) -> None:
+    """Remove the temporary files of killed calls of :func:`write_weights`. Only one process may write these weights."""
+    remove_partials(model_file)
+    remove_partials(_provenance_of(model_file))
+
+
+def _provenance_of(model_file: str | Path) -> Path:
+    return Path(model_file).with_name("provenance.json")
 
 
 def read_checkpoint(file: str | Path) -> Any:

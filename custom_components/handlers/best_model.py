@@ -10,8 +10,7 @@ import ignite.distributed as idist
 from ignite.engine import Engine, Events
 from torch import nn
 
-from custom_components.checkpoint import write_weights
-from custom_components.foundation.files import remove_partials
+from custom_components.checkpoint import remove_partial_weights, write_weights
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ class BestModel:
 
     def attach(self, engine: Engine) -> None:
         """Listen to the trainer and its validator."""
-        engine.add_event_handler(Events.STARTED, lambda: remove_partials(self.model_file))
+        engine.add_event_handler(Events.STARTED, lambda: remove_partial_weights(self.model_file))
         self.validator.add_event_handler(Events.COMPLETED, self._compare, engine)
         engine.add_event_handler(Events.COMPLETED, self._keep_unvalidated)
 

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from custom_components.distributed import mean_over_processes
 from custom_components.foundation.errors import NotFiniteError
-from custom_components.foundation.files import write_csv
+from custom_components.foundation.files import remove_partials, write_csv
 from custom_components.not_finite import LOWER, MEND, not_finite
 
 logger = logging.getLogger(__name__)
@@ -51,6 +51,7 @@ class TrainingLog:
 
     def attach(self, engine: Engine) -> None:
         """Listen to the trainer and its validator."""
+        engine.add_event_handler(Events.STARTED, lambda: remove_partials(self.file))
         engine.add_event_handler(IterationEvents.LOSS_COMPLETED, self._add)
         engine.add_event_handler(Events.EPOCH_STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._check_weights)

@@ -58,6 +58,17 @@ def results(folder: Path) -> tuple:
     return provenance["weights_sha256"], provenance["epoch"], weights, (folder / "training.csv").read_bytes()
 
 
+def test_the_next_training_removes_what_a_killed_writer_left(train, tmp_path):
+    (tmp_path / "models").mkdir()
+    files = ["last.pt", "training.csv", "models/model.pt", "models/provenance.json"]
+    left = [(tmp_path / file).with_name(f".1_2_{Path(file).name}") for file in files]
+    for file in left:
+        file.write_text("half")
+    finish(train(tmp_path))
+    assert all((tmp_path / file).is_file() for file in files)
+    assert not any(file.exists() for file in left)
+
+
 def test_killed_at_random_moments(train, whole, tmp_path):
     run, moments, kills = tmp_path / "run", random.Random(0), 0
     begin = time.monotonic()
