@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from custom_components.loss_terms import DISTILLING
 from custom_components.losses._tensors import check_choice, check_number
 from custom_components.losses.sum_of_terms import lay_over
 
@@ -42,20 +43,17 @@ MEASURED: dict[str, Any] = {
     "weighting": "inverse",
     "scope": "sample",
 }
+COMPARING = MEASURED["terms"].keys() & DISTILLING.keys()  # a term of a user's own is in no preset
 # As MEASURED at the start of the training, and the masks alone in its last epoch: docs/adr/0017-all-masks.md.
 ANNEALED: dict[str, Any] = {
     **MEASURED,
-    "terms": lay_over(
-        MEASURED["terms"], {name: {"anneal": 0.0} for name in ("importance", "region_contrast", "prediction")}
-    ),
+    "terms": lay_over(MEASURED["terms"], {name: {"anneal": 0.0} for name in COMPARING}),
 }
 # For a site with few masks or none, docs/adr/0014-a-new-site.md. There, students that followed the probabilities or the
 # features of other sites' teachers often found no prostate. The teachers' classes in place of masks work better.
 NEW_SITE: dict[str, Any] = {
     **MEASURED,
-    "terms": lay_over(
-        MEASURED["terms"], {name: {"weight": 0.0} for name in ("importance", "region_contrast", "prediction")}
-    ),
+    "terms": lay_over(MEASURED["terms"], {name: {"weight": 0.0} for name in COMPARING}),
     "pseudo_labels": "all",
 }
 PRESETS: dict[str, Mapping[str, Any]] = {
@@ -65,7 +63,6 @@ PRESETS: dict[str, Mapping[str, Any]] = {
     "annealed": ANNEALED,
     "new_site": NEW_SITE,
 }
-
 
 # The terms that α and β of equation (5) weight.
 EQUATION_5 = {"alpha": ("importance", "region_contrast"), "beta": ("prediction",)}
