@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from custom_components.foundation.errors import InputError
-from experiments.new_sites import ALL
+from experiments.new_sites import ALL, ALL_OTHERS
 
 
 def _is_number(value: Any, least: int, kinds: type | tuple[type, ...] = int) -> bool:
@@ -40,6 +40,7 @@ OF_PLAN: Kinds = {
     "folds": (lambda value: _is_number(value, 2), "folds: 5"),
     "expected_spread": (lambda value: _is_number(value, 0, (int, float)), "expected_spread: 3.5"),
     "parts": (lambda value: _is_number(value, 2), "parts: 2"),
+    "taught_by": (lambda value: value == ALL_OTHERS, f"taught_by: {ALL_OTHERS}"),
     "new_sites": (lambda value: _is_number(value, 1), "new_sites: 1"),
 }
 OF_ROW: Kinds = {

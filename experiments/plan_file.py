@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from custom_components.foundation.errors import InputError
-from experiments.new_sites import fold_names
+from experiments.new_sites import ALL_OTHERS, fold_names
 from experiments.plan import DISTILLATION, ENSEMBLE, EPOCHS, PARTS, ROLES, Plan, Row
 from experiments.plan_content import check_content
 from experiments.plan_rows import RowReader
@@ -79,6 +79,8 @@ def _fit(
     if parts:
         new_sites = _new_sites(sites, leave_out, content.get("new_sites"), name)
         leave_out = new_sites[0] if len(new_sites) == 1 else None
+        if content.get("taught_by") == ALL_OTHERS and not groups:
+            groups = [[site for site in _with_masks(sites) if site != new] for new in new_sites]
         teaching = _teaching_groups(sites, groups, new_sites, name)
         fold_list = fold_names(new_sites, parts)
     else:
@@ -127,7 +129,7 @@ def _teaching_groups(
     sites: Mapping[str, int], groups: Sequence[Sequence[str]], new_sites: Sequence[str], plan: str
 ) -> Sequence[Sequence[str]]:
     """The sites of each teacher in a study of new sites: the given groups, or each site with masks."""
-    with_masks = [site for site, cases in sorted(sites.items()) if cases]
+    with_masks = _with_masks(sites)
     for site in (site for group in groups for site in group):
         if site not in with_masks:
             raise InputError(f"--groups {site}: no site with masks to teach; there are {', '.join(with_masks)}")
@@ -141,13 +143,17 @@ def _teaching_groups(
 
 def _new_sites(sites: Mapping[str, int], leave_out: str | None, count: int | None, plan: str) -> list[str]:
     """The sites that are new in turn: those with masks, or the count with the most cases, or the one left out."""
-    with_masks = [site for site, cases in sorted(sites.items()) if cases]
+    with_masks = _with_masks(sites)
     if leave_out and leave_out not in with_masks:
         raise InputError(f"--leave-out {leave_out}: no site with masks to test with; there are {', '.join(with_masks)}")
     if len(with_masks) < 2:
         raise InputError(f"{plan}: a new site needs teachers of other sites, and {len(with_masks)} site has masks")
     most = sorted(sorted(with_masks, key=lambda site: -sites[site])[:count])
     return [leave_out] if leave_out else most
+
+
+def _with_masks(sites: Mapping[str, int]) -> list[str]:
+    return [site for site, cases in sorted(sites.items()) if cases]
 
 
 def _check(rows: Sequence[Row], plan: str) -> None:

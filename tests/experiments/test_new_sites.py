@@ -135,6 +135,21 @@ def test_groups_of_sites_are_the_teachers(plan_file):
     assert rows["taught_HK-1"].teachers == ("own_RUNMC+UCL",)
 
 
+def test_a_plan_taught_by_all_others_has_one_teacher_for_each_new_site(plan_file):
+    Path(plan_file).write_text(PLAN.replace("parts: 2", "parts: 2\ntaught_by: all_others"))
+    sites = {"BIDMC": 5, "HK": 6, "UCL": 8}
+    plan = load_plan(plan_file, sites)
+    rows = {row.name: row for row in plan.rows}
+    assert plan.groups == (("HK", "UCL"), ("BIDMC", "UCL"), ("BIDMC", "HK"))  # each gets a split file
+    names = [name for name, row in rows.items() if row.role == "teacher"]
+    assert names == ["own_HK+UCL", "own_BIDMC+UCL", "own_BIDMC+HK"]
+    assert rows["taught_UCL-1"].teachers == rows["mean_UCL-2"].teachers == ("own_BIDMC+HK",)
+    one = load_plan(plan_file, sites, leave_out="HK")
+    assert [row.name for row in one.rows if row.role == "teacher"] == ["own_BIDMC+UCL"]
+    given = load_plan(plan_file, sites, [["BIDMC"], ["HK"], ["UCL"]])
+    assert [row.name for row in given.rows if row.role == "teacher"] == ["own_BIDMC", "own_HK", "own_UCL"]
+
+
 @pytest.mark.parametrize(
     ("groups", "message"),
     [
