@@ -13,12 +13,10 @@ from pathlib import Path
 
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import file_sha256, read_json, sha256_of, write_json
+from custom_components.foundation.split_lists import HELD_OUT, LISTS, UNLABELED
 from custom_components.foundation.tables import text_lines
 from data_prep.dataset_file import read_dataset
 
-LISTS = ("training", "validation", "test")
-HELD_OUT = ("validation", "test")
-UNLABELED = "unlabeled"
 # Items hold the mask's hash, so that a corrected mask gives another split. Whether two cases are the same case depends
 # on the image alone.
 MASK_KEY = "label_sha256"

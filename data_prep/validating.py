@@ -16,6 +16,7 @@ from tqdm import tqdm
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import file_sha256, read_json
 from custom_components.foundation.nifti import read_volume
+from custom_components.foundation.split_lists import LISTS, UNLABELED
 from data_prep import parallel, sources
 from data_prep.checks import check_case, same_image_finding
 from data_prep.dataset_file import read_dataset
@@ -24,7 +25,7 @@ from data_prep.findings import SOME_FINDINGS, Finding, findings_of
 from data_prep.import_summary import print_notes
 from data_prep.parallel import in_processes, lost_finding
 from data_prep.sources.case import Listing, SourceCase
-from data_prep.splitting import LISTS, MASK_KEY, UNLABELED, split_sha256
+from data_prep.splitting import MASK_KEY, split_sha256
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

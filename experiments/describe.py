@@ -13,8 +13,8 @@ import torch
 
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json, sha256_of, write_json
+from custom_components.foundation.split_lists import LISTS
 from custom_components.run_identity import flat, in_one_line, setting_differences
-from data_prep.splitting import LISTS
 from experiments.plan import Plan, Row
 from experiments.splits import cases_sha256, read_splits, scored_split
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from custom_components.foundation.errors import InputError
-from data_prep.splitting import LISTS, MASK_KEY, UNLABELED, split_sha256
+from custom_components.foundation.split_lists import LISTS, UNLABELED
+from data_prep.splitting import MASK_KEY, split_sha256
 
 ALL = "all"  # the value of ``masks`` of a student that has the masks of all its cases
 ALL_OTHERS = "all_others"  # the value of a plan's ``taught_by``: one teacher of all sites but the new one

@@ -10,7 +10,8 @@ from typing import Any
 
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json, sha256_of, write_json
-from data_prep.splitting import LISTS, items_with_masks, split_dataset, split_sha256
+from custom_components.foundation.split_lists import LISTS
+from data_prep.splitting import items_with_masks, split_dataset, split_sha256
 from experiments.new_sites import new_site_splits, site_of
 from experiments.plan import Plan, Row
 

@@ -9,9 +9,7 @@ from monai.data import load_decathlon_datalist
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json
 from custom_components.foundation.nifti import volume_name
-
-UNLABELED = "unlabeled"
-HELD_OUT = ("test", "validation")
+from custom_components.foundation.split_lists import HELD_OUT, UNLABELED
 
 
 def load_datalist(datalist: str | Path, part: str, dataset_dir: str | Path) -> list[dict[str, Any]]:

@@ -12,12 +12,13 @@ from raw_cases import AFFINE, KEEP, files_of, read_cases, save, small_image, sma
 
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json
+from custom_components.foundation.split_lists import LISTS
 from data_prep.__main__ import main
 from data_prep.dataset_writer import DatasetWriter, header
 from data_prep.importing import import_dataset, import_listing
 from data_prep.pseudonyms import Pseudonyms
 from data_prep.sources import find_cases
-from data_prep.splitting import LISTS, split_dataset
+from data_prep.splitting import split_dataset
 from data_prep.validating import validate_raw
 
 

@@ -7,9 +7,10 @@ from monai.data import load_decathlon_datalist
 
 from custom_components.foundation.errors import InputError
 from custom_components.foundation.files import read_json, sha256_of
+from custom_components.foundation.split_lists import LISTS
 from data_prep.__main__ import main
 from data_prep.importing import import_dataset
-from data_prep.splitting import LISTS, split_dataset
+from data_prep.splitting import split_dataset
 
 
 def dataset_of(folder, patients):
