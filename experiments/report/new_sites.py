@@ -53,12 +53,12 @@ class SiteDifference:
 def new_site_differences(study: StudyRecord) -> list[SiteDifference]:
     """Every student with masks against its network alone; every student without masks against teachers and two masks.
 
-    In a plan of ablations, several students have the same masks: each is compared with the first one, too. Empty unless
-    the study is one of new sites.
+    In a plan of ablations, several students have the same network and masks: each is compared with the first one, too.
+    Empty unless the study is one of new sites.
     """
     baselines, ensembles = study.models("baseline"), study.models("ensemble")
     differences = []
-    first: dict[int | str, Model] = {}
+    first: dict[tuple[str, int | str], Model] = {}
     for student in study.models("student"):
         masks = student.rows[0].masks
         if masks is None:
@@ -67,7 +67,7 @@ def new_site_differences(study: StudyRecord) -> list[SiteDifference]:
         others = {model.label: _scores(model) for model in baselines if _fits(model, student, wanted)}
         if not masks:
             others = {**{model.label: _scores(model) for model in ensembles}, BEST: best_teachers(study), **others}
-        if (reference := first.setdefault(masks, student)) is not student:
+        if (reference := first.setdefault((student.network, masks), student)) is not student:
             others[reference.label] = _scores(reference)
         for label, scores in others.items():
             differences += _difference(student.label, _scores(student), label, scores)
