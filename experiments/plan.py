@@ -95,7 +95,7 @@ class Plan:
         return {"image_size": self.image_size, "field_of_view": self.field_of_view}
 
     def with_teachers(self, patterns: Sequence[str]) -> list[Row]:
-        """The rows whose name, or name without fold, matches a pattern (``enet_*``), and the rows of their teachers.
+        """The rows whose name matches a pattern (``enet_*``), with or without its fold and seed, and their teachers.
 
         Raises:
             InputError: if a pattern matches no row.
@@ -117,4 +117,5 @@ def without_fold(name: str, fold: str) -> str:
 
 
 def _matches(row: Row, pattern: str) -> bool:
-    return fnmatch(row.name, pattern) or fnmatch(without_fold(row.name, row.fold), pattern)
+    plain = without_fold(row.name, row.fold)
+    return any(fnmatch(name, pattern) for name in (row.name, plain, re.sub(r"_seed\d+$", "", plain)))

@@ -74,11 +74,12 @@ def test_each_fold_has_every_row_and_its_own_teachers(plan_file):
         ("small_fold2", "fold2", ("big_fold2",)),
         ("small_fold2_seed5", "fold2", ("big_fold2",)),
     ]
-    assert [row.name for row in plan.with_teachers(["small"])] == [
+    assert plan.with_teachers(["small"]) == list(plan.rows)  # all folds and seeds
+    assert [row.name for row in plan.with_teachers(["small_seed5"])] == [
         "big_fold1",
         "big_fold2",
-        "small_fold1",
-        "small_fold2",
+        "small_fold1_seed5",
+        "small_fold2_seed5",
     ]
     assert [row.name for row in plan.with_teachers(["small_fold2*"])] == [
         "big_fold2",
