@@ -52,14 +52,14 @@ class DistillationLoss(SumOfTerms):
             - ``"paper"`` follows the printed equations.
             - ``"emkd"`` follows the reference code of EMKD: KL(teacher || student), squared L2 distances of importance
               maps and of region contrasts.
-            - ``"measured"`` has the values that scored best on real data if all slices have masks. It gains little or
-              nothing over the same network alone with cross-entropy: from the mean of three MobileNetV2 ENet gained 0.4
-              points of Dice and ESPNet lost 0.7. With three teachers of one or two sites each, students lost 0 to 4
-              points in the mean, and 2.5 to 15 points at the site that the teachers know least (ADRs 6 and 17 in
-              docs/adr). ``"paper"`` scored lower on validation cases.
-            - ``"annealed"`` is ``"measured"`` with distilling terms that fall to none over the training. With three
-              teachers of one or two sites each, ENet neither gained nor lost in the mean; it lost 0.8 and 1.0 points at
-              two of four sites, and gained 3.2 at another.
+            - ``"measured"``, the default with one teacher, has the values that scored best on validation cases. It
+              gains little or nothing over the same network alone with cross-entropy: from the mean of three
+              MobileNetV2 ENet gained 0.4 points of Dice and ESPNet lost 0.7. With three teachers of one or two sites
+              each, students lost 0 to 4 points in the mean, and 2 to 15 points at the site that the teachers know
+              least (ADRs 6 and 17 in docs/adr).
+            - ``"annealed"``, the default with several teachers, is ``"measured"`` with distilling terms that fall to
+              none over the training. With three teachers of one or two sites each, ENet neither gained nor lost in the
+              mean; the largest loss at a site was 0.9 points.
             - ``"new_site"`` is for images without masks: the student learns the teachers' classes, and no term compares
               it with the teachers.
         alpha: α of equation (5), the weight of both terms that compare features. With 0 no features are needed.

@@ -68,9 +68,17 @@ PRESETS: dict[str, Mapping[str, Any]] = {
 EQUATION_5 = {"alpha": ("importance", "region_contrast"), "beta": ("prediction",)}
 
 
-def default_preset(unlabeled: bool) -> str:
-    """The preset of a training: ``"new_site"`` if it uses images without masks, otherwise ``"measured"``."""
-    return "new_site" if unlabeled else "measured"
+def default_preset(unlabeled: bool, teachers: int) -> str:
+    """The preset of a training that names none: docs/adr/0014-a-new-site.md and 0017-all-masks.md.
+
+    Args:
+        unlabeled: whether the training uses images without masks; then the preset is ``"new_site"``.
+        teachers: the number of teachers. If all slices have masks, several teachers have the preset ``"annealed"``, and
+            one has ``"measured"``.
+    """
+    if unlabeled:
+        return "new_site"
+    return "annealed" if teachers > 1 else "measured"
 
 
 def options_over_preset(

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from custom_components.losses import DistillationLoss
-from custom_components.losses.presets import PRESETS
+from custom_components.losses.presets import PRESETS, default_preset
 from custom_components.run_identity import flat, setting_differences
 from custom_components.run_settings import may_differ
 from experiments.report.comparison import compare, only_teacher, share_cases
@@ -44,7 +44,6 @@ NEUTRAL = (
 )
 # The paper does not state the loss of its teachers. For a baseline, Model.with_cross_entropy decides.
 LOSS_OF_OTHERS = "loss::cross_entropy_weight"
-PRESET = "measured"  # the default of the distillation bundle
 
 COLUMNS = (
     "model",
@@ -81,15 +80,15 @@ def _as_in_the_paper(row: RunRecord) -> bool:
     special = {key for key in row.settings if not may_differ(key) and not any(fnmatchcase(key, own) for own in NEUTRAL)}
     if row.role != "student":
         return special <= {LOSS_OF_OTHERS}
-    return all(key.startswith("loss::") for key in special) and _is_a_preset(row.settings)
+    return all(key.startswith("loss::") for key in special) and _is_a_preset(row.settings, len(row.teachers))
 
 
-def _is_a_preset(settings: Mapping[str, Any]) -> bool:
+def _is_a_preset(settings: Mapping[str, Any], teachers: int) -> bool:
     """Whether a student's loss is an unchanged preset; another alpha, beta or weighting changes it.
 
     The paper's weights do not fall over the training, so the preset ``annealed`` does not count.
     """
-    own = flat(DistillationLoss(**_loss_options(settings)).options)
+    own = flat(DistillationLoss(**_loss_options(settings, teachers)).options)
     return any(not setting_differences(flat(PRESETS[name]), own) for name in PRESETS.keys() - {"annealed"})
 
 
@@ -99,9 +98,9 @@ def _answers_move(settings: Mapping[str, Any]) -> bool:
     return bool(settings.get("cache_teachers")) and changing
 
 
-def _loss_options(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _loss_options(settings: Mapping[str, Any], teachers: int) -> dict[str, Any]:
     """The arguments of the loss, from settings such as ``loss::terms::importance::weight``."""
-    options: dict[str, Any] = {"preset": PRESET}
+    options: dict[str, Any] = {"preset": default_preset(bool(settings.get("unlabeled")), teachers)}
     for key, value in settings.items():
         if not key.startswith("loss::"):
             continue
