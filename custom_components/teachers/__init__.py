@@ -4,6 +4,7 @@ from custom_components.bundle.weights import load_weights
 from custom_components.teachers.cache import CachedTeachers
 from custom_components.teachers.choose import choose_teachers
 from custom_components.teachers.ensemble import TeacherEnsemble, load_teachers
+from custom_components.teachers.kinds import number_of_teachers
 from custom_components.teachers.load import Teacher, load_teacher
 from custom_components.teachers.measuring_weights import measured_weights
 from custom_components.teachers.online import OnlineTeachers
@@ -32,4 +33,5 @@ __all__ = [
     "load_teachers",
     "load_weights",
     "measured_weights",
+    "number_of_teachers",
 ]

@@ -1,6 +1,6 @@
 """The entries of the option ``teachers``, by kind: bundles, and folders of predictions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,8 +40,16 @@ def entries(teachers: Any, bundles_dir: str | Path) -> list[str | Predictions]:
     Raises:
         InputError: if a table lacks its folder or has an unknown key.
     """
-    several = [teachers] if isinstance(teachers, Mapping) else ensure_tuple(teachers)
-    return [_entry(one, Path(bundles_dir)) for one in several]
+    return [_entry(one, Path(bundles_dir)) for one in _several(teachers)]
+
+
+def number_of_teachers(teachers: Any) -> int:
+    """The number of entries; the option may also be a single text or table, which is one."""
+    return len(_several(teachers))
+
+
+def _several(teachers: Any) -> Sequence[Any]:
+    return [teachers] if isinstance(teachers, Mapping) else ensure_tuple(teachers)
 
 
 def _entry(entry: Any, bundles_dir: Path) -> str | Predictions:

@@ -129,9 +129,13 @@ def test_the_flags_of_a_networks_own_loss_reach_it(untrained, workflow):
     assert type(loss.parts["dice"].dice).__name__ == "GeneralizedDiceLoss"
 
 
-def test_several_teachers_have_their_own_default(untrained, workflow):
-    run = workflow(untrained / "distillation", "train", student="enet", teachers=["espnet", "enet"])
-    assert run.parser.get_parsed_content("loss").options == PRESETS["annealed"]
+@pytest.mark.parametrize(
+    ("teachers", "preset"),
+    [(["espnet", "enet"], "annealed"), ("espnet", "measured"), ({"predictions": "a folder"}, "measured")],
+)
+def test_the_default_preset_depends_on_the_number_of_teachers(untrained, workflow, teachers, preset):
+    run = workflow(untrained / "distillation", "train", student="enet", teachers=teachers)
+    assert run.parser.get_parsed_content("loss").options == PRESETS[preset]
 
 
 def test_the_printed_distillation_is_one_flag_away(untrained, workflow):
