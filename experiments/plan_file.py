@@ -84,6 +84,8 @@ def _fit(
         teaching = _teaching_groups(sites, groups, new_sites, name)
         fold_list = fold_names(new_sites, parts)
     else:
+        if alone := next((key for key in ("taught_by", "new_sites") if content.get(key)), None):
+            raise InputError(f"{name}: {alone} is for a plan of new sites", advice="give parts too, or leave it out")
         groups = teaching = _limited_groups(content, sites, groups, name)
         fold_list = tuple(f"fold{one}" for one in range(1, plan_folds + 1))
     # A group without another site is removed together with its teacher.

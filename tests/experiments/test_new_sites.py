@@ -187,6 +187,14 @@ def test_folds_of_new_sites_are_no_cross_validation(plan_file):
         load_plan(plan_file, {"HK": 6, "UCL": 8}, folds=3)
 
 
+@pytest.mark.parametrize("line", ["taught_by: all_others", "new_sites: 1"])
+def test_a_key_of_new_sites_alone_is_refused(plan_file, line):
+    Path(plan_file).write_text(PLAN.replace("parts: 2", line))
+    message = rf"\Anew\.yaml: {line.split(':')[0]} is for a plan of new sites; give parts too, or leave it out\Z"
+    with pytest.raises(InputError, match=message):
+        load_plan(plan_file, {"HK": 6, "UCL": 8})
+
+
 def test_a_new_site_has_no_validation_cases_to_score(plan_file):
     with open(plan_file, "a") as file:
         file.write("scored_on: validation\n")
